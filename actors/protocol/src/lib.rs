@@ -1,0 +1,18 @@
+//! Domain types and typed messages of the cluster.
+//!
+//! Deliberately absent: IO, clocks, randomness, and any decision. Everything here is data.
+
+pub mod agent;
+pub mod block;
+pub mod executor;
+pub mod framework;
+pub mod id;
+pub mod messages;
+pub mod moment;
+pub mod offer;
+pub mod resources;
+pub mod role;
+pub mod task;
+pub mod wire;
+
+pub use actix;

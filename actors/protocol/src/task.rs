@@ -1,0 +1,62 @@
+//! Tasks: what a framework launches, and the states that it goes through.
+
+mod state;
+mod status;
+
+pub use state::TaskState;
+pub use status::{StatusReason, StatusSource, TaskExit, TaskStatus};
+
+use crate::executor::{CommandInfo, ExecutorInfo};
+use crate::id::{ExecutorId, TaskId};
+use crate::resources::Resources;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a framework asks an agent to run on an offer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Chosen by the framework; unique within it.
+    pub task_id: TaskId,
+    /// A name for people; need not be unique.
+    pub name: String,
+    /// What the task takes from the offer.
+    pub resources: Resources,
+    /// What runs.
+    pub work: Work,
+    /// Between asking the task to end and killing it; the agent's default if not given.
+    #[serde(default)]
+    pub kill_grace: Option<Duration>,
+}
+
+/// What runs in a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// A command, in an executor process of its own.
+    Command(CommandInfo),
+    /// A task type that is registered in the executor's binary; tasks with one executor id share a process.
+    Registered {
+        /// The executor that runs it; started by the first of its tasks.
+        executor: ExecutorInfo,
+        /// The registered name of the task type.
+        task_type: String,
+        /// Handed to the task as it is.
+        #[serde(with = "serde_bytes")]
+        data: Vec<u8>,
+    },
+}
+
+impl TaskInfo {
+    /// The executor that runs the task; a command has one of its own, named after the task.
+    #[must_use]
+    pub fn executor(&self) -> ExecutorInfo {
+        match &self.work {
+            Work::Registered { executor, .. } => executor.clone(),
+            Work::Command(_) => ExecutorInfo {
+                executor_id: ExecutorId::new(self.task_id.as_str()).expect("ids of tasks and executors have one rule"),
+                name: format!("command executor of {}", self.task_id),
+                resources: Resources::empty(),
+                program: None,
+            },
+        }
+    }
+}
