@@ -1,0 +1,272 @@
+//! A worker's rows, by block, and the sums of a pass over tree nodes.
+//!
+//! Rows come through a closure, so that this module opens no file. Blocks that a worker has not been
+//! asked for in the last pass are let go, so a worker holds its share and not the whole data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{ArrayView2, s};
+use odeon_protocol::block::F64Block;
+
+use crate::{
+    blocks::{BlockLayout, NodeId, Split, sum_subtree},
+    data::{
+        DataError, DataSummary, Rows,
+        split::{SplitError, TrainTestSplit, train_test_split},
+    },
+    kernel::{
+        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, objective_gradient,
+        regression_sums,
+    },
+    messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
+    program::{Parameters, Pass},
+};
+
+/// The blocks a worker holds.
+#[derive(Debug)]
+pub struct BlockStore {
+    feature_count: usize,
+    rows: TrainTestSplit,
+    blocks: BTreeMap<(Split, usize), HeldBlock>,
+}
+
+#[derive(Debug)]
+struct HeldBlock {
+    rows: Rows,
+    last_pass: u64,
+}
+
+impl BlockStore {
+    /// An empty store for the job that was joined. It reads nothing.
+    ///
+    /// # Errors
+    /// [`SplitError`] if the rows cannot be split.
+    pub fn new(joined: &Joined) -> Result<Self, SplitError> {
+        let rows = train_test_split(joined.data.row_count, joined.job.data.test_size, joined.job.data.seed)?;
+        Ok(Self { feature_count: joined.data.feature_names.len(), rows, blocks: BTreeMap::new() })
+    }
+
+    /// Blocks held now.
+    #[must_use]
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Answers a request. Blocks that are not held are loaded by one call of `load`, which gets the
+    /// numbers of the data rows (from 0) and returns those rows in that order.
+    ///
+    /// # Errors
+    /// [`ComputeError`]: what `load` returned, an unknown node, a wrong shape or a wrong label.
+    pub fn compute(
+        &mut self,
+        request: &ComputePartials,
+        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+    ) -> Result<Partials, ComputeError> {
+        let split = request.pass.split();
+        let layout = BlockLayout::new(self.order(split).len());
+        let mut blocks = BTreeSet::new();
+        for node in &request.nodes {
+            let unknown = ComputeError::UnknownNode { node: *node, block_count: layout.block_count() };
+            blocks.extend(layout.blocks(*node).ok_or(unknown)?);
+        }
+        self.load_missing(request.pass_number, split, layout, &blocks, load)?;
+        let partial = |node: &NodeId| {
+            let mut sums = |block| self.block_sums(&request.pass, split, layout, block);
+            let values = sum_subtree(*node, layout.block_count(), &mut sums)?;
+            Ok(Partial { node: *node, values: F64Block(values) })
+        };
+        let partials = request.nodes.iter().map(partial).collect::<Result<_, ComputeError>>()?;
+        Ok(Partials { pass_number: request.pass_number, partials })
+    }
+
+    /// Numbers of the data rows of a split, in the order that is cut into blocks.
+    fn order(&self, split: Split) -> &[usize] {
+        match split {
+            Split::Train => &self.rows.train,
+            Split::Test => &self.rows.test,
+        }
+    }
+
+    fn load_missing(
+        &mut self,
+        pass_number: u64,
+        split: Split,
+        layout: BlockLayout,
+        wanted: &BTreeSet<usize>,
+        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+    ) -> Result<(), ComputeError> {
+        self.blocks.retain(|_, held| held.last_pass + 1 >= pass_number);
+        let missing: Vec<usize> =
+            wanted.iter().copied().filter(|block| !self.blocks.contains_key(&(split, *block))).collect();
+        if !missing.is_empty() {
+            let order = self.order(split);
+            let numbers: Vec<usize> =
+                missing.iter().flat_map(|block| order[layout.rows(*block)].iter().copied()).collect();
+            let rows = load(&numbers)?;
+            self.check_loaded(&rows, numbers.len())?;
+            let mut start = 0;
+            for block in missing {
+                let end = start + layout.rows(block).len();
+                let rows =
+                    Rows { x: rows.x.slice(s![start..end, ..]).to_owned(), y: rows.y.slice(s![start..end]).to_owned() };
+                self.blocks.insert((split, block), HeldBlock { rows, last_pass: pass_number });
+                start = end;
+            }
+        }
+        for block in wanted {
+            self.blocks.entry((split, *block)).and_modify(|held| held.last_pass = pass_number);
+        }
+        Ok(())
+    }
+
+    fn check_loaded(&self, rows: &Rows, row_count: usize) -> Result<(), ComputeError> {
+        let counts = [
+            ("features", self.feature_count, rows.x.ncols()),
+            ("rows", row_count, rows.x.nrows()),
+            ("rows", row_count, rows.y.len()),
+        ];
+        match counts.into_iter().find(|(_, expected, actual)| expected != actual) {
+            Some((what, expected, actual)) => {
+                Err(ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn block_sums(
+        &self,
+        pass: &Pass,
+        split: Split,
+        layout: BlockLayout,
+        block: usize,
+    ) -> Result<Vec<f64>, ComputeError> {
+        let rows = &self.blocks[&(split, block)].rows;
+        let sums = pass_sums(pass, rows.x.view(), rows);
+        sums.map_err(|error| match error {
+            KernelError::ShapeMismatch { what, expected, actual } => {
+                ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }
+            }
+            KernelError::Label { value, row } => {
+                let number = self.order(split)[layout.rows(block).start + row];
+                ComputeError::Label { value, row: number + 1 }
+            }
+        })
+    }
+}
+
+/// Checks that a worker's own file is the one the coordinator saw.
+///
+/// # Errors
+/// [`ComputeError::DataDiffers`] if row count or features differ.
+pub fn check_same_data(expected: &DataSummary, here: &DataSummary) -> Result<(), ComputeError> {
+    if expected == here {
+        return Ok(());
+    }
+    Err(ComputeError::DataDiffers {
+        expected_rows: expected.row_count,
+        actual_rows: here.row_count,
+        expected_features: expected.feature_names.clone(),
+        actual_features: here.feature_names.clone(),
+    })
+}
+
+fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64>, KernelError> {
+    let block = BlockView::new(x, rows.y.view())?;
+    match pass {
+        Pass::ColumnSums { .. } => Ok(column_sums(block)),
+        Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
+        Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
+        Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
+        Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
+    }
+}
+
+fn predictor(at: &Parameters) -> Predictor<'_> {
+    Predictor { mean: &at.mean.0, weights: &at.weights.0, intercept: at.intercept }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::kernel::Loss;
+
+    const FIRST: NodeId = NodeId { level: 0, index: 0 };
+    const LAST: NodeId = NodeId { level: 0, index: 9 };
+
+    fn joined() -> Joined {
+        let text = "name = \"t\"\ndata = { path = \"d\", target = \"y\" }\nmodel = { type = \"logistic\" }";
+        let data = DataSummary { row_count: 100, feature_names: vec!["a".into()], target: "y".into() };
+        Joined { job: toml::from_str(text).unwrap(), data }
+    }
+
+    /// Feature and target are the number of the data row.
+    fn load(numbers: &[usize]) -> Result<Rows, DataError> {
+        let x = Array2::from_shape_fn((numbers.len(), 1), |(row, _)| numbers[row] as f64);
+        Ok(Rows { x, y: Array1::from_shape_fn(numbers.len(), |row| numbers[row] as f64) })
+    }
+
+    fn request(pass_number: u64, nodes: &[NodeId]) -> ComputePartials {
+        ComputePartials { pass_number, pass: Pass::ColumnSums { split: Split::Train }, nodes: nodes.to_vec() }
+    }
+
+    #[test]
+    fn a_partial_sums_the_permuted_rows_of_its_node() {
+        let mut store = BlockStore::new(&joined()).unwrap();
+        let reply = store.compute(&request(1, &[LAST, FIRST]), load).unwrap();
+        let train = train_test_split(100, 0.2, 42).unwrap().train;
+        let sum = |rows: &[usize]| rows.iter().sum::<usize>() as f64;
+        let (first, last) = (sum(&train[..8]), sum(&train[72..]));
+        assert_eq!(reply.partials[0], Partial { node: LAST, values: F64Block(vec![8.0, last, last]) });
+        assert_eq!(reply.partials[1], Partial { node: FIRST, values: F64Block(vec![8.0, first, first]) });
+    }
+
+    #[test]
+    fn held_blocks_are_not_loaded_again_and_unused_ones_are_let_go() {
+        let mut store = BlockStore::new(&joined()).unwrap();
+        let never = |_: &[usize]| panic!("nothing to load");
+        store.compute(&request(1, &[FIRST, LAST]), load).unwrap();
+        store.compute(&request(2, &[FIRST]), never).unwrap();
+        store.compute(&request(2, &[LAST]), never).unwrap();
+        store.compute(&request(3, &[FIRST]), never).unwrap();
+        assert_eq!(store.block_count(), 2);
+        store.compute(&request(4, &[FIRST]), never).unwrap();
+        assert_eq!(store.block_count(), 1);
+    }
+
+    #[test]
+    fn a_bad_label_is_named_by_its_data_row() {
+        let mut store = BlockStore::new(&joined()).unwrap();
+        let at = Parameters { mean: vec![0.0].into(), weights: vec![0.0].into(), intercept: 0.0 };
+        let pass = Pass::ObjectiveGradient { loss: Loss::Logistic, at };
+        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, load).unwrap_err();
+        let number = train_test_split(100, 0.2, 42).unwrap().train[0];
+        assert_eq!(error, ComputeError::Label { value: number as f64, row: number + 1 });
+    }
+
+    #[test]
+    fn what_does_not_fit_the_data_is_refused() {
+        let mut store = BlockStore::new(&joined()).unwrap();
+        let beyond = NodeId { level: 0, index: 10 };
+        let error = store.compute(&request(1, &[beyond]), load).unwrap_err();
+        assert_eq!(error, ComputeError::UnknownNode { node: beyond, block_count: 10 });
+        let pass = Pass::CentredSquares { mean: vec![0.0, 0.0].into(), target_mean: 0.0 };
+        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, load).unwrap_err();
+        assert_eq!(error, ComputeError::ShapeMismatch { what: "features".into(), expected: 1, actual: 2 });
+        let short = |_: &[usize]| load(&[1, 2]);
+        let error = store.compute(&request(1, &[LAST]), short).unwrap_err();
+        assert_eq!(error, ComputeError::ShapeMismatch { what: "rows".into(), expected: 8, actual: 2 });
+        let missing = DataError::FileMissing { file: "d".into() };
+        let error = store.compute(&request(1, &[LAST]), |_| Err(missing.clone())).unwrap_err();
+        assert_eq!(error, ComputeError::Data(missing));
+    }
+
+    #[test]
+    fn other_data_is_told_from_the_job_s() {
+        let expected = joined().data;
+        assert_eq!(check_same_data(&expected, &expected.clone()), Ok(()));
+        let here = DataSummary { row_count: 99, ..expected.clone() };
+        assert!(matches!(check_same_data(&expected, &here), Err(ComputeError::DataDiffers { actual_rows: 99, .. })));
+    }
+}

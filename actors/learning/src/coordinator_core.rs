@@ -1,0 +1,459 @@
+//! Decides who computes what in a training job: messages and `now` in, effects out.
+//!
+//! It owns the training program, the set of workers and the assignment of blocks. It sends nothing,
+//! reads no clock and no data, and does not start workers. However workers come, fail and answer,
+//! the model is the same, because partials are added along the fixed tree only.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    blocks::{BlockLayout, NodeId, Reduction, even_ranges, subtrees},
+    data::DataSummary,
+    job::TrainingJob,
+    messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
+    model::TrainedModel,
+    program::{Pass, Progress, Step, TrainError, Trainer},
+};
+
+/// Waits and counts of a coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoordinatorLimits {
+    /// How long to wait for all workers wanted before starting with those that joined.
+    pub start_wait: Duration,
+    /// How long to go without any worker before giving up; counts from the end of `start_wait` if none ever came.
+    pub no_worker_wait: Duration,
+    /// How long a worker may take for what it was asked for in one pass, loading its rows included.
+    pub answer_wait: Duration,
+    /// Bad partials after which a worker is dropped.
+    pub bad_partials_max: u32,
+    /// Workers that may join over the life of a job.
+    pub joins_max: usize,
+}
+
+impl Default for CoordinatorLimits {
+    fn default() -> Self {
+        Self {
+            start_wait: Duration::from_secs(60),
+            no_worker_wait: Duration::from_secs(120),
+            answer_wait: Duration::from_secs(120),
+            bad_partials_max: 3,
+            joins_max: 10_000,
+        }
+    }
+}
+
+/// What the coordinator's actor is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send the request to the worker.
+    Compute {
+        /// Whom to ask.
+        worker: WorkerId,
+        /// What for.
+        request: ComputePartials,
+    },
+    /// Show it.
+    Progress(Progress),
+    /// A worker is out: nothing it sends counts any more. Its task may be ended.
+    WorkerDropped {
+        /// Which.
+        worker: WorkerId,
+        /// Why.
+        reason: DropReason,
+    },
+    /// The job is done; nothing follows.
+    Finished(Box<TrainedModel>),
+    /// The job is over without a model; nothing follows.
+    Failed(TrainError),
+}
+
+/// Why a worker is out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DropReason {
+    /// Its node or task is gone; it may come back.
+    #[error("lost: {0}")]
+    Lost(String),
+    /// No answer within [`CoordinatorLimits::answer_wait`]; it may come back.
+    #[error("no answer to pass {pass_number}")]
+    Silent {
+        /// The pass it was asked for.
+        pass_number: u64,
+    },
+    /// It cannot compute, while others may; it stays out.
+    #[error(transparent)]
+    Refused(ComputeError),
+    /// It sent partials that cannot be used; it stays out.
+    #[error("{0} bad partials, the last: {1}")]
+    BadPartials(u32, BadPartial),
+}
+
+/// Why a partial cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPartial {
+    /// A value is NaN or infinite.
+    #[error("a value is not finite")]
+    NotFinite,
+    /// Not as many values as the pass has sums.
+    #[error("{actual} values for {expected} sums")]
+    WrongShape {
+        /// Sums of the pass.
+        expected: usize,
+        /// Values of the partial.
+        actual: usize,
+    },
+    /// The worker was never asked for the node in this pass.
+    #[error("it was not asked for")]
+    NotAskedFor,
+}
+
+/// The core of a training job's coordinator.
+#[derive(Debug)]
+pub struct CoordinatorCore {
+    trainer: Trainer,
+    data: DataSummary,
+    limits: CoordinatorLimits,
+    phase: Phase,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// Dropped for good.
+    banned: BTreeSet<WorkerId>,
+    join_count: usize,
+    pass_number: u64,
+    /// Without workers since then.
+    stranded: Option<Duration>,
+    /// Who went last, and why; told if nobody comes after.
+    last_drop: Option<String>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Gathering { start_at: Duration },
+    Running(OpenPass),
+    Ended,
+}
+
+/// The pass that is being computed.
+#[derive(Debug)]
+struct OpenPass {
+    pass: Pass,
+    layout: BlockLayout,
+    reduction: Reduction,
+}
+
+/// What is known of one worker.
+#[derive(Debug, Default)]
+struct Worker {
+    /// Nodes asked for in this pass and not delivered.
+    open: BTreeSet<NodeId>,
+    /// Nodes of this pass that were delivered and counted.
+    delivered: BTreeSet<NodeId>,
+    answer_by: Duration,
+    bad_partials: u32,
+}
+
+impl CoordinatorCore {
+    /// A coordinator of `job` over data that was scanned as `data`, which starts to wait for workers at `now`.
+    ///
+    /// `now`, here and below, is the monotonic time since any fixed start.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn new(
+        now: Duration,
+        job: TrainingJob,
+        data: DataSummary,
+        limits: CoordinatorLimits,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            trainer: Trainer::new(job, &data)?,
+            data,
+            limits,
+            phase: Phase::Gathering { start_at: now + limits.start_wait },
+            workers: BTreeMap::new(),
+            banned: BTreeSet::new(),
+            join_count: 0,
+            pass_number: 0,
+            stranded: Some(now + limits.start_wait),
+            last_drop: None,
+        })
+    }
+
+    /// A worker offers help. Saying it twice changes nothing.
+    ///
+    /// # Errors
+    /// [`JoinError`] if the job has ended, the worker was dropped for good, or too many have joined.
+    pub fn on_worker_joined(
+        &mut self,
+        now: Duration,
+        worker: WorkerId,
+        out: &mut Vec<Effect>,
+    ) -> Result<Joined, JoinError> {
+        if matches!(self.phase, Phase::Ended) {
+            return Err(JoinError::JobEnded);
+        }
+        if self.banned.contains(&worker) {
+            return Err(JoinError::Dropped(worker));
+        }
+        if !self.workers.contains_key(&worker) {
+            if self.join_count >= self.limits.joins_max {
+                return Err(JoinError::TooManyWorkers(self.join_count));
+            }
+            self.join_count += 1;
+            self.stranded = None;
+            self.workers.insert(worker, Worker::default());
+            match &self.phase {
+                Phase::Gathering { start_at } => {
+                    let wanted = self.trainer.job().train.workers as usize;
+                    if self.workers.len() >= wanted || now >= *start_at {
+                        self.open_next_pass(now, out);
+                    }
+                }
+                Phase::Running(_) => self.assign_missing(now, out),
+                Phase::Ended => {}
+            }
+        }
+        Ok(Joined { job: self.trainer.job().clone(), data: self.data.clone() })
+    }
+
+    /// A worker's node or task is gone.
+    pub fn on_worker_lost(&mut self, now: Duration, worker: &WorkerId, reason: &str, out: &mut Vec<Effect>) {
+        self.drop_worker(now, worker, DropReason::Lost(reason.to_owned()), out);
+    }
+
+    /// A worker delivers. What is late, repeated or bad is refused and never counted.
+    pub fn on_partials(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        pass_number: u64,
+        partials: Vec<Partial>,
+        out: &mut Vec<Effect>,
+    ) {
+        if pass_number != self.pass_number {
+            return;
+        }
+        let mut again = Vec::new();
+        let mut last_fault = None;
+        for partial in partials {
+            let (node, outcome) = (partial.node, self.take_partial(worker, partial));
+            if let Err(fault) = outcome {
+                last_fault = Some(fault);
+                if fault != BadPartial::NotAskedFor {
+                    again.push(node);
+                }
+            }
+        }
+        if let Some(fault) = last_fault {
+            self.after_bad_partials(now, worker, again, fault, out);
+        }
+        self.close_pass_if_complete(now, out);
+    }
+
+    /// A worker cannot compute. The job fails only if there is no other worker.
+    pub fn on_worker_refused(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        pass_number: u64,
+        error: ComputeError,
+        out: &mut Vec<Effect>,
+    ) {
+        if pass_number != self.pass_number || !self.workers.contains_key(worker) {
+            return;
+        }
+        if self.workers.len() == 1 {
+            return self.fail(TrainError::Worker { worker: worker.clone(), error }, out);
+        }
+        self.drop_worker(now, worker, DropReason::Refused(error), out);
+    }
+
+    /// Acts on every deadline that has passed; to be called at [`Self::next_deadline`].
+    pub fn on_timer(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        if let Phase::Gathering { start_at } = self.phase
+            && now >= start_at
+            && !self.workers.is_empty()
+        {
+            self.open_next_pass(now, out);
+        }
+        let late = |worker: &Worker| !worker.open.is_empty() && worker.answer_by <= now;
+        let silent: Vec<WorkerId> =
+            self.workers.iter().filter(|(_, worker)| late(worker)).map(|(id, _)| id.clone()).collect();
+        for worker in silent {
+            self.drop_worker(now, &worker, DropReason::Silent { pass_number: self.pass_number }, out);
+        }
+        if let Some(since) = self.stranded
+            && now >= since + self.limits.no_worker_wait
+            && !matches!(self.phase, Phase::Ended)
+        {
+            let waited_s = self.limits.no_worker_wait.as_secs();
+            self.fail(TrainError::NoWorkers { waited_s, last_drop: self.last_drop.clone() }, out);
+        }
+    }
+
+    /// When [`Self::on_timer`] has something to do next; `None` once the job has ended.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let start = match self.phase {
+            Phase::Gathering { start_at } if !self.workers.is_empty() => Some(start_at),
+            Phase::Gathering { .. } | Phase::Running(_) => None,
+            Phase::Ended => return None,
+        };
+        let answers = self.workers.values().filter(|worker| !worker.open.is_empty()).map(|worker| worker.answer_by);
+        let give_up = self.stranded.map(|since| since + self.limits.no_worker_wait);
+        answers.chain(start).chain(give_up).min()
+    }
+
+    /// Workers that take part.
+    #[must_use]
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Counts one partial, or says what is wrong with it. A repeated one, or one of a worker that is
+    /// no longer here, is left aside without blame: the network and the workers' restarts cause those.
+    fn take_partial(&mut self, worker: &WorkerId, partial: Partial) -> Result<(), BadPartial> {
+        let (Phase::Running(open_pass), Some(sender)) = (&mut self.phase, self.workers.get_mut(worker)) else {
+            return Ok(());
+        };
+        if sender.delivered.contains(&partial.node) {
+            return Ok(());
+        }
+        if !sender.open.contains(&partial.node) {
+            return Err(BadPartial::NotAskedFor);
+        }
+        let expected = open_pass.pass.partial_len(self.trainer.feature_count());
+        let values = partial.values.0;
+        if values.len() != expected {
+            return Err(BadPartial::WrongShape { expected, actual: values.len() });
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(BadPartial::NotFinite);
+        }
+        let taken = open_pass.reduction.insert(partial.node, values);
+        assert_eq!(taken, Ok(()), "open nodes are disjoint nodes of the tree, and lengths were checked");
+        sender.open.remove(&partial.node);
+        sender.delivered.insert(partial.node);
+        Ok(())
+    }
+
+    /// Asks once more for what came in bad shape, until the worker's patience is used up.
+    fn after_bad_partials(
+        &mut self,
+        now: Duration,
+        worker: &WorkerId,
+        again: Vec<NodeId>,
+        fault: BadPartial,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Phase::Running(open_pass), Some(sender)) = (&self.phase, self.workers.get_mut(worker)) else { return };
+        sender.bad_partials += 1;
+        let bad_partials = sender.bad_partials;
+        if bad_partials >= self.limits.bad_partials_max {
+            self.drop_worker(now, worker, DropReason::BadPartials(bad_partials, fault), out);
+        } else if !again.is_empty() {
+            let request = ComputePartials { pass_number: self.pass_number, pass: open_pass.pass.clone(), nodes: again };
+            out.push(Effect::Compute { worker: worker.clone(), request });
+        }
+    }
+
+    fn drop_worker(&mut self, now: Duration, worker: &WorkerId, reason: DropReason, out: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Ended) || self.workers.remove(worker).is_none() {
+            return;
+        }
+        self.last_drop = Some(format!("{worker}: {reason}"));
+        if matches!(reason, DropReason::Refused(_) | DropReason::BadPartials(..)) {
+            self.banned.insert(worker.clone());
+        }
+        out.push(Effect::WorkerDropped { worker: worker.clone(), reason });
+        if self.workers.is_empty() {
+            // While gathering, the wait for a first worker goes on as if this one had not come.
+            self.stranded = Some(match self.phase {
+                Phase::Gathering { start_at } => start_at.max(now),
+                Phase::Running(_) | Phase::Ended => now,
+            });
+        }
+        self.assign_missing(now, out);
+    }
+
+    fn close_pass_if_complete(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let Phase::Running(open_pass) = &self.phase else { return };
+        let Some(sums) = open_pass.reduction.root() else { return };
+        match self.trainer.absorb(sums) {
+            Ok(progress) => out.extend(progress.map(Effect::Progress)),
+            Err(error) => return self.fail(error, out),
+        }
+        self.open_next_pass(now, out);
+    }
+
+    fn open_next_pass(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let pass = match self.trainer.step() {
+            Step::Compute(pass) => pass,
+            Step::Finished(model) => {
+                out.push(Effect::Finished(model));
+                return self.end();
+            }
+        };
+        self.pass_number += 1;
+        let layout = self.trainer.layout(pass.split());
+        self.phase = Phase::Running(OpenPass { reduction: Reduction::new(layout.block_count()), pass, layout });
+        for worker in self.workers.values_mut() {
+            worker.open.clear();
+            worker.delivered.clear();
+        }
+        self.assign_missing(now, out);
+    }
+
+    /// Spreads the blocks that nobody has delivered and nobody is asked for evenly over all workers.
+    fn assign_missing(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let Phase::Running(open_pass) = &self.phase else { return };
+        let missing = open_pass.missing_blocks(&self.workers);
+        if missing.is_empty() || self.workers.is_empty() {
+            return;
+        }
+        let shares = even_ranges(missing.len(), self.workers.len());
+        for ((id, worker), share) in self.workers.iter_mut().zip(shares) {
+            let nodes = nodes_of(&missing[share], open_pass.layout.block_count());
+            if nodes.is_empty() {
+                continue;
+            }
+            worker.open.extend(&nodes);
+            worker.answer_by = now + self.limits.answer_wait;
+            let request = ComputePartials { pass_number: self.pass_number, pass: open_pass.pass.clone(), nodes };
+            out.push(Effect::Compute { worker: id.clone(), request });
+        }
+    }
+
+    fn fail(&mut self, error: TrainError, out: &mut Vec<Effect>) {
+        out.push(Effect::Failed(error));
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.workers.clear();
+    }
+}
+
+impl OpenPass {
+    fn missing_blocks(&self, workers: &BTreeMap<WorkerId, Worker>) -> Vec<usize> {
+        let asked: BTreeSet<usize> = workers
+            .values()
+            .flat_map(|worker| &worker.open)
+            .flat_map(|node| self.layout.blocks(*node).unwrap_or_default())
+            .collect();
+        let free = |block: &usize| !self.reduction.covers(*block) && !asked.contains(block);
+        (0..self.layout.block_count()).filter(free).collect()
+    }
+}
+
+/// The fewest nodes that cover exactly the given blocks, which are ascending.
+fn nodes_of(blocks: &[usize], block_count: usize) -> Vec<NodeId> {
+    let runs = blocks.chunk_by(|block, next| block + 1 == *next);
+    runs.flat_map(|run| subtrees(run[0]..run[0] + run.len(), block_count)).collect()
+}
+
+#[cfg(test)]
+#[path = "coordinator_core_test.rs"]
+mod tests;

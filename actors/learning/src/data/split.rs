@@ -1,0 +1,184 @@
+//! The train and test rows that scikit-learn's `train_test_split` picks, index for index.
+//!
+//! Only the shuffled, unstratified split by a fraction. No data is touched, only row numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// Row numbers of both parts, in the order the permutation gives; from 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainTestSplit {
+    /// Rows to fit on.
+    pub train: Vec<usize>,
+    /// Rows to judge on.
+    pub test: Vec<usize>,
+}
+
+/// Why rows cannot be split.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
+pub enum SplitError {
+    /// The fraction is not strictly between 0 and 1.
+    #[error("test_size {0} is not strictly between 0 and 1")]
+    TestSize(f64),
+    /// One of the parts would have no row.
+    #[error(
+        "test_size {test_size} of {row_count} rows leaves {test_count} test and {train_count} train rows, both need 1"
+    )]
+    EmptyPart {
+        /// The fraction asked for.
+        test_size: f64,
+        /// Rows in the data.
+        row_count: usize,
+        /// Rows in the test part.
+        test_count: usize,
+        /// Rows in the train part.
+        train_count: usize,
+    },
+    /// The generator draws 32 bits a row.
+    #[error("{0} rows are more than the 4294967295 that can be shuffled")]
+    TooManyRows(usize),
+}
+
+/// Shuffles rows `0..row_count` and cuts off the first `ceil(test_size · row_count)` as test rows.
+///
+/// # Errors
+/// [`SplitError`] if the fraction or a part's size is out of bounds.
+///
+/// # Source
+/// `sklearn.model_selection.ShuffleSplit` over `numpy.random.RandomState.permutation`.
+pub fn train_test_split(row_count: usize, test_size: f64, seed: u32) -> Result<TrainTestSplit, SplitError> {
+    let (train_count, test_count) = split_sizes(row_count, test_size)?;
+    let mut order = permutation(row_count, seed)?;
+    let train = order.split_off(test_count);
+    debug_assert_eq!(train.len(), train_count);
+    Ok(TrainTestSplit { train, test: order })
+}
+
+/// Numbers of `(train, test)` rows; both at least 1.
+///
+/// # Errors
+/// As [`train_test_split`].
+pub fn split_sizes(row_count: usize, test_size: f64) -> Result<(usize, usize), SplitError> {
+    if !(test_size > 0.0 && test_size < 1.0) {
+        return Err(SplitError::TestSize(test_size));
+    }
+    let test_count = (test_size * row_count as f64).ceil() as usize;
+    let train_count = row_count.saturating_sub(test_count);
+    if test_count == 0 || train_count == 0 {
+        return Err(SplitError::EmptyPart { test_size, row_count, test_count, train_count });
+    }
+    Ok((train_count, test_count))
+}
+
+/// A permutation of `0..row_count`: Fisher–Yates from the end, each index drawn by masked rejection.
+fn permutation(row_count: usize, seed: u32) -> Result<Vec<usize>, SplitError> {
+    let last = u32::try_from(row_count).map_err(|_| SplitError::TooManyRows(row_count))?.saturating_sub(1);
+    let mut generator = Mt19937::new(seed);
+    let mut order: Vec<usize> = (0..row_count).collect();
+    for upper in (1..=last).rev() {
+        let mask = u32::MAX >> upper.leading_zeros();
+        let drawn = loop {
+            let candidate = generator.next_u32() & mask;
+            if candidate <= upper {
+                break candidate;
+            }
+        };
+        order.swap(upper as usize, drawn as usize);
+    }
+    Ok(order)
+}
+
+/// Words in the state of the generator.
+const STATE_WORDS: usize = 624;
+/// Distance of the second word that is mixed in.
+const TWIST_OFFSET: usize = 397;
+
+/// The 32-bit Mersenne Twister.
+///
+/// # Source
+/// Matsumoto, Nishimura, *Mersenne Twister*, ACM TOMACS 8(1), 1998, with the initialisation of 2002.
+struct Mt19937 {
+    state: [u32; STATE_WORDS],
+    next: usize,
+}
+
+impl Mt19937 {
+    fn new(seed: u32) -> Self {
+        let mut state = [seed; STATE_WORDS];
+        for i in 1..STATE_WORDS {
+            let before = state[i - 1];
+            state[i] = 1_812_433_253_u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
+        }
+        Self { state, next: STATE_WORDS }
+    }
+
+    fn next_u32(&mut self) -> u32 {
+        if self.next == STATE_WORDS {
+            self.twist();
+        }
+        let mut word = self.state[self.next];
+        self.next += 1;
+        word ^= word >> 11;
+        word ^= (word << 7) & 0x9d2c_5680;
+        word ^= (word << 15) & 0xefc6_0000;
+        word ^ (word >> 18)
+    }
+
+    fn twist(&mut self) {
+        for i in 0..STATE_WORDS {
+            let joined = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % STATE_WORDS] & 0x7fff_ffff);
+            let odd = if joined & 1 == 1 { 0x9908_b0df } else { 0 };
+            self.state[i] = self.state[(i + TWIST_OFFSET) % STATE_WORDS] ^ (joined >> 1) ^ odd;
+        }
+        self.next = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../../../tests/fixtures/reference.json")).unwrap()
+    }
+
+    fn numbers(value: &serde_json::Value) -> Vec<u64> {
+        value.as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect()
+    }
+
+    fn weighted_sum(rows: &[usize]) -> u64 {
+        rows.iter().enumerate().map(|(position, row)| (position as u64 + 1) * *row as u64).sum()
+    }
+
+    #[test]
+    fn the_generator_gives_the_reference_outputs() {
+        let mut generator = Mt19937::new(42);
+        for expected in numbers(&reference()["split"]["mt19937_seed42_first10_u32"]) {
+            assert_eq!(u64::from(generator.next_u32()), expected);
+        }
+    }
+
+    #[test]
+    fn every_reference_split_is_met_index_for_index() {
+        for n in [10, 150, 442, 569, 1000, 20640] {
+            let expected = &reference()["split"][n.to_string()];
+            let split = train_test_split(n, 0.2, 42).unwrap();
+            let first = |rows: &[usize]| rows.iter().take(10).map(|row| *row as u64).collect::<Vec<_>>();
+            assert_eq!(split.test.len() as u64, expected["n_test"].as_u64().unwrap());
+            assert_eq!(first(&split.test), numbers(&expected["test_first10"]));
+            assert_eq!(first(&split.train), numbers(&expected["train_first10"]));
+            assert_eq!(weighted_sum(&split.test), expected["test_sum_weighted"].as_u64().unwrap(), "{n} test");
+            assert_eq!(weighted_sum(&split.train), expected["train_sum_weighted"].as_u64().unwrap(), "{n} train");
+        }
+    }
+
+    #[test]
+    fn a_part_without_rows_is_refused_by_name() {
+        for test_size in [0.0, 1.0, -0.1, f64::NAN] {
+            assert!(matches!(train_test_split(10, test_size, 1), Err(SplitError::TestSize(_))));
+        }
+        let error = train_test_split(1, 0.2, 1).unwrap_err();
+        assert_eq!(error.to_string(), "test_size 0.2 of 1 rows leaves 1 test and 0 train rows, both need 1");
+        assert!(train_test_split(0, 0.2, 1).is_err());
+        assert!(train_test_split(2, 0.5, 1).is_ok());
+    }
+}

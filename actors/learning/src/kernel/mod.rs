@@ -1,0 +1,170 @@
+//! Sums over one block of rows: plain functions over array views.
+//!
+//! Every function reads each row once and adds rows in order, with a fixed number of lanes, and
+//! takes `exp` and `log1p` from `libm`: its bits depend on the block alone, not on the host.
+//! Means, penalties and reductions are made elsewhere.
+
+mod columns;
+mod evaluate;
+mod objective;
+
+pub use columns::{centred_squares, column_sums};
+pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, regression_sums};
+use ndarray::{ArrayView1, ArrayView2};
+pub use objective::objective_gradient;
+use serde::{Deserialize, Serialize};
+
+/// What a row costs, given its target `y` and its margin `m = intercept + weights · (x - mean)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// `(m - y)² / 2`.
+    HalfSquared,
+    /// `log(1 + exp(-m))` if `y` is 1, `log(1 + exp(m))` if `y` is 0.
+    Logistic,
+}
+
+/// One block: `x` of shape `[rows, features]`, `y` of shape `[rows]`, in the units of the data.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockView<'a> {
+    x: ArrayView2<'a, f64>,
+    y: ArrayView1<'a, f64>,
+}
+
+/// A linear function of centred features, in raw units: `intercept + weights · (x - mean)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Predictor<'a> {
+    /// Subtracted from every row, shape `[features]`.
+    pub mean: &'a [f64],
+    /// Shape `[features]`.
+    pub weights: &'a [f64],
+    /// Value at the mean row.
+    pub intercept: f64,
+}
+
+/// Why a block has no sum.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum KernelError {
+    /// A vector does not fit the block.
+    #[error("block has {expected} {what}, got {actual}")]
+    ShapeMismatch {
+        /// What is counted.
+        what: &'static str,
+        /// In the block.
+        expected: usize,
+        /// In the argument.
+        actual: usize,
+    },
+    /// A class label other than 0 and 1.
+    #[error("label {value} in row {row} of the block is neither 0 nor 1")]
+    Label {
+        /// The target's value.
+        value: f64,
+        /// Position in the block, from 0.
+        row: usize,
+    },
+}
+
+impl<'a> BlockView<'a> {
+    /// A view of rows and their targets.
+    ///
+    /// # Errors
+    /// [`KernelError::ShapeMismatch`] if there is not one target for each row.
+    pub fn new(x: ArrayView2<'a, f64>, y: ArrayView1<'a, f64>) -> Result<Self, KernelError> {
+        check_shape("rows", x.nrows(), y.len())?;
+        Ok(Self { x, y })
+    }
+
+    fn feature_count(&self) -> usize {
+        self.x.ncols()
+    }
+
+    /// Rows as slices with their targets.
+    fn rows(&self) -> impl Iterator<Item = (&'a [f64], f64)> {
+        let rows = self.x.into_outer_iter().map(|row| row.to_slice().expect("rows of a block are contiguous"));
+        rows.zip(self.y.into_iter().copied())
+    }
+}
+
+impl Predictor<'_> {
+    fn check(&self, block: &BlockView<'_>) -> Result<(), KernelError> {
+        check_shape("features", block.feature_count(), self.mean.len())?;
+        check_shape("features", block.feature_count(), self.weights.len())
+    }
+
+    /// The margin of one row, whose length was checked.
+    fn margin(&self, row: &[f64]) -> f64 {
+        self.intercept + centred_dot(row, self.mean, self.weights)
+    }
+}
+
+/// Independent partial sums of a dot product; fixed, so that every processor adds in one order.
+const LANES: usize = 8;
+
+fn centred_dot(row: &[f64], mean: &[f64], weights: &[f64]) -> f64 {
+    let (rows, row_rest) = row.as_chunks::<LANES>();
+    let (means, mean_rest) = mean.as_chunks::<LANES>();
+    let (weight_chunks, weight_rest) = weights.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for ((x, m), w) in rows.iter().zip(means).zip(weight_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] += (x[lane] - m[lane]) * w[lane];
+        }
+    }
+    let rest = row_rest.iter().zip(mean_rest).zip(weight_rest);
+    for (lane, ((x, m), w)) in rest.enumerate() {
+        lanes[lane] += (x - m) * w;
+    }
+    lanes.iter().sum()
+}
+
+fn check_shape(what: &'static str, expected: usize, actual: usize) -> Result<(), KernelError> {
+    if expected == actual { Ok(()) } else { Err(KernelError::ShapeMismatch { what, expected, actual }) }
+}
+
+fn check_label(value: f64, row: usize) -> Result<(), KernelError> {
+    if value == 0.0 || value == 1.0 { Ok(()) } else { Err(KernelError::Label { value, row }) }
+}
+
+/// `log(1 + exp(-|m|))`-based logistic loss of a label (0 or 1), and `P(y = 1) - y`, without cancellation.
+///
+/// The residual is built from the smaller of the two class probabilities, so it keeps its digits
+/// when the prediction is nearly certain.
+fn logistic(margin: f64, label: f64) -> (f64, f64) {
+    let decay = libm::exp(-margin.abs());
+    let (smaller, larger) = (decay / (1.0 + decay), 1.0 / (1.0 + decay));
+    let agrees = (margin >= 0.0) == (label == 1.0);
+    let loss = libm::log1p(decay) + if agrees { 0.0 } else { margin.abs() };
+    let size = if agrees { smaller } else { larger };
+    (loss, if label == 1.0 { -size } else { size })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn the_dot_product_takes_every_column_once() {
+        let row: Vec<f64> = (0..19).map(f64::from).collect();
+        assert_eq!(centred_dot(&row, &[1.0; 19], &[2.0; 19]), 2.0 * (171.0 - 19.0));
+    }
+
+    #[test]
+    fn the_logistic_loss_keeps_its_digits_far_from_zero() {
+        assert_eq!(logistic(0.0, 1.0), (std::f64::consts::LN_2, -0.5));
+        assert_eq!(logistic(-800.0, 1.0), (800.0, -1.0));
+        let (loss, residual) = logistic(50.0, 1.0);
+        let tail = (-50.0_f64).exp();
+        assert!((loss / tail - 1.0).abs() < 1e-14 && (residual / -tail - 1.0).abs() < 1e-14);
+        assert_eq!(logistic(-3.0, 0.0).0, logistic(3.0, 1.0).0);
+    }
+
+    #[test]
+    fn rows_without_targets_are_refused() {
+        let (x, y) = (array![[1.0], [2.0]], array![1.0]);
+        let expected = KernelError::ShapeMismatch { what: "rows", expected: 2, actual: 1 };
+        assert_eq!(BlockView::new(x.view(), y.view()).unwrap_err(), expected);
+    }
+}

@@ -1,0 +1,22 @@
+//! Distributed gradient-descent learning: data, kernels, solver, training program, coordinator core.
+//!
+//! The modules build on each other in this order: `data` reads rows, `blocks` cuts them into fixed
+//! blocks under a fixed tree, `kernel` sums over one block, `block_store` answers a pass for tree
+//! nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
+//! A model has the same bits for any number of workers: only the tree fixes the order of sums.
+//!
+//! Deliberately absent from these modules: actors, sockets, clocks. Only `data::source` opens files.
+
+pub mod block_store;
+pub mod blocks;
+pub mod coordinator_core;
+pub mod data;
+pub mod job;
+pub mod kernel;
+pub mod local;
+pub mod messages;
+pub mod metrics;
+pub mod model;
+pub mod optimiser;
+pub mod program;
+pub mod scaling;

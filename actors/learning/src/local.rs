@@ -1,0 +1,95 @@
+//! Training in one thread, through the same program, blocks and reduction as over a cluster.
+//!
+//! It exists for tests and for data that needs no cluster. Files are read through `data::source`.
+
+use std::path::Path;
+
+use crate::{
+    block_store::BlockStore,
+    blocks::{NodeId, ReduceError, Reduction, even_ranges, subtrees},
+    data::{DataError, DataSummary, Rows, source, split::SplitError},
+    job::TrainingJob,
+    messages::{ComputeError, ComputePartials, Joined},
+    model::TrainedModel,
+    program::{Pass, Step, TrainError, Trainer},
+};
+
+/// Why a local training gave no model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LocalError {
+    /// The data cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The rows cannot be split.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// A block has no sum.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+    /// Partials do not fit together: a bug in the assignment.
+    #[error(transparent)]
+    Reduce(#[from] ReduceError),
+    /// The program refused.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// Trains `job` on the file at `path`, cut up as for `worker_count` workers, which does not change the model.
+///
+/// # Errors
+/// [`LocalError`] of the first step that fails.
+pub fn fit_file(job: &TrainingJob, path: &Path, worker_count: usize) -> Result<TrainedModel, LocalError> {
+    let spec = job.data_spec();
+    let data = source::scan(path, &spec)?;
+    fit_local(job, &data, |numbers| source::read_rows(path, &spec, numbers), worker_count)
+}
+
+/// As [`fit_file`], with rows that `load` returns for their numbers (from 0), in that order.
+///
+/// # Errors
+/// [`LocalError`] of the first step that fails.
+pub fn fit_local(
+    job: &TrainingJob,
+    data: &DataSummary,
+    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+    worker_count: usize,
+) -> Result<TrainedModel, LocalError> {
+    let mut trainer = Trainer::new(job.clone(), data)?;
+    let joined = Joined { job: job.clone(), data: data.clone() };
+    let stores = (0..worker_count.max(1)).map(|_| BlockStore::new(&joined));
+    let mut stores = stores.collect::<Result<Vec<_>, _>>()?;
+    let mut pass_number = 0;
+    loop {
+        let pass = match trainer.step() {
+            Step::Compute(pass) => pass,
+            Step::Finished(model) => return Ok(*model),
+        };
+        pass_number += 1;
+        let sums = run_pass(&trainer, &mut stores, &load, pass_number, &pass)?;
+        trainer.absorb(&sums)?;
+    }
+}
+
+fn run_pass(
+    trainer: &Trainer,
+    stores: &mut [BlockStore],
+    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+    pass_number: u64,
+    pass: &Pass,
+) -> Result<Vec<f64>, LocalError> {
+    let block_count = trainer.layout(pass.split()).block_count();
+    let mut reduction = Reduction::new(block_count);
+    let shares = even_ranges(block_count, stores.len());
+    for (store, share) in stores.iter_mut().zip(shares) {
+        let nodes: Vec<NodeId> = subtrees(share, block_count);
+        let request = ComputePartials { pass_number, pass: pass.clone(), nodes };
+        for partial in store.compute(&request, &load)?.partials {
+            reduction.insert(partial.node, partial.values.0)?;
+        }
+    }
+    Ok(reduction.root().expect("the shares cover every block").to_vec())
+}
+
+#[cfg(test)]
+#[path = "local_test.rs"]
+mod tests;

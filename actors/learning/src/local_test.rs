@@ -1,0 +1,175 @@
+//! Whole trainings on the example data, against values computed with scikit-learn.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::{
+    job::{ModelKind, ModelSettings, Scale},
+    optimiser::lbfgs::StopReason,
+};
+
+const ALLOWED: f64 = 1e-9;
+
+fn reference() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../tests/fixtures/reference.json")).unwrap()
+}
+
+fn example(name: &str) -> (TrainingJob, PathBuf) {
+    let jobs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/jobs");
+    let text = std::fs::read_to_string(jobs.join(name).with_extension("toml")).unwrap();
+    let job: TrainingJob = toml::from_str(&text).unwrap();
+    let path = jobs.join(&job.data.path);
+    (job, path)
+}
+
+fn error_of(actual: f64, expected: &serde_json::Value) -> f64 {
+    let expected = expected.as_f64().unwrap();
+    (actual - expected).abs() / expected.abs()
+}
+
+/// The largest relative error over all coefficients and the intercept.
+fn coefficient_error(model: &TrainedModel, weights: &serde_json::Value, intercept: &serde_json::Value) -> f64 {
+    let expected = weights.as_array().unwrap();
+    assert_eq!(model.coefficients.len(), expected.len());
+    let errors = model.coefficients.iter().zip(expected).map(|(actual, expected)| error_of(actual.value, expected));
+    errors.fold(error_of(model.intercept, intercept), f64::max)
+}
+
+fn report(case: &str, model: &TrainedModel, coefficients: f64, metrics: f64) {
+    println!(
+        "{case}: rounds {}, gradient {:e}, coefficients {coefficients:e}, metrics {metrics:e}",
+        model.rounds, model.gradient_norm
+    );
+    assert!(model.converged, "{case}: {:?}", model.stopped);
+    assert!(coefficients < ALLOWED && metrics < ALLOWED, "{case}: {coefficients:e} {metrics:e}");
+}
+
+fn check_regression(case: &str, model: &TrainedModel, expected: &serde_json::Value) {
+    let names = [
+        ("mean_squared_error", "mse"),
+        ("root_mean_squared_error", "rmse"),
+        ("mean_absolute_error", "mae"),
+        ("r2", "r2"),
+    ];
+    let metrics = names.map(|(ours, theirs)| error_of(model.metrics[ours], &expected[theirs]));
+    let coefficients = coefficient_error(model, &expected["coef"], &expected["intercept"]);
+    report(case, model, coefficients, metrics.into_iter().fold(0.0, f64::max));
+}
+
+fn check_classification(case: &str, model: &TrainedModel, expected: &serde_json::Value) {
+    let names = ["accuracy", "precision", "recall", "f1", "log_loss"];
+    let metrics = names.map(|name| error_of(model.metrics[name], &expected["test"][name]));
+    let objective = error_of(model.objective, &expected["objective"]);
+    let coefficients = coefficient_error(model, &expected["w"], &expected["b"]);
+    report(case, model, coefficients, metrics.into_iter().fold(objective, f64::max));
+}
+
+#[test]
+fn iris_meets_the_reference_with_and_without_a_choice_of_columns() {
+    let (mut job, path) = example("iris");
+    let model = fit_file(&job, &path, 2).unwrap();
+    check_regression("iris", &model, &reference()["iris"]["linear_regression_article"]);
+
+    let rows = source::scan(&path, &job.data_spec()).unwrap().row_count;
+    let test = crate::data::split::train_test_split(rows, 0.2, 42).unwrap().test;
+    let predictions = model.predict(source::read_rows(&path, &job.data_spec(), &test).unwrap().x.view()).unwrap();
+    let expected = reference()["iris"]["linear_regression_article"]["predictions"].clone();
+    for (actual, expected) in predictions.iter().zip(expected.as_array().unwrap()) {
+        assert!(error_of(*actual, expected) < ALLOWED);
+    }
+
+    job.data.target = "petal_width_cm".into();
+    job.data.features = Some(["sepal_length_cm", "sepal_width_cm", "petal_length_cm"].map(String::from).to_vec());
+    let model = fit_file(&job, &path, 2).unwrap();
+    check_regression("iris petal width", &model, &reference()["iris"]["linear_regression_petal_width"]);
+}
+
+#[test]
+fn breast_cancer_meets_the_reference_for_each_penalty() {
+    let (mut job, path) = example("breast_cancer");
+    for (case, l2) in
+        [("logistic_lam0.0021978", job.model.l2), ("logistic_lam0.01", 0.01), ("logistic_lam0.0001", 0.0001)]
+    {
+        job.model.l2 = l2;
+        check_classification(case, &fit_file(&job, &path, 2).unwrap(), &reference()["breast_cancer"][case]);
+    }
+}
+
+#[test]
+fn diabetes_meets_the_reference_for_each_penalty() {
+    let (mut job, path) = example("diabetes");
+    for (case, alpha) in [("ols", 0.0), ("ridge_0.1", 0.1), ("ridge_1", 1.0)] {
+        job.model.l2 = alpha / 353.0;
+        check_regression(case, &fit_file(&job, &path, 2).unwrap(), &reference()["diabetes"][case]);
+    }
+}
+
+#[test]
+fn the_model_has_the_same_bits_for_any_number_of_workers() {
+    for name in ["iris", "breast_cancer", "diabetes"] {
+        let (job, path) = example(name);
+        let hashes = [1, 2, 3, 5, 8, 16, 100].map(|workers| fit_file(&job, &path, workers).unwrap().model_sha256());
+        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{name}: {hashes:?}");
+    }
+}
+
+#[test]
+fn scaling_the_columns_does_not_move_an_unpenalised_fit() {
+    let (mut job, path) = example("iris");
+    let raw = fit_file(&job, &path, 1).unwrap();
+    job.prepare.scale = Scale::Standard;
+    let standard = fit_file(&job, &path, 1).unwrap();
+    assert!((raw.objective / standard.objective - 1.0).abs() < 1e-14);
+    let scaling = standard.scaling.unwrap();
+    for ((raw, standard), scale) in raw.coefficients.iter().zip(&standard.coefficients).zip(&scaling.scale) {
+        assert!((raw.value * scale / standard.value - 1.0).abs() < ALLOWED);
+    }
+}
+
+#[test]
+fn a_raw_penalty_on_columns_of_very_different_units_still_converges() {
+    let (mut job, path) = example("breast_cancer");
+    job.prepare.scale = Scale::None;
+    let model = fit_file(&job, &path, 1).unwrap();
+    assert!(model.converged, "{:?} {:e}", model.stopped, model.gradient_norm);
+}
+
+#[test]
+fn a_round_bound_that_is_reached_is_told() {
+    let (mut job, path) = example("breast_cancer");
+    job.train.rounds_max = 5;
+    let model = fit_file(&job, &path, 1).unwrap();
+    assert_eq!((model.converged, model.stopped, model.rounds), (false, Some(StopReason::RoundsMax), 5));
+}
+
+#[test]
+fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bound() {
+    let (mut job, path) = example("breast_cancer");
+    job.train.tolerance = 1e-30;
+    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01 };
+    let model = fit_file(&job, &path, 1).unwrap();
+    assert!(model.gradient_norm < 1e-15 && model.rounds < job.train.rounds_max, "{model:?}");
+}
+
+#[test]
+fn constant_columns_and_a_constant_target_have_a_model() {
+    let (job, _) = example("iris");
+    let names = ["a", "b"].map(String::from).to_vec();
+    let data = DataSummary { row_count: 50, feature_names: names, target: "target".into() };
+    let load = |numbers: &[usize]| {
+        let x = ndarray::Array2::from_shape_fn((numbers.len(), 2), |(row, column)| [0.1, numbers[row] as f64][column]);
+        Ok(Rows { x, y: ndarray::Array1::from_elem(numbers.len(), 0.1) })
+    };
+    let model = fit_local(&job, &data, load, 3).unwrap();
+    assert!(model.converged);
+    assert!(model.coefficients.iter().all(|coefficient| coefficient.value.abs() < 1e-15));
+    assert!((model.intercept - 0.1).abs() < 1e-14);
+}
+
+#[test]
+fn labels_that_are_no_classes_are_refused_by_row() {
+    let (mut job, path) = example("iris");
+    job.model.kind = ModelKind::Logistic;
+    let error = fit_file(&job, &path, 2).unwrap_err();
+    assert!(matches!(error, LocalError::Compute(ComputeError::Label { value: 2.0, row: 101..=150 })), "{error}");
+}

@@ -1,0 +1,191 @@
+//! What coordinator and workers of one training job say to each other.
+
+use std::fmt;
+
+use odeon_protocol::{block::F64Block, interface, remote_message};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    blocks::NodeId,
+    data::{DataError, DataSummary},
+    job::TrainingJob,
+    program::Pass,
+};
+
+/// A worker: the id of the task it runs as, so that a restarted worker is a new one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub String);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Offers a worker's help; a worker sends it to the coordinator once, when its task starts.
+///
+/// Sending it again after a lost reply is harmless.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinTraining {
+    /// Who offers.
+    pub worker: WorkerId,
+}
+remote_message!(JoinTraining => Result<Joined, JoinError>, "learning.v1.JoinTraining");
+
+/// Reply to [`JoinTraining`]: all that a worker needs to know before the first pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The job.
+    pub job: TrainingJob,
+    /// The data as the coordinator saw it; the worker's must be the same.
+    pub data: DataSummary,
+}
+
+/// Why a worker may not join. A retry of the same worker fails the same way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The model is done, or the job has failed.
+    #[error("the training job has ended")]
+    JobEnded,
+    /// The worker was dropped before.
+    #[error("worker {0} was dropped from this job")]
+    Dropped(WorkerId),
+    /// The job has as many workers as it can keep account of.
+    #[error("the job has had {0} workers, more are not let in")]
+    TooManyWorkers(usize),
+}
+
+/// Asks for the sums of a pass over some nodes; the coordinator sends it to each worker in each pass,
+/// and again for nodes that another worker failed to deliver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComputePartials {
+    /// Counts from 1 through the job; the reply repeats it.
+    pub pass_number: u64,
+    /// What to sum, and over which split.
+    pub pass: Pass,
+    /// Nodes of that split's tree; disjoint.
+    pub nodes: Vec<NodeId>,
+}
+remote_message!(ComputePartials => Result<Partials, ComputeError>, "learning.v1.ComputePartials", Bulk);
+
+/// Reply to [`ComputePartials`]: one partial for each node asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Partials {
+    /// Of the request.
+    pub pass_number: u64,
+    /// One for each node, in the order of the request.
+    pub partials: Vec<Partial>,
+}
+
+/// The sums over one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Partial {
+    /// Whose blocks were summed.
+    pub node: NodeId,
+    /// Of length [`Pass::partial_len`].
+    pub values: F64Block,
+}
+
+/// Why a worker cannot compute. A retry on the same worker fails the same way.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ComputeError {
+    /// The worker's file is missing or bad.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The worker's file is not the one the coordinator saw.
+    #[error(
+        "the data here has {actual_rows} rows of {actual_features:?}, the job's has {expected_rows} of {expected_features:?}"
+    )]
+    DataDiffers {
+        /// Rows the coordinator saw.
+        expected_rows: usize,
+        /// Rows of the worker's file.
+        actual_rows: usize,
+        /// Features the coordinator saw.
+        expected_features: Vec<String>,
+        /// Features of the worker's file.
+        actual_features: Vec<String>,
+    },
+    /// A class label other than 0 and 1.
+    #[error("target is {value} in data row {row} (the first below the header is 1), a class label must be 0 or 1")]
+    Label {
+        /// The target's value.
+        value: f64,
+        /// Data row, from 1.
+        row: usize,
+    },
+    /// A vector of the pass does not fit the data.
+    #[error("the data has {expected} {what}, the request has {actual}")]
+    ShapeMismatch {
+        /// What is counted.
+        what: String,
+        /// In the worker's data.
+        expected: usize,
+        /// In the request.
+        actual: usize,
+    },
+    /// The tree of the split has no such node.
+    #[error("no node {node:?} over {block_count} blocks")]
+    UnknownNode {
+        /// The node asked for.
+        node: NodeId,
+        /// Blocks of the split.
+        block_count: usize,
+    },
+}
+
+interface! {
+    /// What the coordinator of a training job hears.
+    pub TrainingCoordinator: JoinTraining
+}
+
+interface! {
+    /// What a worker of a training job hears.
+    pub TrainingWorker: ComputePartials
+}
+
+#[cfg(test)]
+mod tests {
+    use odeon_protocol::wire::{Lane, RemoteMessage};
+
+    use super::*;
+    use crate::{blocks::Split, kernel::Loss, program::Parameters};
+
+    fn cross_the_wire<T: Serialize + serde::de::DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
+        let bytes = rmp_serde::to_vec_named(value).unwrap();
+        assert_eq!(rmp_serde::from_slice::<T>(&bytes).unwrap(), *value);
+    }
+
+    #[test]
+    fn wire_names_and_lanes_never_change() {
+        assert_eq!(JoinTraining::WIRE_NAME, "learning.v1.JoinTraining");
+        assert_eq!(ComputePartials::WIRE_NAME, "learning.v1.ComputePartials");
+        assert_eq!((JoinTraining::LANE, ComputePartials::LANE), (Lane::Control, Lane::Bulk));
+    }
+
+    #[test]
+    fn messages_replies_and_errors_survive_the_wire() {
+        let job = toml::from_str(include_str!("../../../examples/jobs/breast_cancer.toml")).unwrap();
+        let data = DataSummary { row_count: 569, feature_names: vec!["a".into()], target: "target".into() };
+        let node = NodeId { level: 3, index: 1 };
+        let at = Parameters { mean: vec![0.1].into(), weights: vec![-1e-300].into(), intercept: f64::MIN_POSITIVE };
+        for pass in [
+            Pass::ColumnSums { split: Split::Test },
+            Pass::CentredSquares { mean: vec![0.1].into(), target_mean: 0.3 },
+            Pass::ObjectiveGradient { loss: Loss::Logistic, at: at.clone() },
+            Pass::EvaluateRegression { at: at.clone(), target_mean: 2.0 },
+            Pass::EvaluateClassification { at },
+        ] {
+            cross_the_wire(&ComputePartials { pass_number: 7, pass, nodes: vec![node] });
+        }
+        cross_the_wire(&JoinTraining { worker: WorkerId("task-1".into()) });
+        cross_the_wire(&Ok::<_, JoinError>(Joined { job, data }));
+        let partials = Partials { pass_number: 7, partials: vec![Partial { node, values: vec![1.0, 2.0].into() }] };
+        cross_the_wire(&Ok::<_, ComputeError>(partials));
+        cross_the_wire(&Err::<Partials, _>(ComputeError::Data(DataError::Empty { file: "d.csv".into() })));
+        cross_the_wire(&Err::<Joined, _>(JoinError::TooManyWorkers(3)));
+    }
+}

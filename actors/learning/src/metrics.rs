@@ -1,0 +1,70 @@
+//! Metrics by name, from the reduced sums of an evaluation pass. Nothing here reads rows.
+
+use std::collections::BTreeMap;
+
+/// `mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error` and `r2`, from the sums of
+/// [`crate::kernel::regression_sums`].
+///
+/// If the target does not vary, `r2` is 1 for a perfect prediction and 0 otherwise.
+#[must_use]
+pub fn regression_metrics(sums: &[f64]) -> BTreeMap<String, f64> {
+    let &[rows, squares, absolutes, variation] = sums else {
+        unreachable!("an evaluation pass has as many sums as its kernel")
+    };
+    let mean_squared_error = squares / rows;
+    let r2 = match variation > 0.0 {
+        true => 1.0 - squares / variation,
+        false if squares == 0.0 => 1.0,
+        false => 0.0,
+    };
+    named([
+        ("mean_squared_error", mean_squared_error),
+        ("root_mean_squared_error", mean_squared_error.sqrt()),
+        ("mean_absolute_error", absolutes / rows),
+        ("r2", r2),
+    ])
+}
+
+/// `accuracy`, `log_loss`, and `precision`, `recall`, `f1` of class 1, from the sums of
+/// [`crate::kernel::classification_sums`]. A ratio without cases is 0.
+#[must_use]
+pub fn classification_metrics(sums: &[f64]) -> BTreeMap<String, f64> {
+    let &[loss, true_positive, false_positive, false_negative, true_negative] = sums else {
+        unreachable!("an evaluation pass has as many sums as its kernel")
+    };
+    let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    let rows = true_positive + false_positive + false_negative + true_negative;
+    named([
+        ("accuracy", ratio(true_positive + true_negative, rows)),
+        ("log_loss", ratio(loss, rows)),
+        ("precision", ratio(true_positive, true_positive + false_positive)),
+        ("recall", ratio(true_positive, true_positive + false_negative)),
+        ("f1", ratio(2.0 * true_positive, 2.0 * true_positive + false_positive + false_negative)),
+    ])
+}
+
+fn named<const N: usize>(metrics: [(&str, f64); N]) -> BTreeMap<String, f64> {
+    metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regression_metrics_are_those_computed_by_hand() {
+        let metrics = regression_metrics(&[4.0, 16.0, 6.0, 64.0]);
+        let values = ["mean_squared_error", "root_mean_squared_error", "mean_absolute_error", "r2"];
+        assert_eq!(values.map(|name| metrics[name]), [4.0, 2.0, 1.5, 0.75]);
+        assert_eq!(regression_metrics(&[4.0, 1.0, 1.0, 0.0])["r2"], 0.0);
+        assert_eq!(regression_metrics(&[4.0, 0.0, 0.0, 0.0])["r2"], 1.0);
+    }
+
+    #[test]
+    fn classification_metrics_are_those_computed_by_hand() {
+        let metrics = classification_metrics(&[5.0, 3.0, 1.0, 2.0, 4.0]);
+        let values = ["accuracy", "log_loss", "precision", "recall", "f1"];
+        assert_eq!(values.map(|name| metrics[name]), [0.7, 0.5, 0.75, 0.6, 6.0 / 9.0]);
+        assert_eq!(classification_metrics(&[5.0, 0.0, 0.0, 0.0, 4.0])["precision"], 0.0);
+    }
+}

@@ -1,0 +1,175 @@
+//! A trained model, and its one form in bytes.
+//!
+//! It holds nothing that depends on who computed it, when, or from which path.
+
+use std::collections::BTreeMap;
+
+use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{job::ModelKind, optimiser::lbfgs::StopReason};
+
+/// Version of the model's form in bytes.
+pub const MODEL_VERSION: u32 = 1;
+
+/// A linear function of the features, how it was obtained, and how it did on the test rows.
+///
+/// The fields stand in alphabetical order because the canonical bytes keep the order of declaration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainedModel {
+    /// One for each feature, in column order; of standardised columns if there is a `scaling`.
+    pub coefficients: Vec<Coefficient>,
+    /// Whether the solver met its tolerance.
+    pub converged: bool,
+    /// Largest component of the gradient at the end, in the solver's conditioned variables.
+    pub gradient_norm: f64,
+    /// Prediction (or log-odds) where all (scaled) features are 0.
+    pub intercept: f64,
+    /// The penalty of the objective.
+    pub l2: f64,
+    /// On the test rows, by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Kind of model.
+    pub model: ModelKind,
+    /// The job's name.
+    pub name: String,
+    /// Mean loss over the training rows plus penalty.
+    pub objective: f64,
+    /// Evaluations of the objective.
+    pub rounds: u32,
+    /// What was done to the columns, if anything.
+    pub scaling: Option<ModelScaling>,
+    /// Why the solver stopped, if it did not converge.
+    pub stopped: Option<StopReason>,
+    /// The predicted column.
+    pub target: String,
+    /// Rows judged on.
+    pub test_row_count: usize,
+    /// Rows fitted on.
+    pub train_row_count: usize,
+    /// Version of this form.
+    pub version: u32,
+}
+
+/// The weight of one feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Coefficient {
+    /// The feature.
+    pub name: String,
+    /// Its weight.
+    pub value: f64,
+}
+
+/// `(x - mean) / scale` is applied to every feature first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelScaling {
+    /// Means of the training rows, in column order.
+    pub mean: Vec<f64>,
+    /// Population standard deviations of the training rows, 1 for a constant column.
+    pub scale: Vec<f64>,
+}
+
+/// Rows that do not fit a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the model has {expected} features, the rows have {actual}")]
+pub struct PredictError {
+    /// Features of the model.
+    pub expected: usize,
+    /// Columns of the rows.
+    pub actual: usize,
+}
+
+impl TrainedModel {
+    /// For each row of `x`, shape `[rows, features]`, in the units of the file: the predicted target of
+    /// a linear model, the probability of class 1 of a logistic one.
+    ///
+    /// # Errors
+    /// [`PredictError`] if `x` has another number of columns.
+    pub fn predict(&self, x: ArrayView2<'_, f64>) -> Result<Vec<f64>, PredictError> {
+        if x.ncols() != self.coefficients.len() {
+            return Err(PredictError { expected: self.coefficients.len(), actual: x.ncols() });
+        }
+        let margin = |row: ndarray::ArrayView1<'_, f64>| {
+            let terms = row.iter().zip(&self.coefficients).enumerate().map(|(column, (x, coefficient))| {
+                let scaled =
+                    self.scaling.as_ref().map_or(*x, |scaling| (x - scaling.mean[column]) / scaling.scale[column]);
+                coefficient.value * scaled
+            });
+            self.intercept + terms.sum::<f64>()
+        };
+        let margins = x.outer_iter().map(margin);
+        Ok(match self.model {
+            ModelKind::Linear => margins.collect(),
+            ModelKind::Logistic => margins.map(|margin| 1.0 / (1.0 + libm::exp(-margin))).collect(),
+        })
+    }
+
+    /// The model as JSON: keys in alphabetical order, no spaces, the shortest digits that read back to the same bits.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a model has only string keys, and writing to memory cannot fail")
+    }
+
+    /// SHA-256 of [`Self::canonical_bytes`], in lower-case hexadecimal.
+    #[must_use]
+    pub fn model_sha256(&self) -> String {
+        Sha256::digest(self.canonical_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    fn model() -> TrainedModel {
+        TrainedModel {
+            coefficients: vec![Coefficient { name: "a".into(), value: 0.1 + 0.2 }],
+            converged: true,
+            gradient_norm: 1e-17,
+            intercept: -2.0,
+            l2: 0.0,
+            metrics: BTreeMap::from([("r2".into(), 1.0)]),
+            model: ModelKind::Linear,
+            name: "tiny".into(),
+            objective: 0.5,
+            rounds: 3,
+            scaling: Some(ModelScaling { mean: vec![1.0], scale: vec![2.0] }),
+            stopped: None,
+            target: "y".into(),
+            test_row_count: 1,
+            train_row_count: 4,
+            version: MODEL_VERSION,
+        }
+    }
+
+    #[test]
+    fn the_canonical_bytes_never_change() {
+        let expected = concat!(
+            r#"{"coefficients":[{"name":"a","value":0.30000000000000004}],"converged":true,"gradient_norm":1e-17,"#,
+            r#""intercept":-2.0,"l2":0.0,"metrics":{"r2":1.0},"model":"linear","name":"tiny","objective":0.5,"#,
+            r#""rounds":3,"scaling":{"mean":[1.0],"scale":[2.0]},"stopped":null,"target":"y","test_row_count":1,"#,
+            r#""train_row_count":4,"version":1}"#
+        );
+        assert_eq!(String::from_utf8(model().canonical_bytes()).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<TrainedModel>(expected).unwrap(), model());
+        assert_eq!(model().model_sha256().len(), 64);
+        assert_ne!(model().model_sha256(), TrainedModel { intercept: 2.0, ..model() }.model_sha256());
+    }
+
+    #[test]
+    fn the_keys_are_in_alphabetical_order() {
+        let sorted: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&model().canonical_bytes()).unwrap();
+        assert_eq!(serde_json::to_vec(&sorted).unwrap(), model().canonical_bytes());
+    }
+
+    #[test]
+    fn a_row_is_scaled_before_it_is_weighed() {
+        assert_eq!(model().predict(array![[5.0]].view()), Ok(vec![-2.0 + 2.0 * (0.1 + 0.2)]));
+        let logistic = TrainedModel { model: ModelKind::Logistic, intercept: 0.0, ..model() };
+        assert_eq!(logistic.predict(array![[1.0]].view()), Ok(vec![0.5]));
+        assert_eq!(model().predict(array![[5.0, 1.0]].view()), Err(PredictError { expected: 1, actual: 2 }));
+    }
+}

@@ -1,0 +1,167 @@
+//! The change of variables under which the solver works, and the way back.
+//!
+//! The objective is that of the user's columns: mean loss + `l2/2 · |w|²`, intercept free. The
+//! solver sees it through centred columns and through variables whose curvature is near 1 at the
+//! start, which changes the number of rounds and not the optimum.
+
+use crate::{kernel::Loss, scaling::ColumnScaling};
+
+/// Variables `t` with raw weights `w_j = unit_j · t_j` over centred columns; `t_0` is the intercept's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conditioning {
+    /// Means and deviations of the training columns.
+    pub scaling: ColumnScaling,
+    /// Penalty on each raw weight: the `p` of `Σ p_j w_j² / 2`.
+    penalty: Vec<f64>,
+    unit: Vec<f64>,
+    intercept_unit: f64,
+    start_intercept: f64,
+    /// What a component of the gradient can be at most at the start.
+    gradient_unit: f64,
+    /// What rounding of the target alone leaves in a gradient.
+    gradient_resolution: f64,
+    row_count: f64,
+}
+
+/// What is known of the target before the first round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TargetMoments {
+    /// Mean of the training targets.
+    pub mean: f64,
+    /// Population variance of the training targets.
+    pub variance: f64,
+}
+
+impl Conditioning {
+    /// The variables for this loss and penalty over `row_count` rows.
+    ///
+    /// With `standardised`, the penalty is on the weights of standardised columns: raw weight `w_j`
+    /// costs `l2 · scale_j² · w_j² / 2`; without, `l2 · w_j² / 2`.
+    #[must_use]
+    pub fn new(
+        scaling: ColumnScaling,
+        target: TargetMoments,
+        loss: Loss,
+        l2: f64,
+        standardised: bool,
+        row_count: usize,
+    ) -> Self {
+        let (curvature, start_intercept) = match loss {
+            Loss::HalfSquared => (1.0, target.mean),
+            Loss::Logistic => {
+                let margin = 0.5 / row_count as f64;
+                let positive = target.mean.clamp(margin, 1.0 - margin);
+                (positive * (1.0 - positive), libm::log(positive / (1.0 - positive)))
+            }
+        };
+        let penalty: Vec<f64> =
+            scaling.scale.iter().map(|scale| if standardised { l2 * scale * scale } else { l2 }).collect();
+        let unit = scaling.scale.iter().zip(&penalty).map(|(s, p)| 1.0 / (curvature * s * s + p).sqrt()).collect();
+        Self {
+            scaling,
+            penalty,
+            unit,
+            intercept_unit: 1.0 / curvature.sqrt(),
+            start_intercept,
+            gradient_unit: target.variance.sqrt() / curvature.sqrt(),
+            gradient_resolution: f64::EPSILON * target.mean.abs() / curvature.sqrt(),
+            row_count: row_count as f64,
+        }
+    }
+
+    /// Where the solver starts: zero weights, and the best intercept for them.
+    #[must_use]
+    pub fn start(&self) -> Vec<f64> {
+        let mut point = vec![0.0; self.unit.len() + 1];
+        point[0] = self.start_intercept / self.intercept_unit;
+        point
+    }
+
+    /// The bound on gradient components that a relative `tolerance` stands for.
+    ///
+    /// Its unit is the largest component possible at the start, the deviation of the target over
+    /// the root of the curvature; it is never below what rounding of the target leaves.
+    #[must_use]
+    pub fn gradient_norm_max(&self, tolerance: f64) -> f64 {
+        (tolerance * self.gradient_unit).max(self.gradient_resolution)
+    }
+
+    /// The intercept at the mean row, and the raw weights.
+    #[must_use]
+    pub fn parameters(&self, point: &[f64]) -> (f64, Vec<f64>) {
+        let weights = point[1..].iter().zip(&self.unit).map(|(t, unit)| t * unit).collect();
+        (point[0] * self.intercept_unit, weights)
+    }
+
+    /// Value and gradient by `t` at `point`, from the reduced sums of [`crate::kernel::objective_gradient`].
+    #[must_use]
+    pub fn objective(&self, point: &[f64], sums: &[f64]) -> (f64, Vec<f64>) {
+        let (_, weights) = self.parameters(point);
+        let penalties = weights.iter().zip(&self.penalty).map(|(w, p)| p * w * w / 2.0);
+        let value = sums[0] / self.row_count + penalties.sum::<f64>();
+        let mut gradient = vec![self.intercept_unit * (sums[1] / self.row_count)];
+        for (((sum, w), p), unit) in sums[2..].iter().zip(&weights).zip(&self.penalty).zip(&self.unit) {
+            gradient.push(unit * (sum / self.row_count + p * w));
+        }
+        (value, gradient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2, array};
+
+    use super::*;
+    use crate::kernel::{BlockView, Predictor, objective_gradient};
+
+    fn data() -> (Array2<f64>, Array1<f64>) {
+        (array![[1.0, 200.0], [2.0, -100.0], [4.0, 50.0], [1.0, 10.0]], array![1.0, 0.0, 1.0, 1.0])
+    }
+
+    fn conditioning(loss: Loss, standardised: bool) -> Conditioning {
+        let scaling = ColumnScaling { mean: vec![2.0, 40.0], scale: vec![1.5_f64.sqrt(), 107.0] };
+        let target = TargetMoments { mean: 0.75, variance: 0.1875 };
+        Conditioning::new(scaling, target, loss, 0.3, standardised, 4)
+    }
+
+    fn objective(conditioning: &Conditioning, loss: Loss, point: &[f64]) -> (f64, Vec<f64>) {
+        let (x, y) = data();
+        let (intercept, weights) = conditioning.parameters(point);
+        let predictor = Predictor { mean: &conditioning.scaling.mean, weights: &weights, intercept };
+        let block = BlockView::new(x.view(), y.view()).unwrap();
+        conditioning.objective(point, &objective_gradient(block, loss, predictor).unwrap())
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_a_finite_difference() {
+        for (loss, standardised) in [(Loss::HalfSquared, true), (Loss::Logistic, true), (Loss::Logistic, false)] {
+            let conditioning = conditioning(loss, standardised);
+            let at = [0.4, -0.8, 1.3];
+            let gradient = objective(&conditioning, loss, &at).1;
+            for (variable, component) in gradient.iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut point = at;
+                    point[variable] += by;
+                    objective(&conditioning, loss, &point).0
+                };
+                assert!(((moved(1e-6) - moved(-1e-6)) / 2e-6 - component).abs() < 1e-8, "{loss:?} {variable}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_penalty_is_on_the_weights_the_user_sees() {
+        let penalty = |standardised| conditioning(Loss::HalfSquared, standardised).penalty;
+        assert_eq!(penalty(false), [0.3, 0.3]);
+        assert_eq!(penalty(true), [0.3 * 1.5_f64.sqrt() * 1.5_f64.sqrt(), 0.3 * 107.0 * 107.0]);
+    }
+
+    #[test]
+    fn the_start_is_the_best_constant_prediction() {
+        for loss in [Loss::HalfSquared, Loss::Logistic] {
+            let conditioning = conditioning(loss, true);
+            let (_, gradient) = objective(&conditioning, loss, &conditioning.start());
+            assert!(gradient[0].abs() < 1e-15, "{loss:?} {gradient:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Minimising a smooth convex function that someone else evaluates.
+
+pub mod conditioning;
+pub mod lbfgs;
+mod line_search;

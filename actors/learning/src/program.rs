@@ -1,0 +1,454 @@
+//! The training program: which pass over the data comes next, and what its sums mean.
+//!
+//! It does not know who computes a pass, nor how many do. The passes of a job: sums of the columns,
+//! squares around their means, loss and gradient until the solver is done, then the test rows.
+
+use odeon_protocol::block::F64Block;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    blocks::{BlockLayout, Split},
+    data::{DataSummary, split::SplitError, split::split_sizes},
+    job::{JobError, ModelKind, Scale, TrainingJob},
+    kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS},
+    messages::{ComputeError, WorkerId},
+    metrics::{classification_metrics, regression_metrics},
+    model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
+    optimiser::{
+        conditioning::{Conditioning, TargetMoments},
+        lbfgs::{Evaluated, Lbfgs, LbfgsOptions, StopReason, Verdict},
+    },
+    scaling::ColumnScaling,
+};
+
+/// One reading of one split. Vectors are of shape `[features]`, in the units of the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Pass {
+    /// See [`crate::kernel::column_sums`].
+    ColumnSums {
+        /// Rows to read.
+        split: Split,
+    },
+    /// Over training rows; see [`crate::kernel::centred_squares`].
+    CentredSquares {
+        /// Column means.
+        mean: F64Block,
+        /// Mean of the target.
+        target_mean: f64,
+    },
+    /// Over training rows; see [`crate::kernel::objective_gradient`].
+    ObjectiveGradient {
+        /// Loss of a row.
+        loss: Loss,
+        /// Where to evaluate.
+        at: Parameters,
+    },
+    /// Over test rows; see [`crate::kernel::regression_sums`].
+    EvaluateRegression {
+        /// The model.
+        at: Parameters,
+        /// Mean target of the test rows.
+        target_mean: f64,
+    },
+    /// Over test rows; see [`crate::kernel::classification_sums`].
+    EvaluateClassification {
+        /// The model.
+        at: Parameters,
+    },
+}
+
+/// The function `intercept + weights · (x - mean)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// Subtracted from every row.
+    pub mean: F64Block,
+    /// Raw weights.
+    pub weights: F64Block,
+    /// Value at the mean row.
+    pub intercept: f64,
+}
+
+/// What a round achieved, for display.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Evaluations so far.
+    pub round: u32,
+    /// Mean loss plus penalty at the point of this round.
+    pub objective: f64,
+    /// Largest component of the gradient there, in the solver's conditioned variables.
+    pub gradient_norm: f64,
+}
+
+/// What a trainer wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The reduced sums of this pass.
+    Compute(Pass),
+    /// Nothing more.
+    Finished(Box<TrainedModel>),
+}
+
+/// Why no model came out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A value of the job is out of bounds.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The rows cannot be split.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// Sums of the wrong length.
+    #[error("a pass of {expected} sums came back with {actual}")]
+    WrongShape {
+        /// As the pass has them.
+        expected: usize,
+        /// As they came.
+        actual: usize,
+    },
+    /// A sum overflowed, or is not a number.
+    #[error("sum {index} of the pass is {value}")]
+    NotFinite {
+        /// Position among the sums.
+        index: usize,
+        /// Its value, as text: not every form of data can carry it.
+        value: String,
+    },
+    /// Rows were counted twice or left out.
+    #[error("{expected} rows were to be read, {actual} were")]
+    RowCount {
+        /// Rows of the split.
+        expected: usize,
+        /// Rows in the sums.
+        actual: f64,
+    },
+    /// Logistic regression needs both classes.
+    #[error("all training rows are of class {0}")]
+    OneClass(u8),
+    /// A worker cannot compute, and there is no other.
+    #[error("worker {worker}: {error}")]
+    Worker {
+        /// The last worker.
+        worker: WorkerId,
+        /// Its reason.
+        error: ComputeError,
+    },
+    /// No worker came, or the last one was lost and none came after it.
+    #[error("no worker for {waited_s} s{}", last_drop.as_ref().map(|drop| format!("; the last was lost: {drop}")).unwrap_or_default())]
+    NoWorkers {
+        /// How long none was there, in seconds.
+        waited_s: u64,
+        /// Who was lost last, and why.
+        last_drop: Option<String>,
+    },
+}
+
+/// Runs one job, step by step.
+#[derive(Debug)]
+pub struct Trainer {
+    job: TrainingJob,
+    feature_names: Vec<String>,
+    train_count: usize,
+    test_count: usize,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Columns,
+    Squares { mean: Vec<f64>, target_mean: f64 },
+    Optimise { conditioning: Conditioning, target_mean: f64, solver: Box<Lbfgs> },
+    TestTarget { fit: Fit },
+    Evaluate { fit: Fit, target_mean: f64 },
+    Finished(Box<TrainedModel>),
+}
+
+/// Where the solver ended.
+#[derive(Debug, Clone)]
+struct Fit {
+    conditioning: Conditioning,
+    solution: Evaluated,
+    rounds: u32,
+    stopped: Option<StopReason>,
+}
+
+impl Pass {
+    /// The rows the pass reads.
+    #[must_use]
+    pub fn split(&self) -> Split {
+        match self {
+            Self::ColumnSums { split } => *split,
+            Self::CentredSquares { .. } | Self::ObjectiveGradient { .. } => Split::Train,
+            Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } => Split::Test,
+        }
+    }
+
+    /// Number of sums over data of `feature_count` features.
+    #[must_use]
+    pub fn partial_len(&self, feature_count: usize) -> usize {
+        match self {
+            Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
+            Self::CentredSquares { .. } => feature_count + 1,
+            Self::EvaluateRegression { .. } => REGRESSION_SUMS,
+            Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
+        }
+    }
+}
+
+impl Trainer {
+    /// A trainer of `job` on data that was scanned as `data`.
+    ///
+    /// # Errors
+    /// [`TrainError::Job`] or [`TrainError::Split`].
+    pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
+        job.validate()?;
+        let (train_count, test_count) = split_sizes(data.row_count, job.data.test_size)?;
+        Ok(Self { job, feature_names: data.feature_names.clone(), train_count, test_count, phase: Phase::Columns })
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job(&self) -> &TrainingJob {
+        &self.job
+    }
+
+    /// Features of the data.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        self.feature_names.len()
+    }
+
+    /// The blocks of a split.
+    #[must_use]
+    pub fn layout(&self, split: Split) -> BlockLayout {
+        BlockLayout::new(match split {
+            Split::Train => self.train_count,
+            Split::Test => self.test_count,
+        })
+    }
+
+    /// What is wanted now; the same until [`Self::absorb`] is called.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        Step::Compute(match &self.phase {
+            Phase::Columns => Pass::ColumnSums { split: Split::Train },
+            Phase::Squares { mean, target_mean } => {
+                Pass::CentredSquares { mean: F64Block(mean.clone()), target_mean: *target_mean }
+            }
+            Phase::Optimise { conditioning, solver, .. } => Pass::ObjectiveGradient {
+                loss: self.job.model.kind.loss(),
+                at: parameters(conditioning, solver.point()),
+            },
+            Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
+            Phase::Evaluate { fit, target_mean } => {
+                let at = parameters(&fit.conditioning, &fit.solution.point);
+                match self.job.model.kind {
+                    ModelKind::Linear => Pass::EvaluateRegression { at, target_mean: *target_mean },
+                    ModelKind::Logistic => Pass::EvaluateClassification { at },
+                }
+            }
+            Phase::Finished(model) => return Step::Finished(model.clone()),
+        })
+    }
+
+    /// Takes the reduced sums of the pass that [`Self::step`] names; progress if it was a round of the solver.
+    ///
+    /// # Errors
+    /// [`TrainError`] if the sums cannot be those of the pass, or no model can come of them. The
+    /// trainer stays where it was.
+    pub fn absorb(&mut self, sums: &[f64]) -> Result<Option<Progress>, TrainError> {
+        let Step::Compute(pass) = self.step() else { return Ok(None) };
+        check_sums(sums, pass.partial_len(self.feature_count()))?;
+        let next = match &self.phase {
+            Phase::Columns => {
+                let (mean, target_mean) = column_means(self.train_count, sums)?;
+                Phase::Squares { mean, target_mean }
+            }
+            Phase::Squares { mean, target_mean } => self.start_solver(mean.clone(), *target_mean, sums),
+            Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
+            Phase::TestTarget { fit } => {
+                let (_, target_mean) = column_means(self.test_count, sums)?;
+                Phase::Evaluate { fit: fit.clone(), target_mean }
+            }
+            Phase::Evaluate { fit, .. } => Phase::Finished(Box::new(self.finish(fit, sums)?)),
+            Phase::Finished(_) => return Ok(None),
+        };
+        self.phase = next;
+        Ok(None)
+    }
+
+    fn start_solver(&self, mean: Vec<f64>, target_mean: f64, squares: &[f64]) -> Phase {
+        let (TrainingJob { train, model, prepare, .. }, rows) = (&self.job, self.train_count);
+        let variance = squares[mean.len()] / rows as f64;
+        let scaling = ColumnScaling::new(mean, squares, rows);
+        let target = TargetMoments { mean: target_mean, variance };
+        let standardised = prepare.scale == Scale::Standard;
+        let conditioning = Conditioning::new(scaling, target, model.kind.loss(), model.l2, standardised, rows);
+        let options = LbfgsOptions {
+            gradient_norm_max: conditioning.gradient_norm_max(train.tolerance),
+            rounds_max: train.rounds_max,
+            history: train.history,
+        };
+        let solver = Box::new(Lbfgs::new(conditioning.start(), options));
+        Phase::Optimise { conditioning, target_mean, solver }
+    }
+
+    fn absorb_round(&mut self, sums: &[f64]) -> Result<Progress, TrainError> {
+        let Phase::Optimise { conditioning, target_mean, solver } = &mut self.phase else {
+            unreachable!("called in this phase only");
+        };
+        // The labels are known to be 0 or 1 now: the workers checked them in this pass.
+        if self.job.model.kind == ModelKind::Logistic && (*target_mean == 0.0 || *target_mean == 1.0) {
+            return Err(TrainError::OneClass(u8::from(*target_mean == 1.0)));
+        }
+        let (objective, gradient) = conditioning.objective(solver.point(), sums);
+        check_finite(std::iter::once(&objective).chain(&gradient))?;
+        let here = Evaluated { point: Vec::new(), value: objective, gradient };
+        let gradient_norm = here.gradient_norm();
+        let stopped = match solver.tell(objective, here.gradient) {
+            Verdict::Evaluate => return Ok(Progress { round: solver.rounds(), objective, gradient_norm }),
+            Verdict::Converged => None,
+            Verdict::Stopped(reason) => Some(reason),
+        };
+        let solution = solver.solution().expect("a final verdict follows an evaluation").clone();
+        let rounds = solver.rounds();
+        let fit = Fit { conditioning: conditioning.clone(), solution, rounds, stopped };
+        self.phase = match self.job.model.kind {
+            ModelKind::Linear => Phase::TestTarget { fit },
+            ModelKind::Logistic => Phase::Evaluate { fit, target_mean: 0.0 },
+        };
+        Ok(Progress { round: rounds, objective, gradient_norm })
+    }
+
+    fn finish(&self, fit: &Fit, sums: &[f64]) -> Result<TrainedModel, TrainError> {
+        let (intercept, weights) = fit.conditioning.parameters(&fit.solution.point);
+        let ColumnScaling { mean, scale } = fit.conditioning.scaling.clone();
+        let (values, intercept, scaling) = match self.job.prepare.scale {
+            Scale::Standard => {
+                let values: Vec<f64> = weights.iter().zip(&scale).map(|(w, scale)| w * scale).collect();
+                (values, intercept, Some(ModelScaling { mean, scale }))
+            }
+            Scale::None => {
+                let at_mean: f64 = weights.iter().zip(&mean).map(|(w, mean)| w * mean).sum();
+                (weights, intercept - at_mean, None)
+            }
+        };
+        let (rows, metrics) = match self.job.model.kind {
+            ModelKind::Linear => (sums[0], regression_metrics(sums)),
+            ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums)),
+        };
+        check_row_count(self.test_count, rows)?;
+        check_finite(values.iter().chain(metrics.values()).chain([&intercept]))?;
+        let named = self.feature_names.iter().cloned().zip(values);
+        Ok(TrainedModel {
+            coefficients: named.map(|(name, value)| Coefficient { name, value }).collect(),
+            converged: fit.stopped.is_none(),
+            gradient_norm: fit.solution.gradient_norm(),
+            intercept,
+            l2: self.job.model.l2,
+            metrics,
+            model: self.job.model.kind,
+            name: self.job.name.clone(),
+            objective: fit.solution.value,
+            rounds: fit.rounds,
+            scaling,
+            stopped: fit.stopped,
+            target: self.job.data.target.clone(),
+            test_row_count: self.test_count,
+            train_row_count: self.train_count,
+            version: MODEL_VERSION,
+        })
+    }
+}
+
+fn parameters(conditioning: &Conditioning, point: &[f64]) -> Parameters {
+    let (intercept, weights) = conditioning.parameters(point);
+    Parameters { mean: F64Block(conditioning.scaling.mean.clone()), weights: F64Block(weights), intercept }
+}
+
+/// Means of the features and of the target, from the sums of the columns.
+fn column_means(row_count: usize, sums: &[f64]) -> Result<(Vec<f64>, f64), TrainError> {
+    check_row_count(row_count, sums[0])?;
+    let mut means: Vec<f64> = sums[1..].iter().map(|sum| sum / sums[0]).collect();
+    let target_mean = means.pop().expect("the sums end with the target's");
+    Ok((means, target_mean))
+}
+
+fn check_sums(sums: &[f64], expected: usize) -> Result<(), TrainError> {
+    if sums.len() != expected {
+        return Err(TrainError::WrongShape { expected, actual: sums.len() });
+    }
+    check_finite(sums)
+}
+
+fn check_finite<'a>(values: impl IntoIterator<Item = &'a f64>) -> Result<(), TrainError> {
+    match values.into_iter().enumerate().find(|(_, value)| !value.is_finite()) {
+        Some((index, value)) => Err(TrainError::NotFinite { index, value: value.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn check_row_count(expected: usize, actual: f64) -> Result<(), TrainError> {
+    if actual == expected as f64 { Ok(()) } else { Err(TrainError::RowCount { expected, actual }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trainer(kind: ModelKind) -> Trainer {
+        let text =
+            "name = \"t\"\ndata = { path = \"d\", target = \"y\", test_size = 0.2 }\nmodel = { type = \"linear\" }";
+        let mut job: TrainingJob = toml::from_str(text).unwrap();
+        job.model.kind = kind;
+        let data = DataSummary { row_count: 5, feature_names: vec!["a".into()], target: "y".into() };
+        Trainer::new(job, &data).unwrap()
+    }
+
+    #[test]
+    fn sums_that_cannot_be_those_of_the_pass_are_refused_and_change_nothing() {
+        let mut trainer = trainer(ModelKind::Linear);
+        let before = trainer.step();
+        assert_eq!(before, Step::Compute(Pass::ColumnSums { split: Split::Train }));
+        let faults = [
+            (vec![4.0, 1.0], TrainError::WrongShape { expected: 3, actual: 2 }),
+            (vec![4.0, f64::NAN, 1.0], TrainError::NotFinite { index: 1, value: "NaN".into() }),
+            (vec![4.0, 1.0, f64::INFINITY], TrainError::NotFinite { index: 2, value: "inf".into() }),
+            (vec![5.0, 1.0, 1.0], TrainError::RowCount { expected: 4, actual: 5.0 }),
+        ];
+        for (sums, expected) in faults {
+            assert_eq!(trainer.absorb(&sums), Err(expected));
+            assert_eq!(trainer.step(), before);
+        }
+    }
+
+    #[test]
+    fn the_passes_follow_each_other_to_the_closed_form() {
+        // x = -1, -1, 1, 1 and y = 0, 2, 4, 6: slope 2, intercept 3, half mean squared error 1/2.
+        let mut trainer = trainer(ModelKind::Linear);
+        assert_eq!(trainer.absorb(&[4.0, 0.0, 12.0]), Ok(None));
+        assert_eq!(trainer.absorb(&[4.0, 20.0]), Ok(None));
+        while let Step::Compute(Pass::ObjectiveGradient { at, .. }) = trainer.step() {
+            let (slope, intercept) = (at.weights.0[0] - 2.0, at.intercept - 3.0);
+            let loss = 2.0 + 2.0 * (slope * slope + intercept * intercept);
+            assert!(trainer.absorb(&[loss, 4.0 * intercept, 4.0 * slope]).unwrap().is_some());
+        }
+        assert_eq!(trainer.step(), Step::Compute(Pass::ColumnSums { split: Split::Test }));
+        assert_eq!(trainer.absorb(&[1.0, 3.0, 10.0]), Ok(None));
+        assert!(matches!(trainer.step(), Step::Compute(Pass::EvaluateRegression { target_mean: 10.0, .. })));
+        assert_eq!(trainer.absorb(&[1.0, 1.0, 1.0, 0.0]), Ok(None));
+        let Step::Finished(model) = trainer.step() else { panic!("not finished") };
+        assert!((model.coefficients[0].value - 2.0).abs() < 1e-12 && (model.intercept - 3.0).abs() < 1e-12);
+        assert!(model.converged && (model.objective - 0.5).abs() < 1e-12);
+        assert_eq!(trainer.absorb(&[]), Ok(None));
+    }
+
+    #[test]
+    fn one_class_is_not_enough() {
+        let mut trainer = trainer(ModelKind::Logistic);
+        trainer.absorb(&[4.0, 0.0, 4.0]).unwrap();
+        trainer.absorb(&[4.0, 0.0]).unwrap();
+        assert_eq!(trainer.absorb(&[1.0, 0.0, 0.0]), Err(TrainError::OneClass(1)));
+    }
+}
