@@ -1,0 +1,198 @@
+//! `Committer`: performs effects in order and writes records off the arbiter, many with one sync.
+//!
+//! The order is decided by [`CommitQueue`]; the bytes are [`Journal`]'s. A failed write is never
+//! tried again as if the file were clean: it fails the node.
+
+use crate::commit_queue::{CommitQueue, Durable, WriteBatch};
+use crate::journal::{Journal, JournalError};
+use crate::node::Node;
+use crate::outbox::Outbox;
+use serde::Serialize;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use tokio::sync::watch;
+
+/// The write that a reply depends on has failed; the node is failing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the journal could not be written")]
+pub struct CommitError;
+
+/// Commits the outboxes of one actor; clones are the same committer. Lives on the actor's arbiter.
+pub struct Committer<E, R> {
+    shared: Rc<Shared<E, R>>,
+}
+
+impl<E, R> Clone for Committer<E, R> {
+    fn clone(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared) }
+    }
+}
+
+struct Shared<E, R> {
+    node: Node,
+    /// Named in the failure of the node.
+    part: String,
+    queue: RefCell<CommitQueue<E, R>>,
+    perform: RefCell<Box<dyn FnMut(E)>>,
+    /// Effects that may leave and have not yet, because one before them is being performed.
+    ready: RefCell<VecDeque<E>>,
+    performing: Cell<bool>,
+    journal: JournalSlot<R>,
+    progress: watch::Sender<Progress>,
+}
+
+/// The journal is away while a write is under way.
+enum JournalSlot<R> {
+    None,
+    Kept(RefCell<Option<Journal<R>>>),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    durable: Durable,
+    failed: bool,
+}
+
+impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
+    /// A committer that performs effects through `perform`.
+    ///
+    /// `part` names the actor if a write fails. Without a journal records are dropped and everything
+    /// leaves at once, in order. `perform` must not wait: it starts things.
+    pub fn new(
+        node: &Node,
+        part: impl Into<String>,
+        journal: Option<Journal<R>>,
+        perform: impl FnMut(E) + 'static,
+    ) -> Self {
+        let shared = Shared {
+            node: node.clone(),
+            part: part.into(),
+            queue: RefCell::new(CommitQueue::new()),
+            perform: RefCell::new(Box::new(perform)),
+            ready: RefCell::default(),
+            performing: Cell::new(false),
+            journal: journal.map_or(JournalSlot::None, |journal| JournalSlot::Kept(RefCell::new(Some(journal)))),
+            progress: watch::channel(Progress::default()).0,
+        };
+        Self { shared: Rc::new(shared) }
+    }
+
+    /// Takes in what a handler emitted; effects leave as soon as the rule allows.
+    ///
+    /// The future resolves when everything emitted so far is durable. It does not borrow the
+    /// committer and need not be awaited for the effects to leave.
+    ///
+    /// # Errors
+    /// [`CommitError`] if a write failed; the reply must not leave then.
+    pub fn commit(&self, outbox: Outbox<E, R>) -> impl Future<Output = Result<(), CommitError>> + 'static + use<E, R> {
+        let (released, place) = self.shared.queue.borrow_mut().push(outbox);
+        self.release(released);
+        self.write_next();
+        let mut progress = self.shared.progress.subscribe();
+        async move {
+            let reached = progress.wait_for(|now| now.failed || place <= now.durable).await;
+            match reached {
+                Ok(now) if place <= now.durable => Ok(()),
+                Ok(_) | Err(_) => Err(CommitError),
+            }
+        }
+    }
+
+    /// As [`commit`](Self::commit), with the handler's reply, which leaves only when it may.
+    ///
+    /// After a failed write it never does: the node is failing, and the asker sees a timeout or the
+    /// end of the actor.
+    pub fn reply_after<T: 'static>(&self, outbox: Outbox<E, R>, reply: T) -> actix::ResponseFuture<T> {
+        let committed = self.commit(outbox);
+        Box::pin(async move {
+            if committed.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            reply
+        })
+    }
+
+    /// Performs effects in order, even if performing one commits more.
+    fn release(&self, effects: Vec<E>) {
+        self.shared.ready.borrow_mut().extend(effects);
+        if self.shared.performing.replace(true) {
+            return;
+        }
+        let _done = Performing(&self.shared.performing);
+        loop {
+            let Some(effect) = self.shared.ready.borrow_mut().pop_front() else { break };
+            (self.shared.perform.borrow_mut())(effect);
+        }
+    }
+
+    fn write_next(&self) {
+        let JournalSlot::Kept(slot) = &self.shared.journal else {
+            let unneeded = self.shared.queue.borrow_mut().next_write();
+            if let Some(batch) = unneeded {
+                self.on_durable(batch.up_to);
+            }
+            return;
+        };
+        // After a failure the journal does not come back, so nothing is written any more.
+        let Some(journal) = slot.borrow_mut().take() else { return };
+        let next = self.shared.queue.borrow_mut().next_write();
+        match next {
+            None => *slot.borrow_mut() = Some(journal),
+            Some(batch) => {
+                actix_rt::spawn(self.clone().watch_write(journal, batch));
+            }
+        }
+    }
+
+    /// Runs a write in a task of its own, so that a panic of an effect that it releases is seen.
+    async fn watch_write(self, journal: Journal<R>, batch: WriteBatch<R>) {
+        let ended = actix_rt::spawn(self.clone().write(journal, batch)).await;
+        if let Some(error) = ended.err().filter(tokio::task::JoinError::is_panic) {
+            self.fail(&format!("an effect panicked: {error}"));
+        }
+    }
+
+    async fn write(self, mut journal: Journal<R>, batch: WriteBatch<R>) {
+        let WriteBatch { up_to, records } = batch;
+        let written = tokio::task::spawn_blocking(move || journal.append(&records).map(|()| journal)).await;
+        match written {
+            Ok(Ok(journal)) => {
+                if let JournalSlot::Kept(slot) = &self.shared.journal {
+                    *slot.borrow_mut() = Some(journal);
+                }
+                self.on_durable(up_to);
+                self.write_next();
+            }
+            Ok(Err(error)) => self.fail(&error.with_cause()),
+            Err(error) => self.fail(&format!("the journal writer panicked: {error}")),
+        }
+    }
+
+    fn on_durable(&self, up_to: Durable) {
+        let released = self.shared.queue.borrow_mut().on_durable(up_to);
+        self.shared.progress.send_modify(|progress| progress.durable = up_to);
+        self.release(released);
+    }
+
+    fn fail(&self, reason: &str) {
+        self.shared.progress.send_modify(|progress| progress.failed = true);
+        self.shared.node.fail(self.shared.part.as_str(), reason);
+    }
+}
+
+/// Ends the performing even if an effect panics.
+struct Performing<'a>(&'a Cell<bool>);
+
+impl Drop for Performing<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl JournalError {
+    fn with_cause(&self) -> String {
+        let cause = std::error::Error::source(self).map(|cause| format!(": {cause}"));
+        format!("{self}{}", cause.unwrap_or_default())
+    }
+}

@@ -1,0 +1,164 @@
+//! The visible list of messages that an actor takes from peers.
+//!
+//! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
+
+use crate::error::PeerError;
+use crate::frame;
+use crate::name::NodeId;
+use crate::sender::From;
+use actix::dev::{RecipientRequest, ToEnvelope};
+use actix::{Actor, Addr, Handler, MailboxError, Message, Recipient};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use odeon_protocol::wire::{Lane, RemoteMessage};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The messages of an actor that peers may send, near or far.
+#[derive(Clone, Default)]
+pub struct Exports {
+    doors: BTreeMap<&'static str, Arc<dyn AnyDoor>>,
+}
+
+impl Exports {
+    /// An empty list.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a message.
+    ///
+    /// # Panics
+    /// If the wire name is taken by another message of the list, which is a bug of the caller.
+    #[must_use]
+    pub fn accept<M, A>(self, address: &Addr<A>) -> Self
+    where
+        M: RemoteMessage,
+        A: Actor + Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        self.add(Door::<M>::Plain(address.clone().recipient()))
+    }
+
+    /// Adds a message that the actor hears together with its sender, as [`From<M>`].
+    ///
+    /// # Panics
+    /// As [`Exports::accept`].
+    #[must_use]
+    pub fn accept_from<M, A>(self, address: &Addr<A>) -> Self
+    where
+        M: RemoteMessage,
+        A: Actor + Handler<From<M>>,
+        A::Context: ToEnvelope<A, From<M>>,
+    {
+        self.add(Door::<M>::WithSender(address.clone().recipient()))
+    }
+
+    /// The wire names on the list, in order.
+    pub fn messages(&self) -> impl Iterator<Item = &'static str> {
+        self.doors.keys().copied()
+    }
+
+    fn add<M: RemoteMessage>(mut self, door: Door<M>) -> Self {
+        let earlier = self.doors.insert(M::WIRE_NAME, Arc::new(door));
+        assert!(earlier.is_none(), "the message {} is accepted twice", M::WIRE_NAME);
+        self
+    }
+
+    pub(crate) fn door(&self, message: &str) -> Option<&Arc<dyn AnyDoor>> {
+        self.doors.get(message)
+    }
+
+    pub(crate) fn typed<M: RemoteMessage>(&self) -> Option<&Door<M>> {
+        let door: &dyn Any = &**self.doors.get(M::WIRE_NAME)?;
+        door.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Exports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.doors.keys()).finish()
+    }
+}
+
+/// A reply on its way, already accepted by the mailbox.
+pub(crate) type Answer<R> = BoxFuture<'static, Result<R, PeerError>>;
+
+/// The way into one actor for one message.
+pub(crate) enum Door<M: RemoteMessage> {
+    Plain(Recipient<M>),
+    WithSender(Recipient<From<M>>),
+}
+
+impl<M: RemoteMessage> Door<M> {
+    /// Puts an ask into the mailbox before it returns, so that order is the order of calls.
+    ///
+    /// A full mailbox does not refuse an ask: each waiting ask has a slot of its own. The bound is
+    /// the number of askers, which links and callers limit.
+    pub(crate) fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
+        match self {
+            Self::Plain(recipient) => accepted(recipient.send(message)),
+            Self::WithSender(recipient) => accepted(recipient.send(From { node: sender.clone(), message })),
+        }
+    }
+
+    pub(crate) fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
+        match self {
+            Self::Plain(recipient) => recipient.try_send(message).map_err(refusal),
+            Self::WithSender(recipient) => recipient.try_send(From { node: sender.clone(), message }).map_err(refusal),
+        }
+    }
+}
+
+fn refusal<M>(error: actix::prelude::SendError<M>) -> PeerError {
+    match error {
+        actix::prelude::SendError::Full(_) => PeerError::MailboxFull,
+        actix::prelude::SendError::Closed(_) => PeerError::Stopped,
+    }
+}
+
+/// Polls a request once: only then is it surely in the mailbox.
+fn accepted<M>(request: RecipientRequest<M>) -> Answer<M::Result>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    let mut request = Box::pin(request);
+    let early = request.as_mut().now_or_never();
+    async move {
+        let outcome = match early {
+            Some(outcome) => outcome,
+            None => request.await,
+        };
+        outcome.map_err(|(MailboxError::Closed | MailboxError::Timeout)| PeerError::Stopped)
+    }
+    .boxed()
+}
+
+/// A [`Door`] whose message type the link does not know.
+pub(crate) trait AnyDoor: Any + Send + Sync {
+    /// Decodes and asks; the answer is the encoded reply.
+    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Answer<Vec<u8>>, PeerError>;
+    /// Decodes and tells.
+    fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
+    /// The lane of the message and of its reply.
+    fn lane(&self) -> Lane;
+}
+
+impl<M: RemoteMessage> AnyDoor for Door<M> {
+    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Answer<Vec<u8>>, PeerError> {
+        let answer = self.ask(sender, frame::decode_body::<M>(M::WIRE_NAME, body, depth_max)?);
+        Ok(async move { frame::encode_body(M::WIRE_NAME, &answer.await?) }.boxed())
+    }
+
+    fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
+        self.tell(sender, frame::decode_body(M::WIRE_NAME, body, depth_max)?)
+    }
+
+    fn lane(&self) -> Lane {
+        M::LANE
+    }
+}

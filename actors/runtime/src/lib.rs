@@ -1,0 +1,100 @@
+//! The fabric: how actors of one node or of many hear each other, and what keeps them running.
+//!
+//! A [`Node`] is one member of the fabric. Actors are plain actix actors; a node exports them behind
+//! names, with a visible list of the messages they accept. Others hold a [`Peer`], typed by an
+//! interface, and cannot tell a near actor from a far one: replies and errors are the same.
+//!
+//! ```
+//! use actix::{Actor, Context, Handler};
+//! use odeon_protocol::{interface, remote_message};
+//! use odeon_runtime::{Exports, Node, Peer};
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// Adds to the counter; the reply is the new value.
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Add(u64);
+//! remote_message!(Add => u64, "examples.v1.Add");
+//! interface! {
+//!     /// What a counter hears.
+//!     pub CounterApi: Add
+//! }
+//!
+//! struct Counter(u64);
+//! impl Actor for Counter {
+//!     type Context = Context<Self>;
+//! }
+//! impl Handler<Add> for Counter {
+//!     type Result = u64;
+//!     fn handle(&mut self, Add(amount): Add, _: &mut Self::Context) -> u64 {
+//!         self.0 += amount;
+//!         self.0
+//!     }
+//! }
+//!
+//! # #[actix_rt::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let home = Node::builder("home").incarnation(0x5eed).start().await?;
+//! let bound = home.listen("127.0.0.1:0").await?;
+//! home.export("counter", Exports::new().accept::<Add, _>(&Counter(0).start()));
+//!
+//! let away = Node::builder("away").incarnation(0xfeed).start().await?;
+//! let near: Peer<CounterApi> = home.peer("counter");
+//! let far: Peer<CounterApi> = away.peer_at(&bound, "counter");
+//! assert_eq!(near.send(Add(1)).await?, 1);
+//! assert_eq!(far.send(Add(2)).await?, 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Beside peers there is what keeps a node honest:
+//! - [`Node::supervise`] restarts a panicked actor behind its name, or fails the node; no panic is silent.
+//! - [`Outbox`], [`CommitQueue`], [`Committer`] and [`Journal`] make "durable before visible" a matter of
+//!   structure: nothing emitted after a record leaves before the record is on disk.
+//! - [`InMemoryNetwork`] and [`testkit`] run many nodes in one test on a paused clock, with cables to cut.
+//!
+//! What is guaranteed about order, loss, duplication, back-pressure, panic and shutdown, and all limits,
+//! stand in `docs/fabric.md`.
+//!
+//! Deliberately absent: membership and placement (they are decided above), encryption, remote spawning,
+//! redelivery. A message is handled at most once, or the sender is told that this is not known.
+
+mod backoff;
+mod commit_queue;
+mod committer;
+mod dial;
+mod error;
+mod events;
+mod exports;
+mod fabric;
+mod frame;
+pub mod journal;
+mod limits;
+mod link;
+mod memory;
+mod name;
+mod node;
+mod outbox;
+mod peer;
+mod restart;
+mod sender;
+mod session;
+mod supervisor;
+pub mod testkit;
+pub mod transport;
+
+pub use commit_queue::{CommitQueue, Durable, WriteBatch};
+pub use committer::{CommitError, Committer};
+pub use error::{ListenError, PeerError, StartError};
+pub use events::{LinkEvent, LinkEvents};
+pub use exports::Exports;
+pub use frame::PROTOCOL_VERSION;
+pub use journal::Journal;
+pub use limits::FabricLimits;
+pub use memory::InMemoryNetwork;
+pub use name::{ActorAddress, ActorName, Endpoint, NameError, NodeId};
+pub use node::{FabricCounters, Node, NodeBuilder, NodeFailure};
+pub use outbox::{Emission, Outbox};
+pub use peer::Peer;
+pub use restart::{Decision, RestartPolicy};
+pub use sender::From;
+pub use supervisor::{OnPanic, Supervised, SupervisedState, SupervisorSpec};

@@ -1,0 +1,149 @@
+//! `Peer<I>`: a handle to an actor, near or far, typed by the messages it accepts.
+//!
+//! A peer holds a name and a direction, not a link: it stays good when the actor or the link is replaced.
+
+use crate::error::PeerError;
+use crate::fabric::{Fabric, Route, Target, lock};
+use crate::frame;
+use crate::link::{Call, Link};
+use crate::name::{ActorAddress, ActorName};
+use odeon_protocol::wire::{Accepts, RemoteMessage};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A location-transparent handle to an actor that accepts the messages of the interface `I`.
+///
+/// Cheap to clone, usable from any thread with a tokio runtime. See the page on the fabric's
+/// guarantees for order, loss and back-pressure.
+pub struct Peer<I> {
+    fabric: Arc<Fabric>,
+    target: Target,
+    actor: ActorName,
+    interface: PhantomData<fn() -> I>,
+}
+
+impl<I> Clone for Peer<I> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.fabric), self.target.clone(), self.actor.clone())
+    }
+}
+
+impl<I> fmt::Debug for Peer<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Peer({})", self.address())
+    }
+}
+
+impl<I> Peer<I> {
+    pub(crate) fn new(fabric: Arc<Fabric>, target: Target, actor: ActorName) -> Self {
+        Self { fabric, target, actor, interface: PhantomData }
+    }
+
+    /// Sends a message and waits for its reply, for as long as
+    /// [`send_timeout`](crate::FabricLimits::send_timeout) allows.
+    ///
+    /// # Errors
+    /// [`PeerError`]; an error of the handler is part of the reply.
+    pub async fn send<M>(&self, message: M) -> Result<M::Result, PeerError>
+    where
+        M: RemoteMessage,
+        I: Accepts<M>,
+    {
+        self.send_within(message, self.fabric.limits.send_timeout).await
+    }
+
+    /// Sends a message and waits for its reply for as long as told.
+    ///
+    /// Dropping the future takes the message back if its actor has not begun with it.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub async fn send_within<M>(&self, message: M, within: Duration) -> Result<M::Result, PeerError>
+    where
+        M: RemoteMessage,
+        I: Accepts<M>,
+    {
+        let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let late = PeerError::Timeout { after_ms };
+        match self.fabric.route(&self.target)? {
+            Route::Near => timeout(within, self.ask_near(message)?).await.unwrap_or(Err(late)),
+            Route::Far(link) => {
+                let body = frame::encode_body(M::WIRE_NAME, &message)?;
+                drop(message);
+                timeout(within, self.ask_far::<M>(&link, &body, within)).await.unwrap_or(Err(late))
+            }
+        }
+    }
+
+    /// Sends a message without waiting for a reply: delivered at most once.
+    ///
+    /// A refusal is certain; an acceptance is not: a far message is lost without notice to the
+    /// sender if the link breaks, or if the far actor is missing or its mailbox is full, which the
+    /// far node logs and counts.
+    ///
+    /// # Errors
+    /// [`PeerError`] if the message is refused here, at once.
+    pub fn try_tell<M>(&self, message: M) -> Result<(), PeerError>
+    where
+        M: RemoteMessage,
+        I: Accepts<M>,
+    {
+        match self.fabric.route(&self.target)? {
+            Route::Near => {
+                let exports = self.fabric.exports_of(&self.actor)?;
+                let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
+                door.tell(&self.fabric.id, message)
+            }
+            Route::Far(link) => link.tell(&self.call::<M>(&frame::encode_body(M::WIRE_NAME, &message)?)),
+        }
+    }
+
+    /// Where the actor is, for use inside messages.
+    #[must_use]
+    pub fn address(&self) -> ActorAddress {
+        let (node, endpoint) = match &self.target {
+            Target::Near => (Some(self.fabric.id.clone()), lock(&self.fabric.advertised).clone()),
+            Target::At(endpoint) => (self.fabric.node_at(endpoint), Some(endpoint.clone())),
+            Target::Of(node) => (Some(node.clone()), None),
+            Target::OfAt(node, endpoint) => (Some(node.clone()), Some(endpoint.clone())),
+        };
+        ActorAddress { actor: self.actor.clone(), node, endpoint }
+    }
+
+    /// The same actor seen through another interface; what it does not accept is refused when sent.
+    #[must_use]
+    pub fn cast<J>(&self) -> Peer<J> {
+        Peer::new(Arc::clone(&self.fabric), self.target.clone(), self.actor.clone())
+    }
+
+    fn ask_near<M: RemoteMessage>(&self, message: M) -> Result<crate::exports::Answer<M::Result>, PeerError> {
+        let exports = self.fabric.exports_of(&self.actor)?;
+        let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
+        Ok(door.ask(&self.fabric.id, message))
+    }
+
+    async fn ask_far<M: RemoteMessage>(
+        &self,
+        link: &Link,
+        body: &[u8],
+        within: Duration,
+    ) -> Result<M::Result, PeerError> {
+        let reply = link.ask(self.call::<M>(body), within).await?;
+        frame::decode_body(M::WIRE_NAME, &reply, self.fabric.limits.body_depth_max)
+    }
+
+    fn call<'a, M: RemoteMessage>(&'a self, body: &'a [u8]) -> Call<'a> {
+        let only = match &self.target {
+            Target::OfAt(node, _) => Some(node),
+            _ => None,
+        };
+        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, body, only }
+    }
+
+    fn not_exported<M: RemoteMessage>(&self) -> PeerError {
+        PeerError::NotExported { actor: self.actor.clone(), message: M::WIRE_NAME.to_owned() }
+    }
+}

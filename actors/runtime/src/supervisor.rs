@@ -1,0 +1,268 @@
+//! The supervisor: starts an actor behind a name, sees its panics, and restarts it or stops the node.
+//!
+//! It differs from actix's own, which does not bring a panicked actor back. It keeps no state of the
+//! actor: a restart begins with what the factory builds.
+
+use crate::exports::Exports;
+use crate::name::ActorName;
+use crate::node::Node;
+use crate::restart::{Decision, RestartPolicy};
+use actix::{Actor, Addr, Context};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// What to do when the actor panics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnPanic {
+    /// Build and start it again, within the policy.
+    Restart(RestartPolicy),
+    /// The first panic fails the node: for actors whose state must not be half applied.
+    Escalate,
+}
+
+/// How an actor is supervised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupervisorSpec {
+    /// The name behind which it is exported.
+    pub name: ActorName,
+    /// What to do when it panics.
+    pub on_panic: OnPanic,
+    /// Messages that may wait for it, at least 1; each waiting asker has a place besides.
+    pub mailbox_capacity: usize,
+}
+
+/// What a supervised actor is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SupervisedState {
+    /// It runs.
+    Running {
+        /// How often it was restarted.
+        restarts: u64,
+    },
+    /// It has panicked and will be started again.
+    Restarting {
+        /// How often it was restarted before.
+        restarts: u64,
+        /// The text of the panic.
+        panic: String,
+        /// How long until then.
+        after: Duration,
+    },
+    /// It has stopped without a panic; its name is retracted.
+    Stopped,
+    /// It panicked too often; its name is retracted.
+    GaveUp {
+        /// The text of the last panic.
+        panic: String,
+    },
+    /// It panicked, which has failed the node; its name is retracted.
+    Escalated {
+        /// The text of the panic.
+        panic: String,
+    },
+}
+
+impl SupervisedState {
+    /// Whether the actor will never run again.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Running { .. } | Self::Restarting { .. })
+    }
+}
+
+/// A handle to a supervised actor. Dropping it does not stop the actor.
+#[derive(Debug, Clone)]
+pub struct Supervised {
+    state: watch::Receiver<SupervisedState>,
+    stop: CancellationToken,
+}
+
+impl Supervised {
+    /// What the actor is doing now.
+    #[must_use]
+    pub fn state(&self) -> SupervisedState {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until the state is another than this handle last saw, and returns it.
+    ///
+    /// States that follow each other quickly may be seen as one. After a final state it waits forever.
+    pub async fn changed(&mut self) -> SupervisedState {
+        if self.state.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.state.borrow_and_update().clone()
+    }
+
+    /// Waits for a final state.
+    pub async fn ended(&self) -> SupervisedState {
+        let mut state = self.state.clone();
+        let ended = state.wait_for(SupervisedState::is_final).await.map(|state| state.clone());
+        ended.unwrap_or(SupervisedState::Stopped)
+    }
+
+    /// Retracts the name and stops the actor without waiting for its mailbox.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Node {
+    /// Starts an actor on the current arbiter, exports it behind its name, and keeps watch.
+    ///
+    /// `factory` builds it, at first and after each panic; `exports` lists what it accepts. While a
+    /// restart is awaited its name answers [`PeerError::Stopped`](crate::PeerError::Stopped).
+    ///
+    /// # Panics
+    /// Outside an actix arbiter or `LocalSet`; if the mailbox capacity is 0, which actix takes as
+    /// unbounded; or if the factory panics the first time.
+    pub fn supervise<A, F, X>(&self, spec: SupervisorSpec, factory: F, exports: X) -> Supervised
+    where
+        A: Actor<Context = Context<A>>,
+        F: FnMut() -> A + 'static,
+        X: Fn(&Addr<A>) -> Exports + 'static,
+    {
+        assert!(spec.mailbox_capacity > 0, "the mailbox of {} may not be unbounded", spec.name);
+        let (state, observed) = watch::channel(SupervisedState::Running { restarts: 0 });
+        let stop = CancellationToken::new();
+        let mut keeper = Keeper { node: self.clone(), spec, factory, exports, state, stop: stop.clone() };
+        let run = keeper.start();
+        actix_rt::spawn(keeper.keep(run));
+        Supervised { state: observed, stop }
+    }
+}
+
+/// One run of the actor, from a start to its end.
+struct Run {
+    task: JoinHandle<()>,
+    exports: Arc<Exports>,
+}
+
+enum End {
+    Stopped,
+    Panicked(String),
+}
+
+struct Keeper<F, X> {
+    node: Node,
+    spec: SupervisorSpec,
+    factory: F,
+    exports: X,
+    state: watch::Sender<SupervisedState>,
+    stop: CancellationToken,
+}
+
+impl<A, F, X> Keeper<F, X>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+    X: Fn(&Addr<A>) -> Exports + 'static,
+{
+    fn start(&mut self) -> Run {
+        let mut context = Context::new();
+        context.set_mailbox_capacity(self.spec.mailbox_capacity);
+        let actor = (self.factory)();
+        let exports = (self.exports)(&actix::AsyncContext::address(&context));
+        let exports = self.node.fabric.export(self.spec.name.clone(), exports);
+        Run { task: actix_rt::spawn(context.into_future(actor)), exports }
+    }
+
+    async fn keep(mut self, first: Run) {
+        let mut run = first;
+        let mut restarts = Vec::new();
+        let mut restart_count = 0;
+        loop {
+            let panic = match self.end_of(&mut run).await {
+                End::Stopped => return self.finish(&run, SupervisedState::Stopped),
+                End::Panicked(panic) => panic,
+            };
+            error!(actor = %self.spec.name, panic, restarts = restart_count, "an actor has panicked");
+            let Some(after) = self.decide(&mut restarts) else {
+                return self.give_up(&run, panic);
+            };
+            self.state.send_replace(SupervisedState::Restarting { restarts: restart_count, panic, after });
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return self.finish(&run, SupervisedState::Stopped),
+                () = tokio::time::sleep(after) => {}
+            }
+            restart_count += 1;
+            run = self.restart(run);
+            warn!(actor = %self.spec.name, restarts = restart_count, "an actor is restarted");
+            self.state.send_replace(SupervisedState::Running { restarts: restart_count });
+        }
+    }
+
+    /// A panic of the factory counts as one of the actor, so that it is seen and limited as well.
+    fn restart(&mut self, old: Run) -> Run {
+        match catch_unwind(AssertUnwindSafe(|| self.start())) {
+            Ok(run) => run,
+            Err(payload) => Run { task: actix_rt::spawn(async { std::panic::resume_unwind(payload) }), ..old },
+        }
+    }
+
+    async fn end_of(&self, run: &mut Run) -> End {
+        let ended = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                run.task.abort();
+                return End::Stopped;
+            }
+            ended = &mut run.task => ended,
+        };
+        ended.map_or_else(end_of_join, |()| End::Stopped)
+    }
+
+    fn decide(&self, restarts: &mut Vec<Instant>) -> Option<Duration> {
+        let OnPanic::Restart(policy) = &self.spec.on_panic else { return None };
+        let now = Instant::now();
+        restarts.retain(|at| now.saturating_duration_since(*at) < policy.within);
+        match policy.decide(restarts, now) {
+            Decision::GiveUp => None,
+            Decision::RestartAfter(after) => {
+                restarts.push(now);
+                Some(after)
+            }
+        }
+    }
+
+    fn give_up(&self, run: &Run, panic: String) {
+        match self.spec.on_panic {
+            OnPanic::Restart(_) => {
+                error!(actor = %self.spec.name, panic, "an actor panics too often and is given up");
+                self.finish(run, SupervisedState::GaveUp { panic });
+            }
+            OnPanic::Escalate => {
+                self.finish(run, SupervisedState::Escalated { panic: panic.clone() });
+                self.node.fail(self.spec.name.as_str(), format!("panicked: {panic}"));
+            }
+        }
+    }
+
+    fn finish(&self, run: &Run, state: SupervisedState) {
+        info!(actor = %self.spec.name, ?state, "an actor has ended");
+        self.node.fabric.retract_own(&self.spec.name, &run.exports);
+        self.state.send_replace(state);
+    }
+}
+
+fn end_of_join(error: JoinError) -> End {
+    match error.try_into_panic() {
+        Ok(payload) => End::Panicked(panic_text(&*payload)),
+        // Cancelled with its arbiter.
+        Err(_) => End::Stopped,
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without text".into())
+}

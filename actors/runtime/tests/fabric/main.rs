@@ -1,0 +1,18 @@
+//! The fabric as its users see it: peers near and far, links, hostile bytes, supervision, commits.
+
+#[cfg(test)]
+mod commits;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
+mod probe;
+#[cfg(test)]
+mod supervision;
+#[cfg(test)]
+mod tcp;
