@@ -50,9 +50,9 @@ pub struct AgentConfig {
     pub status_retry_min: HumanDuration,
     /// The longest wait before an unacknowledged status update is sent again.
     pub status_retry_max: HumanDuration,
-    /// How many completed executors are remembered of each framework.
+    /// How many completed executors are remembered, with their sandboxes.
     pub completed_executors_max: usize,
-    /// Whether sandboxes stay when their executor has completed.
+    /// Whether the sandboxes of executors that are not remembered stay on disk.
     pub sandbox_keep: bool,
 }
 

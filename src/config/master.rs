@@ -35,14 +35,10 @@ pub struct MasterConfig {
     pub agent_ping_timeout: HumanDuration,
     /// How many pings in a row may stay unanswered before an agent counts as unreachable.
     pub agent_ping_timeouts_max: u32,
-    /// How long a declined offer is withheld when the framework does not say.
-    pub filter_refuse_default: HumanDuration,
     /// How many completed frameworks are remembered.
     pub completed_frameworks_max: usize,
     /// How many completed tasks are remembered of each framework.
     pub completed_tasks_per_framework_max: usize,
-    /// How many unreachable tasks are remembered of each framework.
-    pub unreachable_tasks_per_framework_max: usize,
     /// The least processors that are worth an offer; an offer needs these or `min_allocatable_mem`.
     pub min_allocatable_cpus: f64,
     /// The least memory that is worth an offer.
@@ -63,10 +59,8 @@ impl Default for MasterConfig {
             allocation_interval: HumanDuration::from_secs(1),
             agent_ping_timeout: HumanDuration::from_secs(15),
             agent_ping_timeouts_max: 5,
-            filter_refuse_default: HumanDuration::from_secs(5),
             completed_frameworks_max: 50,
             completed_tasks_per_framework_max: 1000,
-            unreachable_tasks_per_framework_max: 1000,
             min_allocatable_cpus: 0.01,
             min_allocatable_mem: ByteSize::from_mib(32),
             weights: BTreeMap::new(),

@@ -6,9 +6,11 @@
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
 //! Deliberately absent from these modules: actors, sockets, clocks. Only `data::source` opens files.
+//! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together.
 
 pub mod block_store;
 pub mod blocks;
+pub mod coordinator;
 pub mod coordinator_core;
 pub mod data;
 pub mod job;
@@ -20,3 +22,6 @@ pub mod model;
 pub mod optimiser;
 pub mod program;
 pub mod scaling;
+pub mod scheduler;
+pub mod training;
+pub mod worker;

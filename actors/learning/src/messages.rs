@@ -137,6 +137,11 @@ pub enum ComputeError {
     },
 }
 
+/// Tells a worker that its job has ended, well or badly; the coordinator sends it once, and the worker's task finishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndTraining {}
+remote_message!(EndTraining => (), "learning.v1.EndTraining");
+
 interface! {
     /// What the coordinator of a training job hears.
     pub TrainingCoordinator: JoinTraining
@@ -144,7 +149,7 @@ interface! {
 
 interface! {
     /// What a worker of a training job hears.
-    pub TrainingWorker: ComputePartials
+    pub TrainingWorker: ComputePartials, EndTraining
 }
 
 #[cfg(test)]

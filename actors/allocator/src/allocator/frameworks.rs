@@ -1,0 +1,191 @@
+//! Frameworks as the allocator sees them: their roles, which of them want offers, and the events that change this.
+
+use super::Allocator;
+use crate::roster::Client;
+use crate::slots::Slot;
+use odeon_protocol::id::FrameworkId;
+use odeon_protocol::role::Role;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why an event of a framework was refused; nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameworkError {
+    /// No framework of this id has been added.
+    #[error("framework {0} is not known")]
+    Unknown(FrameworkId),
+    /// A framework of this id is here already.
+    #[error("framework {0} is known already")]
+    Known(FrameworkId),
+    /// It names a role to which it is not subscribed.
+    #[error("framework {framework} is not subscribed to role {role}")]
+    NotSubscribed {
+        /// The framework.
+        framework: FrameworkId,
+        /// The role.
+        role: Role,
+    },
+}
+
+/// A framework that is subscribed, connected or not.
+#[derive(Debug)]
+pub(crate) struct Framework {
+    pub(super) is_active: bool,
+    roles: BTreeMap<Role, Subscription>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    client: Slot<Client>,
+    is_suppressed: bool,
+}
+
+impl Allocator {
+    /// Adds a framework that takes offers under its roles, except for the suppressed ones.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Known`]; [`FrameworkError::NotSubscribed`] if a suppressed role is not among the roles.
+    pub fn add_framework(
+        &mut self,
+        id: FrameworkId,
+        roles: &BTreeSet<Role>,
+        suppressed: &BTreeSet<Role>,
+    ) -> Result<(), FrameworkError> {
+        if self.frameworks.contains_key(&id) {
+            return Err(FrameworkError::Known(id));
+        }
+        check_subset(&id, suppressed, |role| roles.contains(role))?;
+        self.frameworks.insert(id.clone(), Framework { is_active: true, roles: BTreeMap::new() });
+        self.set_roles(&id, roles, suppressed);
+        self.candidates.mark_all();
+        Ok(())
+    }
+
+    /// Replaces the roles of a framework; what it holds under a role that it gave up stays charged there.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`]; [`FrameworkError::NotSubscribed`] if a suppressed role is not among the roles.
+    pub fn update_framework(
+        &mut self,
+        id: &FrameworkId,
+        roles: &BTreeSet<Role>,
+        suppressed: &BTreeSet<Role>,
+    ) -> Result<(), FrameworkError> {
+        self.framework(id)?;
+        check_subset(id, suppressed, |role| roles.contains(role))?;
+        self.set_roles(id, roles, suppressed);
+        self.candidates.mark_all();
+        Ok(())
+    }
+
+    /// Removes a framework and its refusals; what it holds stays charged until it is recovered.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`].
+    pub fn remove_framework(&mut self, id: &FrameworkId) -> Result<(), FrameworkError> {
+        self.framework(id)?;
+        self.set_roles(id, &BTreeSet::new(), &BTreeSet::new());
+        self.frameworks.remove(id);
+        Ok(())
+    }
+
+    /// Lets a framework take offers again.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`].
+    pub fn activate_framework(&mut self, id: &FrameworkId) -> Result<(), FrameworkError> {
+        self.framework(id)?.is_active = true;
+        self.apply(id);
+        self.candidates.mark_all();
+        Ok(())
+    }
+
+    /// Keeps a framework from offers, as while its connection is broken, and forgets its refusals.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`].
+    pub fn deactivate_framework(&mut self, id: &FrameworkId) -> Result<(), FrameworkError> {
+        let framework = self.framework(id)?;
+        framework.is_active = false;
+        let clients: Vec<_> = framework.roles.values().map(|subscription| subscription.client).collect();
+        clients.into_iter().for_each(|client| self.refusals.clear_client(client));
+        self.apply(id);
+        Ok(())
+    }
+
+    /// Stops offers under these roles, or under all without any; refusals stay.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`]; [`FrameworkError::NotSubscribed`].
+    pub fn suppress(&mut self, id: &FrameworkId, roles: &BTreeSet<Role>) -> Result<(), FrameworkError> {
+        self.set_suppressed(id, roles, true)?;
+        self.apply(id);
+        Ok(())
+    }
+
+    /// Restarts offers under these roles, or under all without any, and forgets what was refused under them.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`]; [`FrameworkError::NotSubscribed`].
+    pub fn revive(&mut self, id: &FrameworkId, roles: &BTreeSet<Role>) -> Result<(), FrameworkError> {
+        let clients = self.set_suppressed(id, roles, false)?;
+        clients.into_iter().for_each(|client| self.refusals.clear_client(client));
+        self.apply(id);
+        self.candidates.mark_all();
+        Ok(())
+    }
+
+    /// Returns the clients that the roles stand for.
+    fn set_suppressed(
+        &mut self,
+        id: &FrameworkId,
+        roles: &BTreeSet<Role>,
+        is_suppressed: bool,
+    ) -> Result<Vec<Slot<Client>>, FrameworkError> {
+        let framework = self.framework(id)?;
+        check_subset(id, roles, |role| framework.roles.contains_key(role))?;
+        let named = framework.roles.iter_mut().filter(|(role, _)| roles.is_empty() || roles.contains(*role));
+        let change = |(_, subscription): (&Role, &mut Subscription)| {
+            subscription.is_suppressed = is_suppressed;
+            subscription.client
+        };
+        Ok(named.map(change).collect())
+    }
+
+    fn set_roles(&mut self, id: &FrameworkId, roles: &BTreeSet<Role>, suppressed: &BTreeSet<Role>) {
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let mut before = std::mem::take(&mut framework.roles);
+        for role in roles {
+            let client = self.roster.enter(id, role);
+            self.roster.subscribe(client);
+            framework.roles.insert(role.clone(), Subscription { client, is_suppressed: suppressed.contains(role) });
+            before.remove(role);
+        }
+        for subscription in before.into_values() {
+            self.refusals.clear_client(subscription.client);
+            self.roster.unsubscribe(subscription.client);
+        }
+        self.apply(id);
+    }
+
+    /// Puts into the order exactly the clients of a framework that want offers.
+    fn apply(&mut self, id: &FrameworkId) {
+        let Some(framework) = self.frameworks.get(id) else { return };
+        for subscription in framework.roles.values() {
+            self.roster.set_active(subscription.client, framework.is_active && !subscription.is_suppressed);
+        }
+    }
+
+    fn framework(&mut self, id: &FrameworkId) -> Result<&mut Framework, FrameworkError> {
+        self.frameworks.get_mut(id).ok_or_else(|| FrameworkError::Unknown(id.clone()))
+    }
+}
+
+fn check_subset(
+    id: &FrameworkId,
+    roles: &BTreeSet<Role>,
+    is_subscribed: impl Fn(&Role) -> bool,
+) -> Result<(), FrameworkError> {
+    let stranger = roles.iter().find(|role| !is_subscribed(role));
+    stranger.map_or(Ok(()), |role| Err(FrameworkError::NotSubscribed { framework: id.clone(), role: role.clone() }))
+}

@@ -1,0 +1,267 @@
+//! Orders clients by dominant share in a tree of paths; used for roles, and for the frameworks of each role.
+//!
+//! Siblings are ordered by share, then by how often they were given something, then by path; the clients
+//! follow in pre-order. A client sits in a leaf. The leaf of a role ends in `/.`, so that a role can have both
+//! frameworks of its own and roles below it, and both are siblings in the order.
+//!
+//! Only clients that are active are in the order, but all count in the share of what is above them. A charge
+//! moves only the nodes on its path. A change of the totals changes every share, so the order is made anew,
+//! once, when it is next asked for. The sorter knows neither quota nor filters.
+
+use crate::bundle::Bundle;
+use crate::share::{Share, Weight};
+use crate::slots::{Slot, Slots};
+use crate::totals::{Sums, Totals};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A tree of clients of type `C`.
+#[derive(Debug)]
+pub(crate) struct Sorter<C> {
+    nodes: Slots<Node<C>>,
+    root: Slot<Node<C>>,
+    by_path: BTreeMap<Arc<str>, Slot<Node<C>>>,
+    weights: BTreeMap<String, Weight>,
+    /// The generation of the totals for which the whole order holds.
+    generation: u64,
+}
+
+/// A step of a path, or a client at its end.
+#[derive(Debug)]
+pub(crate) struct Node<C> {
+    path: Arc<str>,
+    parent: Option<Slot<Node<C>>>,
+    child_count: usize,
+    client: Option<C>,
+    weight: Weight,
+    allocated: Sums,
+    /// How often this node or one below it was given something; never counts down.
+    grant_count: u64,
+    /// Active clients here and below.
+    active_count: usize,
+    /// The children with active clients, in order.
+    order: BTreeSet<Key<C>>,
+    /// This node's own key in the order of its parent.
+    key: Option<Key<C>>,
+}
+
+/// Where a node stands among its siblings.
+#[derive(Debug)]
+struct Key<C> {
+    share: Share,
+    grant_count: u64,
+    path: Arc<str>,
+    node: Slot<Node<C>>,
+}
+
+impl<C: Copy> Sorter<C> {
+    /// An empty tree; `weights` by path, one where none is given.
+    pub(crate) fn new(weights: BTreeMap<String, Weight>) -> Self {
+        let mut nodes = Slots::new();
+        let root = nodes.insert(Node::new("".into(), None, Weight::ONE));
+        Self { nodes, root, by_path: BTreeMap::new(), weights, generation: 0 }
+    }
+
+    /// Adds an inactive client that holds nothing; no client is at or above this path.
+    pub(crate) fn insert(&mut self, path: &str, client: C) -> Slot<Node<C>> {
+        let mut parent = self.root;
+        for (end, _) in path.match_indices('/') {
+            parent = self.node_at(&path[..end], parent);
+        }
+        let leaf = self.node_at(path, parent);
+        self.nodes[leaf].client = Some(client);
+        leaf
+    }
+
+    /// Removes a client that holds nothing, and what of its path leads nowhere then.
+    pub(crate) fn remove(&mut self, leaf: Slot<Node<C>>, totals: &Totals) {
+        self.set_active(leaf, false, totals);
+        let mut next = Some(leaf);
+        while let Some(slot) = next.filter(|slot| self.nodes[*slot].child_count == 0) {
+            let Some(parent) = self.nodes[slot].parent else { return };
+            self.by_path.remove(&self.nodes[slot].path);
+            self.nodes.remove(slot);
+            self.nodes[parent].child_count -= 1;
+            next = Some(parent);
+        }
+    }
+
+    /// Lets a client take part in the order, or not.
+    pub(crate) fn set_active(&mut self, leaf: Slot<Node<C>>, active: bool, totals: &Totals) {
+        if (self.nodes[leaf].active_count > 0) == active {
+            return;
+        }
+        self.for_path(leaf, totals, |node| if active { node.active_count += 1 } else { node.active_count -= 1 });
+    }
+
+    /// Counts one grant.
+    pub(crate) fn charge(&mut self, leaf: Slot<Node<C>>, bundle: &Bundle, totals: &Totals) {
+        self.for_path(leaf, totals, |node| {
+            node.allocated.add(bundle);
+            node.grant_count += 1;
+        });
+    }
+
+    /// Takes back some of what was charged.
+    pub(crate) fn credit(&mut self, leaf: Slot<Node<C>>, bundle: &Bundle, totals: &Totals) {
+        self.for_path(leaf, totals, |node| node.allocated.sub(bundle));
+    }
+
+    /// Sets the weight of a path, whether or not there is a client at it now.
+    pub(crate) fn set_weight(&mut self, path: &str, weight: Weight, totals: &Totals) {
+        self.weights.insert(path.to_owned(), weight);
+        if let Some(&slot) = self.by_path.get(path) {
+            self.nodes[slot].weight = weight;
+            self.reposition(slot, totals);
+        }
+    }
+
+    /// Makes the order hold for the totals of now; call it before [`Self::first`].
+    pub(crate) fn refresh(&mut self, totals: &Totals) {
+        if self.generation == totals.generation() {
+            return;
+        }
+        self.generation = totals.generation();
+        let slots: Vec<_> = self.nodes.slots().collect();
+        for slot in slots {
+            let stale = std::mem::take(&mut self.nodes[slot].order);
+            let keys: Vec<Key<C>> = stale.iter().map(|key| self.nodes[key.node].key(key.node, totals)).collect();
+            for key in &keys {
+                self.nodes[key.node].key = Some(key.clone());
+            }
+            self.nodes[slot].order = keys.into_iter().collect();
+        }
+    }
+
+    /// The answer of the first active client, in order, that gives one.
+    pub(crate) fn first<R>(&self, mut answer: impl FnMut(C) -> Option<R>) -> Option<R> {
+        self.first_below(self.root, &mut answer)
+    }
+
+    /// Whether any client is active.
+    pub(crate) fn is_active(&self) -> bool {
+        self.nodes[self.root].active_count > 0
+    }
+
+    /// The share of a node as of now.
+    pub(crate) fn share(&self, node: Slot<Node<C>>, totals: &Totals) -> Share {
+        self.nodes[node].share(totals)
+    }
+
+    /// The steps of all paths, without the clients' leaves, by path.
+    pub(crate) fn inner(&self) -> impl Iterator<Item = &Node<C>> {
+        self.by_path.values().map(|slot| &self.nodes[*slot]).filter(|node| node.client.is_none())
+    }
+
+    fn first_below<R>(&self, slot: Slot<Node<C>>, answer: &mut impl FnMut(C) -> Option<R>) -> Option<R> {
+        self.nodes[slot].order.iter().find_map(|key| match self.nodes[key.node].client {
+            Some(client) => answer(client),
+            None => self.first_below(key.node, answer),
+        })
+    }
+
+    fn node_at(&mut self, path: &str, parent: Slot<Node<C>>) -> Slot<Node<C>> {
+        if let Some(&slot) = self.by_path.get(path) {
+            return slot;
+        }
+        let weight = self.weights.get(path).copied().unwrap_or(Weight::ONE);
+        let path: Arc<str> = path.into();
+        let slot = self.nodes.insert(Node::new(Arc::clone(&path), Some(parent), weight));
+        self.by_path.insert(path, slot);
+        self.nodes[parent].child_count += 1;
+        slot
+    }
+
+    /// Changes every node from a leaf to the root, and moves each to its new place.
+    fn for_path(&mut self, leaf: Slot<Node<C>>, totals: &Totals, mut change: impl FnMut(&mut Node<C>)) {
+        let mut next = Some(leaf);
+        while let Some(slot) = next {
+            change(&mut self.nodes[slot]);
+            self.reposition(slot, totals);
+            next = self.nodes[slot].parent;
+        }
+    }
+
+    fn reposition(&mut self, slot: Slot<Node<C>>, totals: &Totals) {
+        let node = &mut self.nodes[slot];
+        let Some(parent) = node.parent else { return };
+        let new = (node.active_count > 0).then(|| node.key(slot, totals));
+        let old = std::mem::replace(&mut node.key, new.clone());
+        let order = &mut self.nodes[parent].order;
+        if let Some(old) = old {
+            order.remove(&old);
+        }
+        order.extend(new);
+    }
+}
+
+impl<C> Node<C> {
+    fn new(path: Arc<str>, parent: Option<Slot<Self>>, weight: Weight) -> Self {
+        Self {
+            path,
+            parent,
+            child_count: 0,
+            client: None,
+            weight,
+            allocated: Sums::default(),
+            grant_count: 0,
+            active_count: 0,
+            order: BTreeSet::new(),
+            key: None,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    pub(crate) fn allocated(&self) -> &Sums {
+        &self.allocated
+    }
+
+    pub(crate) fn grant_count(&self) -> u64 {
+        self.grant_count
+    }
+
+    /// The largest part of any scalar of the cluster, per weight.
+    pub(crate) fn share(&self, totals: &Totals) -> Share {
+        let parts = totals.parts(&self.allocated).map(|(part, whole)| Share::of(part, whole));
+        parts.max().unwrap_or(Share::ZERO).per(self.weight)
+    }
+
+    fn key(&self, node: Slot<Self>, totals: &Totals) -> Key<C> {
+        Key { share: self.share(totals), grant_count: self.grant_count, path: Arc::clone(&self.path), node }
+    }
+}
+
+// Not derived, because a derive would ask the same traits of `C`.
+impl<C> Clone for Key<C> {
+    fn clone(&self) -> Self {
+        Self { share: self.share, grant_count: self.grant_count, path: Arc::clone(&self.path), node: self.node }
+    }
+}
+impl<C> Ord for Key<C> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let by_need = self.share.cmp(&other.share).then(self.grant_count.cmp(&other.grant_count));
+        by_need.then_with(|| self.path.cmp(&other.path))
+    }
+}
+impl<C> PartialOrd for Key<C> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<C> PartialEq for Key<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl<C> Eq for Key<C> {}
+
+#[cfg(test)]
+#[path = "sorter_test.rs"]
+mod tests;

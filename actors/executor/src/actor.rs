@@ -1,0 +1,292 @@
+//! The actor of an executor: hands what it hears to the core, and does what the core wants.
+//!
+//! It decides nothing. Its messages are those of [`ExecutorForAgent`] and the private ones below.
+//!
+//! [`ExecutorForAgent`]: odeon_protocol::messages::agent_executor::ExecutorForAgent
+
+use crate::clock::Clock;
+use crate::command::CommandTask;
+use crate::core::ExecutorCore;
+use crate::effect::Effect;
+use crate::end::ExecutorEnd;
+use crate::registry::TaskRegistry;
+use crate::runner::{self, Channels, Force, RunningTask, TaskNews};
+use crate::settings::ExecutorSettings;
+use crate::task::{TaskContext, Urgency};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+    WrapFuture,
+};
+use futures_util::FutureExt;
+use odeon_protocol::id::TaskId;
+use odeon_protocol::messages::agent_executor::{
+    AgentForExecutors, EndTask, RegisterExecutor, RunTask, ShutdownExecutor, UpdateStatus,
+};
+use odeon_protocol::task::{TaskInfo, Work};
+use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tracing::{debug, info};
+
+/// Messages that may wait for the actor. An agent sends one for each task and each kill.
+pub(crate) const MAILBOX_CAPACITY: usize = 4096;
+/// How long one attempt to register may take; shorter than the time after which the agent is lost.
+const REGISTER_ATTEMPT: Duration = Duration::from_secs(1);
+
+/// What is left when an executor has ended.
+pub(crate) struct Ended {
+    pub(crate) end: ExecutorEnd,
+    /// Tasks that did not end by themselves.
+    pub(crate) left: Vec<RunningTask>,
+}
+
+/// Owns the core and the running tasks of one executor process.
+pub(crate) struct ExecutorActor {
+    core: ExecutorCore,
+    settings: ExecutorSettings,
+    registry: TaskRegistry,
+    node: Node,
+    agent: Peer<AgentForExecutors>,
+    /// The run of the agent that has registered this executor.
+    agent_node: Option<NodeId>,
+    running: BTreeMap<TaskId, RunningTask>,
+    clock: Clock,
+    timer: Option<(Duration, SpawnHandle)>,
+    ended: Option<oneshot::Sender<Ended>>,
+}
+
+impl ExecutorActor {
+    pub(crate) fn new(
+        settings: ExecutorSettings,
+        registry: TaskRegistry,
+        node: Node,
+        ended: oneshot::Sender<Ended>,
+    ) -> Self {
+        Self {
+            core: ExecutorCore::new(settings.identity.clone(), registry.names()),
+            agent: node.peer_at(&settings.agent, "agent"),
+            settings,
+            registry,
+            node,
+            agent_node: None,
+            running: BTreeMap::new(),
+            clock: Clock::start(),
+            timer: None,
+            ended: Some(ended),
+        }
+    }
+
+    fn do_all(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Register(message) => self.register(message, ctx),
+                Effect::SendUpdate(message) => self.send_update(message, ctx),
+                Effect::StartTask { task, sandbox } => self.start_task(*task, sandbox, &ctx.address()),
+                Effect::AskToEnd(task_id) => self.with_task(&task_id, RunningTask::ask_to_end),
+                Effect::ForceToEnd(task_id) => self.with_task(&task_id, RunningTask::force_to_end),
+                Effect::End(end) => self.end(end, ctx),
+            }
+        }
+        self.set_timer(ctx);
+    }
+
+    fn register(&mut self, message: RegisterExecutor, ctx: &mut Context<Self>) {
+        let agent = self.agent.clone();
+        let asked = async move { agent.send_within(message, REGISTER_ATTEMPT).await };
+        ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
+            let answer = answer.inspect_err(|error| debug!(%error, "cannot register with the agent")).ok();
+            let mut out = Vec::new();
+            actor.core.on_register_answered(answer, actor.clock.now(), &mut out);
+            actor.agent_node = actor.agent.address().node;
+            // The link may have broken behind the answer, before it was known whose link to watch.
+            if !actor.is_linked() {
+                actor.core.on_link_down(actor.clock.now(), &mut out);
+            }
+            actor.do_all(out, ctx);
+        }));
+    }
+
+    fn send_update(&mut self, message: UpdateStatus, ctx: &mut Context<Self>) {
+        let (agent, sequence) = (self.agent.clone(), message.sequence);
+        let asked = async move { agent.send(message).await };
+        ctx.spawn(asked.into_actor(self).map(move |answer, actor, ctx| {
+            let answer = answer.inspect_err(|error| debug!(%error, sequence, "an update is not answered")).ok();
+            let mut out = Vec::new();
+            actor.core.on_update_answered(sequence, answer, actor.clock.now(), &mut out);
+            actor.do_all(out, ctx);
+        }));
+    }
+
+    fn start_task(&mut self, task: TaskInfo, sandbox: String, address: &Addr<Self>) {
+        info!(task_id = %task.task_id, name = task.name, "a task starts");
+        let task_id = task.task_id.clone();
+        let (context, channels) = self.context(&task, sandbox);
+        let (work, force) = self.work(task.work, context);
+        let (address, news_of) = (address.clone(), task_id.clone());
+        // Not lost unless the executor has ended. Bounded: a task has one report and one end waiting.
+        let tell = move |news| address.do_send(Heard { task_id: news_of.clone(), news });
+        self.running.insert(task_id, RunningTask::start(work, channels, force, tell));
+    }
+
+    fn context(&self, task: &TaskInfo, sandbox: String) -> (TaskContext, Channels) {
+        let (urgency, observed) = watch::channel(Urgency::None);
+        let (report, reports) = watch::channel(String::new());
+        let data: Arc<[u8]> = match &task.work {
+            Work::Command(_) => Arc::default(),
+            Work::Registered { data, .. } => data.as_slice().into(),
+        };
+        let context = TaskContext {
+            task_id: task.task_id.clone(),
+            name: task.name.clone(),
+            data,
+            resources: task.resources.clone(),
+            sandbox: PathBuf::from(sandbox),
+            node: self.node.clone(),
+            urgency: observed,
+            reports: report,
+        };
+        (context, Channels { urgency, reports })
+    }
+
+    fn work(&self, work: Work, context: TaskContext) -> (runner::Work, Force) {
+        match work {
+            Work::Command(command) => {
+                let base_environment = self.settings.base_environment.clone();
+                let container_id = self.settings.identity.container_id.clone();
+                let task = CommandTask { command, base_environment, container_id };
+                (task.run(context).boxed_local(), Force::Own)
+            }
+            Work::Registered { task_type, .. } => {
+                let run = self.registry.get(&task_type).expect("the core starts types of the registry only");
+                context.report("");
+                (run(context), Force::Abort)
+            }
+        }
+    }
+
+    fn with_task(&self, task_id: &TaskId, act: impl Fn(&RunningTask)) {
+        if let Some(task) = self.running.get(task_id) {
+            act(task);
+        }
+    }
+
+    fn end(&mut self, end: ExecutorEnd, ctx: &mut Context<Self>) {
+        info!(?end, "the executor ends");
+        let left = std::mem::take(&mut self.running).into_values().collect();
+        if let Some(ended) = self.ended.take() {
+            // Nobody waits: then the tasks are dropped here, which ends them as well.
+            let _ = ended.send(Ended { end, left });
+        }
+        ctx.stop();
+    }
+
+    /// Keeps one timer at the core's next deadline.
+    fn set_timer(&mut self, ctx: &mut Context<Self>) {
+        let next = self.core.next_deadline();
+        if self.timer.map(|(at, _)| at) == next {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        self.timer = next.map(|at| (at, ctx.run_later(self.clock.until(at), Self::on_timer)));
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<Self>) {
+        self.timer = None;
+        let mut out = Vec::new();
+        self.core.on_timer(self.clock.now(), &mut out);
+        self.do_all(out, ctx);
+    }
+
+    fn is_linked(&self) -> bool {
+        self.agent_node.as_ref().is_some_and(|node| self.node.linked_nodes().contains(node))
+    }
+}
+
+impl Actor for ExecutorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        let events = self.node.subscribe_links();
+        ctx.add_stream(futures_util::stream::unfold(events, |mut events| async move {
+            events.recv().await.map(|event| (event, events))
+        }));
+        let mut out = Vec::new();
+        self.core.on_start(self.clock.now(), &mut out);
+        self.do_all(out, ctx);
+    }
+}
+
+impl StreamHandler<LinkEvent> for ExecutorActor {
+    fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
+        let concerns = match event {
+            LinkEvent::Down { node, .. } => Some(&node) == self.agent_node.as_ref(),
+            LinkEvent::Missed { .. } => true,
+            _ => false,
+        };
+        if concerns && !self.is_linked() {
+            let mut out = Vec::new();
+            self.core.on_link_down(self.clock.now(), &mut out);
+            self.do_all(out, ctx);
+        }
+    }
+
+    /// Without this the actor would stop together with its node.
+    fn finished(&mut self, _ctx: &mut Context<Self>) {}
+}
+
+/// A task has something to tell.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Heard {
+    task_id: TaskId,
+    news: TaskNews,
+}
+
+impl Handler<Heard> for ExecutorActor {
+    type Result = ();
+    fn handle(&mut self, message: Heard, ctx: &mut Context<Self>) {
+        let (Heard { task_id, news }, now) = (message, self.clock.now());
+        let mut out = Vec::new();
+        match news {
+            TaskNews::Report(text) => self.core.on_task_report(&task_id, &text, now, &mut out),
+            TaskNews::Ended(end) => {
+                self.running.remove(&task_id);
+                self.core.on_task_ended(&task_id, end, now, &mut out);
+            }
+        }
+        self.do_all(out, ctx);
+    }
+}
+
+impl Handler<RunTask> for ExecutorActor {
+    type Result = ();
+    fn handle(&mut self, message: RunTask, ctx: &mut Context<Self>) {
+        let mut out = Vec::new();
+        self.core.on_run_task(message, self.clock.now(), &mut out);
+        self.do_all(out, ctx);
+    }
+}
+
+impl Handler<EndTask> for ExecutorActor {
+    type Result = ();
+    fn handle(&mut self, message: EndTask, ctx: &mut Context<Self>) {
+        let mut out = Vec::new();
+        self.core.on_end_task(&message, self.clock.now(), &mut out);
+        self.do_all(out, ctx);
+    }
+}
+
+impl Handler<ShutdownExecutor> for ExecutorActor {
+    type Result = ();
+    fn handle(&mut self, message: ShutdownExecutor, ctx: &mut Context<Self>) {
+        let mut out = Vec::new();
+        self.core.on_shutdown(&message, self.clock.now(), &mut out);
+        self.do_all(out, ctx);
+    }
+}

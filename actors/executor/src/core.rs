@@ -1,0 +1,284 @@
+//! Decides what an executor does: registration, the life of each task, and its end.
+//!
+//! Deliberately absent: processes, sockets, clocks. Nothing is durable here, so there is no journal:
+//! what must survive is the agent's business, which answers an update only when it is safe.
+
+mod ending;
+mod link;
+mod updates;
+
+use crate::effect::Effect;
+use crate::end::{ExecutorEnd, TaskEnd};
+use ending::{Ending, cut};
+use link::Link;
+use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use odeon_protocol::messages::agent_executor::{
+    EndTask, ExecutorRegistered, RegisterExecutor, RegisterExecutorError, RunTask, ShutdownExecutor, UpdateStatus,
+};
+use odeon_protocol::moment::Moment;
+use odeon_protocol::task::{StatusReason, TaskInfo, TaskState, TaskStatus, Work};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use updates::UpdateQueue;
+
+/// How long the agent may be out of reach before the executor ends its tasks and itself.
+pub const AGENT_LOST_AFTER: Duration = Duration::from_secs(2);
+/// How long the first registration may take.
+pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two attempts to register.
+pub const REGISTER_RETRY: Duration = Duration::from_millis(200);
+/// Before an update that was not answered is sent again.
+pub const UPDATE_RETRY: Duration = Duration::from_millis(500);
+/// After the grace, how long an executor that ends waits for tasks and answers before it ends anyway.
+pub const END_MARGIN: Duration = Duration::from_secs(1);
+/// Texts of tasks are cut to so many bytes before they travel.
+pub const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Who this executor is, and how long tasks have between being asked and being made to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The framework.
+    pub framework_id: FrameworkId,
+    /// The executor.
+    pub executor_id: ExecutorId,
+    /// This run of it.
+    pub container_id: ContainerId,
+    /// The grace when the agent is gone and cannot name one.
+    pub shutdown_grace: Duration,
+}
+
+/// The state of an executor process.
+#[derive(Debug)]
+pub struct ExecutorCore {
+    identity: Identity,
+    task_types: BTreeSet<String>,
+    link: Link,
+    tasks: BTreeMap<TaskId, Task>,
+    updates: UpdateQueue,
+    ending: Option<Ending>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Task {
+    is_command: bool,
+    /// Set when it is asked to end.
+    asked: bool,
+    /// When it is made to end.
+    force_at: Option<Duration>,
+    ended: bool,
+}
+
+impl ExecutorCore {
+    /// An executor that has not registered yet and knows the given task types.
+    #[must_use]
+    pub fn new(identity: Identity, task_types: BTreeSet<String>) -> Self {
+        Self {
+            identity,
+            task_types,
+            link: Link::default(),
+            tasks: BTreeMap::new(),
+            updates: UpdateQueue::default(),
+            ending: None,
+            ended: false,
+        }
+    }
+
+    /// The process is up: registers.
+    pub fn on_start(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        self.link = Link::waiting(now.after(REGISTER_TIMEOUT));
+        self.register(out);
+    }
+
+    /// The agent answered the registration, or could not be asked (`None`).
+    pub fn on_register_answered(
+        &mut self,
+        answer: Option<Result<ExecutorRegistered, RegisterExecutorError>>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match answer {
+            _ if self.ended => {}
+            Some(Ok(_)) => {
+                self.link = Link::Up;
+                self.updates.on_link_up();
+                self.send_head(now, out);
+            }
+            Some(Err(refusal)) => self.begin_end(ExecutorEnd::Refused(refusal), Duration::ZERO, now, out),
+            None => self.link.on_failed(now.after(REGISTER_RETRY)),
+        }
+    }
+
+    /// The link to the agent is gone. Registers anew until the agent has been out of reach for too long.
+    pub fn on_link_down(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        if self.ended || self.link != Link::Up {
+            return;
+        }
+        self.link = Link::waiting(now.after(AGENT_LOST_AFTER));
+        self.register(out);
+    }
+
+    /// The agent starts a task. One that is known already is not started again.
+    pub fn on_run_task(&mut self, message: RunTask, now: Moment, out: &mut Vec<Effect>) {
+        let RunTask { task, sandbox } = message;
+        if self.ended || self.tasks.contains_key(&task.task_id) {
+            return;
+        }
+        let is_command = matches!(task.work, Work::Command(_));
+        let entry = Task { is_command, asked: false, force_at: None, ended: false };
+        self.tasks.insert(task.task_id.clone(), entry);
+        match self.refusal(&task, now) {
+            Some(status) => self.finish_task(status, now, out),
+            None => out.push(Effect::StartTask { task: Box::new(task), sandbox }),
+        }
+    }
+
+    /// The agent ends a task. Of several graces the earliest end counts.
+    pub fn on_end_task(&mut self, message: &EndTask, now: Moment, out: &mut Vec<Effect>) {
+        if !self.ended {
+            self.ask_to_end(&message.task_id, now.after(message.grace), out);
+        }
+    }
+
+    /// The agent ends the executor.
+    pub fn on_shutdown(&mut self, message: &ShutdownExecutor, now: Moment, out: &mut Vec<Effect>) {
+        self.begin_end(ExecutorEnd::Shutdown, message.grace, now, out);
+    }
+
+    /// A task runs, or has something to say while it does.
+    pub fn on_task_report(&mut self, task_id: &TaskId, message: &str, now: Moment, out: &mut Vec<Effect>) {
+        let running = self.tasks.get(task_id).is_some_and(|task| !task.ended);
+        if self.ended || !running {
+            return;
+        }
+        let mut status = self.status(task_id, TaskState::Running, now);
+        status.message = cut(message).to_owned();
+        self.updates.push(status);
+        self.send_head(now, out);
+    }
+
+    /// A task has ended.
+    pub fn on_task_ended(&mut self, task_id: &TaskId, end: TaskEnd, now: Moment, out: &mut Vec<Effect>) {
+        let running = self.tasks.get(task_id).is_some_and(|task| !task.ended);
+        if running && !self.ended {
+            let status = self.final_status(task_id, end, now);
+            self.finish_task(status, now, out);
+        }
+    }
+
+    /// The agent answered an update, or could not be asked (`None`).
+    pub fn on_update_answered(
+        &mut self,
+        sequence: u64,
+        answer: Option<Result<(), RegisterExecutorError>>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match answer {
+            _ if self.ended => {}
+            Some(Ok(())) => {
+                self.updates.on_answered(sequence);
+                self.send_head(now, out);
+                self.end_if_done(now, out);
+            }
+            Some(Err(refusal)) => self.begin_end(ExecutorEnd::Refused(refusal), Duration::ZERO, now, out),
+            None => self.updates.on_not_answered(sequence, now.after(UPDATE_RETRY)),
+        }
+    }
+
+    /// When [`ExecutorCore::on_timer`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        if self.ended {
+            return None;
+        }
+        let force = self.tasks.values().filter_map(|task| task.force_at).min();
+        let ending = self.ending.as_ref().map(|ending| ending.deadline);
+        [force, ending, self.link.next_deadline(), self.update_due()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn on_timer(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        if self.ended {
+            return;
+        }
+        self.force_overdue(now, out);
+        if self.update_due().is_some_and(|at| at <= now.since_start) {
+            self.send_head(now, out);
+        }
+        if self.link.take_lost(now) {
+            self.begin_end(ExecutorEnd::AgentLost, self.identity.shutdown_grace, now, out);
+        } else if self.link.take_retry(now) {
+            self.register(out);
+        }
+        self.end_if_done(now, out);
+    }
+
+    /// An update that was not answered waits for its time, and for a link.
+    fn update_due(&self) -> Option<Duration> {
+        self.updates.retry_at().filter(|_| self.link == Link::Up)
+    }
+
+    fn register(&self, out: &mut Vec<Effect>) {
+        let Identity { framework_id, executor_id, container_id, .. } = self.identity.clone();
+        out.push(Effect::Register(RegisterExecutor { framework_id, executor_id, container_id }));
+    }
+
+    fn send_head(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        if self.link != Link::Up {
+            return;
+        }
+        if let Some((sequence, status)) = self.updates.take_due(now) {
+            let Identity { framework_id, container_id, .. } = self.identity.clone();
+            out.push(Effect::SendUpdate(UpdateStatus { framework_id, container_id, status, sequence }));
+        }
+    }
+
+    /// Why the task is not even started, as an update.
+    fn refusal(&self, task: &TaskInfo, now: Moment) -> Option<TaskStatus> {
+        let invalid = |message: &str| {
+            Some(self.refused(&task.task_id, TaskState::Error, StatusReason::TaskInvalid, message, now))
+        };
+        match &task.work {
+            _ if self.ending.is_some() => {
+                let reason = StatusReason::TaskKilledDuringLaunch;
+                Some(self.refused(&task.task_id, TaskState::Killed, reason, "the executor is ending", now))
+            }
+            Work::Command(command) if command.argv.is_empty() => invalid("the command is empty"),
+            Work::Registered { task_type, .. } if !self.task_types.contains(task_type) => {
+                invalid(&self.unknown_type(task_type))
+            }
+            Work::Command(_) | Work::Registered { .. } => None,
+        }
+    }
+
+    fn unknown_type(&self, task_type: &str) -> String {
+        let known: Vec<&str> = self.task_types.iter().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        format!("the task type {task_type:?} is not registered in the executor; registered: {known}")
+    }
+
+    fn ask_to_end(&mut self, task_id: &TaskId, force_at: Duration, out: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(task_id).filter(|task| !task.ended) else { return };
+        if !task.asked {
+            task.asked = true;
+            task.force_at = Some(force_at);
+            out.push(Effect::AskToEnd(task_id.clone()));
+        }
+        // Nothing is set any more once it was forced.
+        task.force_at = task.force_at.map(|earlier| earlier.min(force_at));
+    }
+
+    fn force_overdue(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        for (task_id, task) in &mut self.tasks {
+            if task.force_at.is_some_and(|at| at <= now.since_start) {
+                task.force_at = None;
+                out.push(Effect::ForceToEnd(task_id.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "core_test.rs"]
+mod tests;

@@ -1,0 +1,29 @@
+//! What the core of an executor wants done. The actor does it and tells the core how it went.
+
+use crate::end::ExecutorEnd;
+use odeon_protocol::id::TaskId;
+use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
+use odeon_protocol::task::TaskInfo;
+
+/// One thing to do; effects are done in the order in which they were emitted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the agent; answered by [`ExecutorCore::on_register_answered`](crate::core::ExecutorCore::on_register_answered).
+    Register(RegisterExecutor),
+    /// Ask the agent; answered by [`ExecutorCore::on_update_answered`](crate::core::ExecutorCore::on_update_answered).
+    SendUpdate(UpdateStatus),
+    /// Start the task; it reports by [`ExecutorCore::on_task_report`](crate::core::ExecutorCore::on_task_report)
+    /// and ends by [`ExecutorCore::on_task_ended`](crate::core::ExecutorCore::on_task_ended), always.
+    StartTask {
+        /// The task.
+        task: Box<TaskInfo>,
+        /// Its directory.
+        sandbox: String,
+    },
+    /// Ask the task to end.
+    AskToEnd(TaskId),
+    /// End the task whether it wants or not.
+    ForceToEnd(TaskId),
+    /// End the executor. Nothing follows.
+    End(ExecutorEnd),
+}

@@ -1,0 +1,23 @@
+//! The executor: runs tasks, and the trait that users implement for theirs.
+//!
+//! An agent starts an executor process, which calls [`run_executor`]. Deliberately absent: resource
+//! limits, which the agent puts around the process, and recovery of an executor whose agent is gone.
+
+pub mod core;
+pub mod effect;
+pub mod settings;
+
+mod actor;
+mod clock;
+mod command;
+mod end;
+mod node;
+mod registry;
+mod runner;
+mod task;
+
+pub use end::{ExecutorEnd, TaskEnd};
+pub use node::{RunExecutorError, run_executor};
+pub use registry::{RegisterTaskError, TaskRegistry};
+pub use settings::{ExecutorSettings, SettingsError};
+pub use task::{Task, TaskContext, TaskFailure};

@@ -1,0 +1,80 @@
+//! Runs an executor: its fabric node, its actor, and the wait for its end.
+
+use crate::actor::{Ended, ExecutorActor};
+use crate::end::ExecutorEnd;
+use crate::registry::TaskRegistry;
+use crate::runner::RunningTask;
+use crate::settings::ExecutorSettings;
+use actix::{Actor, Addr};
+use futures_util::future::join_all;
+use odeon_protocol::id::ContainerId;
+use odeon_protocol::messages::agent_executor::{EndTask, RunTask, ShutdownExecutor};
+use odeon_runtime::transport::Transport;
+use odeon_runtime::{Exports, Node, StartError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long tasks that are dropped may take to let go of what they hold.
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why an executor could not run to an orderly end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunExecutorError {
+    /// Its node does not start.
+    #[error("the node of the executor does not start")]
+    Node(#[from] StartError),
+    /// A bug in the executor itself; its tasks were dropped.
+    #[error("the executor's actor has panicked")]
+    Panicked,
+}
+
+/// Runs an executor to its end. Call it on an actix arbiter; tasks run there too.
+///
+/// Tasks that are left at the end are dropped and the processes of commands killed before it returns.
+///
+/// # Errors
+/// [`RunExecutorError`] if the node does not start or the executor has a bug.
+pub async fn run_executor(
+    settings: ExecutorSettings,
+    registry: TaskRegistry,
+    transport: Arc<dyn Transport>,
+) -> Result<ExecutorEnd, RunExecutorError> {
+    let container_id = &settings.identity.container_id;
+    let builder = Node::builder(format!("executor-{container_id}")).incarnation(incarnation(container_id));
+    let node = builder.transport(transport).start().await?;
+    let (sender, ended) = oneshot::channel();
+    let actor_node = node.clone();
+    // The name is exported before the actor registers: the agent may answer with a task at once.
+    ExecutorActor::create(|ctx| {
+        let address = actix::AsyncContext::address(ctx);
+        actor_node.export("executor", exports(&address));
+        ExecutorActor::new(settings, registry, actor_node, sender)
+    });
+    let outcome = ended.await;
+    let end = match outcome {
+        Ok(Ended { end, left }) => {
+            // A task that blocks the thread would not even let this time out.
+            let _ = tokio::time::timeout(DROP_TIMEOUT, join_all(left.into_iter().map(RunningTask::dropped))).await;
+            Ok(end)
+        }
+        Err(_) => Err(RunExecutorError::Panicked),
+    };
+    node.shut_down();
+    end
+}
+
+fn exports(address: &Addr<ExecutorActor>) -> Exports {
+    Exports::new().accept::<RunTask, _>(address).accept::<EndTask, _>(address).accept::<ShutdownExecutor, _>(address)
+}
+
+/// A container is one run of one executor, so its id tells the runs apart (FNV-1a, 64 bits).
+fn incarnation(container_id: &ContainerId) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    container_id.as_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+#[path = "node_test.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! The task types that an executor's binary knows: a value, not a global.
+
+use crate::runner::Work;
+use crate::task::{Task, TaskContext};
+use futures_util::FutureExt;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Starts a task of one type.
+pub(crate) type Run = fn(TaskContext) -> Work;
+
+/// Why a task type cannot be registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterTaskError {
+    /// Two types have one name.
+    #[error("a task type {0:?} is registered already")]
+    Twice(&'static str),
+    /// It could not be asked for.
+    #[error("a task type has no name")]
+    NoName,
+}
+
+/// Task types by name.
+#[derive(Debug, Clone, Default)]
+pub struct TaskRegistry {
+    types: BTreeMap<&'static str, Run>,
+}
+
+impl TaskRegistry {
+    /// An empty registry: its executor runs commands only.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a task type.
+    ///
+    /// # Errors
+    /// [`RegisterTaskError`] if its name is empty or taken.
+    pub fn register<T: Task>(mut self) -> Result<Self, RegisterTaskError> {
+        if T::NAME.is_empty() {
+            return Err(RegisterTaskError::NoName);
+        }
+        // The call stands inside the future, so that a panic in it is the task's as well.
+        let run: Run = |context| async move { T::run(context).await }.boxed_local();
+        match self.types.insert(T::NAME, run) {
+            None => Ok(self),
+            Some(_) => Err(RegisterTaskError::Twice(T::NAME)),
+        }
+    }
+
+    /// The names, in order.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<String> {
+        self.types.keys().map(|name| (*name).to_owned()).collect()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Run> {
+        self.types.get(name).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskFailure;
+
+    struct Nap;
+    impl Task for Nap {
+        const NAME: &'static str = "nap";
+        async fn run(_context: TaskContext) -> Result<(), TaskFailure> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let registry = TaskRegistry::new().register::<Nap>().unwrap();
+        assert_eq!(registry.names(), BTreeSet::from(["nap".to_owned()]));
+        assert_eq!(registry.register::<Nap>().unwrap_err(), RegisterTaskError::Twice("nap"));
+    }
+}

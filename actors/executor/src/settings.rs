@@ -1,0 +1,164 @@
+//! What an agent tells the executor process that it starts, through environment variables.
+//!
+//! Parsing is pure: it takes the variables as a map.
+
+use crate::core::Identity;
+use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId, IdError};
+use odeon_runtime::Endpoint;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `host:port` of the agent.
+pub const AGENT_ENDPOINT: &str = "ODEON_AGENT_ENDPOINT";
+/// The framework.
+pub const FRAMEWORK_ID: &str = "ODEON_FRAMEWORK_ID";
+/// The executor.
+pub const EXECUTOR_ID: &str = "ODEON_EXECUTOR_ID";
+/// This run of the executor.
+pub const CONTAINER_ID: &str = "ODEON_CONTAINER_ID";
+/// The directory of the executor.
+pub const SANDBOX: &str = "ODEON_SANDBOX";
+/// The grace of its tasks if the agent is gone, in milliseconds.
+pub const SHUTDOWN_GRACE_MS: &str = "ODEON_EXECUTOR_SHUTDOWN_GRACE_MS";
+
+/// Of the executor's own environment, what a command gets: enough to find programs and to speak the
+/// user's language, and nothing that belongs to the cluster.
+const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM"];
+/// The `PATH` of a command if the executor has none.
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why the environment does not describe an executor.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The process was not started by an agent.
+    #[error("{0} is not set: an executor is started by an agent, not by hand")]
+    Missing(&'static str),
+    /// Not an id.
+    #[error("{variable} is not valid")]
+    Id {
+        /// The variable.
+        variable: &'static str,
+        /// The rule that its value breaks.
+        #[source]
+        source: IdError,
+    },
+    /// Not a number.
+    #[error("{variable} is {value:?}, not a number of milliseconds")]
+    Milliseconds {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Not an absolute path.
+    #[error("{variable} is {value:?}, not an absolute path")]
+    Path {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// All that an executor process needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutorSettings {
+    /// Where the agent listens.
+    pub agent: Endpoint,
+    /// Who this executor is.
+    pub identity: Identity,
+    /// The directory of the executor; absolute.
+    pub sandbox: PathBuf,
+    /// What every command finds in its environment.
+    pub base_environment: BTreeMap<String, String>,
+}
+
+impl ExecutorSettings {
+    /// Reads the settings from environment variables.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the variable at fault.
+    pub fn from_environment(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let get = |name| variables.get(name).cloned().ok_or(SettingsError::Missing(name));
+        let bad_id = |variable| move |source| SettingsError::Id { variable, source };
+        let identity = Identity {
+            framework_id: FrameworkId::new(get(FRAMEWORK_ID)?).map_err(bad_id(FRAMEWORK_ID))?,
+            executor_id: ExecutorId::new(get(EXECUTOR_ID)?).map_err(bad_id(EXECUTOR_ID))?,
+            container_id: ContainerId::new(get(CONTAINER_ID)?).map_err(bad_id(CONTAINER_ID))?,
+            shutdown_grace: milliseconds(SHUTDOWN_GRACE_MS, get(SHUTDOWN_GRACE_MS)?)?,
+        };
+        let sandbox = absolute(SANDBOX, get(SANDBOX)?)?;
+        let agent = Endpoint::new(get(AGENT_ENDPOINT)?);
+        Ok(Self { agent, identity, sandbox, base_environment: base_environment(variables) })
+    }
+}
+
+fn milliseconds(variable: &'static str, value: String) -> Result<Duration, SettingsError> {
+    let number = value.parse().map(Duration::from_millis);
+    number.map_err(|_| SettingsError::Milliseconds { variable, value })
+}
+
+fn absolute(variable: &'static str, value: String) -> Result<PathBuf, SettingsError> {
+    let path = PathBuf::from(&value);
+    if path.is_absolute() { Ok(path) } else { Err(SettingsError::Path { variable, value }) }
+}
+
+fn base_environment(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let inherited = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
+    let mut base: BTreeMap<String, String> = variables
+        .iter()
+        .filter(|(name, _)| inherited(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    base.entry("PATH".to_owned()).or_insert_with(|| PATH_DEFAULT.to_owned());
+    base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> BTreeMap<String, String> {
+        let pairs = [
+            (AGENT_ENDPOINT, "127.0.0.1:5051"),
+            (FRAMEWORK_ID, "m-F1"),
+            (EXECUTOR_ID, "e"),
+            (CONTAINER_ID, "c"),
+            (SANDBOX, "/work/sandbox"),
+            (SHUTDOWN_GRACE_MS, "3000"),
+            ("LC_ALL", "C"),
+            ("SECRET", "x"),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn the_variables_of_an_agent_are_read() {
+        let settings = ExecutorSettings::from_environment(&variables()).unwrap();
+        assert_eq!(settings.agent, Endpoint::new("127.0.0.1:5051"));
+        assert_eq!(settings.identity.shutdown_grace, Duration::from_secs(3));
+        assert_eq!(settings.sandbox, PathBuf::from("/work/sandbox"));
+    }
+
+    #[test]
+    fn a_command_inherits_the_basics_only_and_always_has_a_path() {
+        let settings = ExecutorSettings::from_environment(&variables()).unwrap();
+        let expected = [("LC_ALL", "C"), ("PATH", PATH_DEFAULT)];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(settings.base_environment, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn the_variable_at_fault_is_named() {
+        for (name, bad) in [(FRAMEWORK_ID, "a/b"), (CONTAINER_ID, ""), (SANDBOX, "rel"), (SHUTDOWN_GRACE_MS, "-1")] {
+            let mut variables = variables();
+            variables.insert(name.to_owned(), bad.to_owned());
+            let error = ExecutorSettings::from_environment(&variables).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        let error = ExecutorSettings::from_environment(&BTreeMap::new()).unwrap_err();
+        assert!(matches!(error, SettingsError::Missing(_)));
+    }
+}

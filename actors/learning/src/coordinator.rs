@@ -1,0 +1,202 @@
+//! The coordinator's actor: carries messages to the core and performs its effects.
+//!
+//! It decides nothing about the training; see `coordinator_core`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix::prelude::*;
+use odeon_runtime::{ActorName, Exports, From, Node, NodeId, Peer, PeerError};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::coordinator_core::{CoordinatorCore, CoordinatorLimits, Effect};
+use crate::data::DataSummary;
+use crate::job::TrainingJob;
+use crate::messages::{
+    ComputeError, ComputePartials, EndTraining, JoinError, JoinTraining, Joined, Partials, TrainingWorker, WorkerId,
+};
+use crate::model::TrainedModel;
+use crate::program::{Progress, TrainError};
+use crate::worker::worker_actor;
+
+/// Joins and losses of workers that may wait for the coordinator.
+const MAILBOX_CAPACITY: usize = 1024;
+
+/// What the coordinator tells of a training job, in this order: any number of the first two, then one of the last.
+#[derive(Debug, Clone)]
+pub enum TrainingEvent {
+    /// A round is done.
+    Progress(Progress),
+    /// A worker is out.
+    WorkerDropped(WorkerId),
+    /// The job is over.
+    Ended(Result<Box<TrainedModel>, TrainError>),
+}
+
+/// Hears what the coordinator tells; called on its arbiter, must not block.
+pub type Observer = Box<dyn FnMut(TrainingEvent)>;
+
+/// Tells the coordinator, within its process, that the task of a worker has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct WorkerEnded {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How, for people.
+    pub reason: String,
+}
+
+/// The coordinator of one training job.
+pub struct Coordinator {
+    node: Node,
+    core: CoordinatorCore,
+    limits: CoordinatorLimits,
+    started: Instant,
+    homes: BTreeMap<WorkerId, NodeId>,
+    observer: Observer,
+    timer: Option<SpawnHandle>,
+}
+
+impl Coordinator {
+    /// Starts the coordinator on this arbiter and exports it behind `name`.
+    ///
+    /// # Errors
+    /// [`TrainError`] if the job or its data cannot be trained on.
+    pub fn start_on(
+        node: &Node,
+        name: ActorName,
+        job: TrainingJob,
+        data: DataSummary,
+        limits: CoordinatorLimits,
+        observer: Observer,
+    ) -> Result<Addr<Self>, TrainError> {
+        let core = CoordinatorCore::new(Duration::ZERO, job, data, limits)?;
+        let home = node.clone();
+        let address = Self::create(move |context| {
+            context.set_mailbox_capacity(MAILBOX_CAPACITY);
+            Self {
+                node: home,
+                core,
+                limits,
+                started: Instant::now(),
+                homes: BTreeMap::new(),
+                observer,
+                timer: None,
+            }
+        });
+        node.export(name, Exports::new().accept_from::<JoinTraining, _>(&address));
+        Ok(address)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, context: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Compute { worker, request } => self.ask(worker, request, context),
+                Effect::Progress(progress) => (self.observer)(TrainingEvent::Progress(progress)),
+                Effect::WorkerDropped { worker, reason } => {
+                    warn!(%worker, %reason, "a worker is dropped");
+                    (self.observer)(TrainingEvent::WorkerDropped(worker));
+                }
+                Effect::Finished(model) => self.end(Ok(model)),
+                Effect::Failed(error) => self.end(Err(error)),
+            }
+        }
+        self.set_timer(context);
+    }
+
+    /// Sends a request; the answer comes back as an input of the core.
+    fn ask(&mut self, worker: WorkerId, request: ComputePartials, context: &mut Context<Self>) {
+        let Some(peer) = self.peer(&worker) else { return };
+        let (pass_number, within) = (request.pass_number, self.limits.answer_wait);
+        let answer = async move { peer.send_within(request, within).await };
+        let heard = answer.into_actor(self).map(move |answer, actor, context| {
+            actor.hear(&worker, pass_number, answer, context);
+        });
+        context.spawn(heard);
+    }
+
+    fn hear(
+        &mut self,
+        worker: &WorkerId,
+        pass_number: u64,
+        answer: Result<Result<Partials, ComputeError>, PeerError>,
+        context: &mut Context<Self>,
+    ) {
+        let (now, mut out) = (self.now(), Vec::new());
+        match answer {
+            Ok(Ok(partials)) => {
+                self.core.on_partials(now, worker, partials.pass_number, partials.partials, &mut out);
+            }
+            Ok(Err(error)) => self.core.on_worker_refused(now, worker, pass_number, error, &mut out),
+            Err(error) => self.core.on_worker_lost(now, worker, &error.to_string(), &mut out),
+        }
+        self.perform(out, context);
+    }
+
+    fn peer(&self, worker: &WorkerId) -> Option<Peer<TrainingWorker>> {
+        let home = self.homes.get(worker)?;
+        Some(self.node.peer_of(home, worker_actor(worker).ok()?))
+    }
+
+    fn end(&mut self, result: Result<Box<TrainedModel>, TrainError>) {
+        for worker in self.homes.keys() {
+            let told = self.peer(worker).map(|peer| peer.try_tell(EndTraining {}));
+            // A worker that cannot be told learns it from its next JoinTraining, or from its agent.
+            info!(%worker, ?told, "told a worker that the training has ended");
+        }
+        (self.observer)(TrainingEvent::Ended(result));
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            context.cancel_future(timer);
+        }
+        let now = self.now();
+        self.timer = self.core.next_deadline().map(|deadline| {
+            context.run_later(deadline.saturating_sub(now), |actor, context| {
+                let (now, mut out) = (actor.now(), Vec::new());
+                actor.core.on_timer(now, &mut out);
+                actor.perform(out, context);
+            })
+        });
+    }
+}
+
+impl Actor for Coordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.set_timer(context);
+    }
+}
+
+impl Handler<From<JoinTraining>> for Coordinator {
+    type Result = Result<Joined, JoinError>;
+
+    fn handle(&mut self, from: From<JoinTraining>, context: &mut Self::Context) -> Self::Result {
+        let worker = from.message.worker;
+        self.homes.insert(worker.clone(), from.node);
+        let (now, mut out) = (self.now(), Vec::new());
+        let joined = self.core.on_worker_joined(now, worker.clone(), &mut out);
+        if joined.is_err() {
+            self.homes.remove(&worker);
+        }
+        self.perform(out, context);
+        joined
+    }
+}
+
+impl Handler<WorkerEnded> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, ended: WorkerEnded, context: &mut Self::Context) {
+        let (now, mut out) = (self.now(), Vec::new());
+        self.core.on_worker_lost(now, &ended.worker, &ended.reason, &mut out);
+        self.perform(out, context);
+    }
+}

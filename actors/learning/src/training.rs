@@ -1,0 +1,175 @@
+//! One training job on a cluster, from the subscription of its framework to the model.
+//!
+//! Puts coordinator and scheduler together; decides only which of several ends came first.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+
+use odeon_framework::{DriverSettings, EndedScheduler, Outcome, SchedulerPanicked, run_scheduler};
+use odeon_protocol::framework::FrameworkInfo;
+use odeon_protocol::id::TaskId;
+use odeon_protocol::resources::{Resources, Scalar};
+use odeon_runtime::{ActorAddress, Endpoint, ListenError, Node, StartError};
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use crate::coordinator::{Coordinator, TrainingEvent, WorkerEnded};
+use crate::coordinator_core::CoordinatorLimits;
+use crate::data::DataSummary;
+use crate::job::TrainingJob;
+use crate::model::TrainedModel;
+use crate::program::{Progress, TrainError};
+use crate::scheduler::{TrainingScheduler, WorkerRecord};
+use crate::worker::WorkerAssignment;
+
+/// The name of the coordinator's actor; each job has a node of its own.
+const COORDINATOR: &str = "coordinator";
+
+/// What a training job is run with.
+#[derive(Debug, Clone)]
+pub struct TrainingSettings {
+    /// The job, checked; the path of its data is absolute.
+    pub job: TrainingJob,
+    /// What was found in the data.
+    pub data: DataSummary,
+    /// The master of the cluster.
+    pub master: Endpoint,
+    /// Where the coordinator listens for workers; port 0 for any.
+    pub listen: Endpoint,
+    /// Random for each run.
+    pub seed: u64,
+    /// The bounds of the coordinator.
+    pub limits: CoordinatorLimits,
+}
+
+/// A job that has ended with a model.
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// The model.
+    pub model: TrainedModel,
+    /// How many workers were wanted.
+    pub worker_count: usize,
+    /// The tasks of all workers, those that were lost included.
+    pub tasks: BTreeMap<TaskId, WorkerRecord>,
+}
+
+/// Why a job has ended without a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// The node of the job does not start.
+    #[error("cannot start the node of the training job")]
+    Node(#[from] StartError),
+    /// The coordinator cannot be reached by workers.
+    #[error("cannot listen for workers")]
+    Listen(#[from] ListenError),
+    /// The job or its data is at fault, or too many workers were.
+    #[error(transparent)]
+    Job(#[from] TrainError),
+    /// No worker was placed on any agent in time.
+    #[error("no worker was placed on any agent in time: the cluster has no room for {worker}")]
+    NotPlaced {
+        /// What one worker needs.
+        worker: Resources,
+    },
+    /// The master was out of reach.
+    #[error("the master is out of reach: {0}")]
+    MasterUnreachable(String),
+    /// The master ended the framework.
+    #[error("the training framework has failed: {0}")]
+    Framework(String),
+    /// It was asked to end.
+    #[error("the training was interrupted")]
+    Interrupted,
+    /// A bug.
+    #[error(transparent)]
+    Panicked(#[from] SchedulerPanicked),
+}
+
+/// What one worker takes from an agent.
+///
+/// # Errors
+/// The number of processors, if thousandths do not hold it.
+pub fn worker_resources(job: &TrainingJob) -> Result<Resources, f64> {
+    let cpus = job.resources.cpus;
+    // The shortest decimal form is what the job file says.
+    let scalar: Scalar = format!("{cpus}").parse().map_err(|()| cpus)?;
+    Ok(Resources::cpus_mem(scalar, job.resources.mem_mib))
+}
+
+/// Runs a job to its end on the current arbiter; `progress` hears every round, `interrupt` ends the job when it resolves.
+///
+/// # Errors
+/// [`TrainingError`]; by then the framework is torn down, if the master could be reached.
+pub async fn train(
+    settings: TrainingSettings,
+    resources: Resources,
+    mut progress: impl FnMut(Progress) + 'static,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Training, TrainingError> {
+    let node = Node::builder("training").incarnation(settings.seed).start().await?;
+    let endpoint = node.listen(settings.listen.clone()).await?;
+    let (end, ended) = oneshot::channel();
+    let mut end = Some(end);
+    let observer = move |event| match event {
+        TrainingEvent::Progress(round) => progress(round),
+        TrainingEvent::WorkerDropped(worker) => debug!(%worker, "the training goes on without a worker"),
+        TrainingEvent::Ended(result) => drop(end.take().map(|end| end.send(result))),
+    };
+    let (job, name) = (settings.job.clone(), format!("train {}", settings.job.name));
+    let observer = Box::new(observer);
+    let coordinator = Coordinator::start_on(&node, COORDINATOR.into(), job, settings.data, settings.limits, observer)?;
+    let tell_lost = move |worker, reason| {
+        // Loss is harmless: the coordinator also hears of a dead worker from the broken link.
+        coordinator.do_send(WorkerEnded { worker, reason });
+    };
+    let address = ActorAddress { actor: COORDINATOR.into(), node: Some(node.id().clone()), endpoint: Some(endpoint) };
+    let assignment = WorkerAssignment { coordinator: address };
+    let worker_count = settings.job.train.workers as usize;
+    let scheduler =
+        TrainingScheduler::new(settings.job.train.workers, resources.clone(), &assignment, Box::new(tell_lost));
+    let driver = DriverSettings::new(settings.master, FrameworkInfo::new(name), settings.seed);
+    let running = run_scheduler(driver, &node, scheduler);
+    let (handle, mut framework_end) = (running.handle(), pin!(running.ended()));
+    let result = tokio::select! {
+        biased;
+        result = ended => {
+            // A framework that has ended meanwhile needs no end.
+            let _ = handle.with(TrainingScheduler::end).await;
+            let EndedScheduler { scheduler, .. } = framework_end.await?;
+            conclude(result, scheduler, resources, worker_count)
+        }
+        early = &mut framework_end => Err(early_end(early?.outcome)),
+        () = interrupt => {
+            handle.interrupt();
+            framework_end.await?;
+            Err(TrainingError::Interrupted)
+        }
+    };
+    node.shut_down();
+    result
+}
+
+fn conclude(
+    result: Result<Result<Box<TrainedModel>, TrainError>, oneshot::error::RecvError>,
+    scheduler: TrainingScheduler,
+    worker: Resources,
+    worker_count: usize,
+) -> Result<Training, TrainingError> {
+    match result {
+        Ok(Ok(model)) => Ok(Training { model: *model, worker_count, tasks: scheduler.into_tasks() }),
+        Ok(Err(_)) if scheduler.tasks().is_empty() => Err(TrainingError::NotPlaced { worker }),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(TrainingError::Panicked(SchedulerPanicked)),
+    }
+}
+
+fn early_end(outcome: Outcome) -> TrainingError {
+    match outcome {
+        Outcome::MasterUnreachable { cause } => TrainingError::MasterUnreachable(cause),
+        Outcome::Interrupted => TrainingError::Interrupted,
+        Outcome::Failed(message) => TrainingError::Framework(message),
+        other => TrainingError::Framework(format!("it ended before the training did: {other:?}")),
+    }
+}

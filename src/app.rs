@@ -1,0 +1,128 @@
+//! The builder of a binary: registers the user's own types and runs the whole command line, or a program of theirs.
+//!
+//! Executor processes are the same binary with the command `executor`; hence whoever registers a task type
+//! must start through here.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use odeon_executor::{Task, TaskRegistry};
+use odeon_learning::worker::WorkerTask;
+use odeon_runtime::Node;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+use crate::logging;
+
+/// What surrounds a command: read once at the start, handed down as a value.
+#[derive(Clone)]
+pub struct Environment {
+    /// The variables of the process.
+    pub variables: BTreeMap<String, String>,
+    /// The binary that agents start as executors.
+    pub program: PathBuf,
+    /// The task types of this binary.
+    pub tasks: TaskRegistry,
+}
+
+impl Environment {
+    /// A fabric node for a client: it dials and is not dialled.
+    ///
+    /// # Errors
+    /// If the node cannot start.
+    pub async fn client_node(&self) -> Result<Node, Failure> {
+        Node::builder("client").incarnation(fresh_seed()).start().await.or_exit(Exit::WorkFailed)
+    }
+}
+
+/// A number that no other process start has; seeds ids and incarnations.
+pub(crate) fn fresh_seed() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().0
+}
+
+/// A binary in the making; see [`crate::app`].
+pub struct App {
+    tasks: Result<TaskRegistry, Failure>,
+}
+
+/// Starts the builder of a binary.
+///
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     odeon::app().run()
+/// }
+/// ```
+#[must_use]
+pub fn app() -> App {
+    App { tasks: Ok(TaskRegistry::new()) }.task::<WorkerTask>()
+}
+
+impl App {
+    /// Registers a task type under its name, so that executors of this binary can run it.
+    #[must_use]
+    pub fn task<T: Task>(self) -> Self {
+        Self { tasks: self.tasks.and_then(|tasks| tasks.register::<T>().or_exit(Exit::Usage)) }
+    }
+
+    /// Runs the command line.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        self.start(Cli::parse(), |environment, command| async move { command.perform(&environment).await })
+    }
+
+    /// Runs a program of the user's in place of the command line; only `executor`, which agents call, stays.
+    #[must_use]
+    pub fn run_program<P, F>(self, program: P) -> ExitCode
+    where
+        P: FnOnce(Environment) -> F + 'static,
+        F: Future<Output = Result<(), Failure>>,
+    {
+        let is_executor = std::env::args().nth(1).is_some_and(|word| word == "executor");
+        let cli = Cli::parse_from(["odeon", "executor"]);
+        self.start(cli, move |environment, command| async move {
+            match is_executor {
+                true => command.perform(&environment).await,
+                false => program(environment).await.map(|()| Exit::Done.into()),
+            }
+        })
+    }
+
+    fn start<P, F>(self, cli: Cli, perform: P) -> ExitCode
+    where
+        P: FnOnce(Environment, Command) -> F,
+        F: Future<Output = Result<i32, Failure>>,
+    {
+        match self.prepare(&cli) {
+            Ok(environment) => finish(actix::System::new().block_on(perform(environment, cli.command))),
+            Err(failure) => finish(Err(failure)),
+        }
+    }
+
+    fn prepare(self, cli: &Cli) -> Result<Environment, Failure> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        logging::init(cli.log.log.as_deref(), cli.log.log_format, &variables).or_exit(Exit::Usage)?;
+        let program = std::env::current_exe().or_exit(Exit::WorkFailed)?;
+        Ok(Environment { variables, program, tasks: self.tasks? })
+    }
+}
+
+/// Tells a failure on standard error and gives the exit code.
+fn finish(result: Result<i32, Failure>) -> ExitCode {
+    let code = result.unwrap_or_else(|failure| {
+        tell(&failure);
+        failure.exit.into()
+    });
+    // A code outside of a byte cannot be told to the caller; it is cut as the system does.
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a failure is told to the person")]
+fn tell(failure: &Failure) {
+    eprintln!("odeon: {failure}");
+}

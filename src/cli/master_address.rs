@@ -1,0 +1,76 @@
+//! Where the master is: `--master` or `ODEON_MASTER`, and how a client reaches it.
+
+use std::time::Duration;
+
+use clap::Args;
+use odeon_protocol::messages::master_operator::MasterForOperators;
+use odeon_protocol::wire::{Accepts, RemoteMessage};
+use odeon_runtime::{Endpoint, Peer};
+
+use crate::app::Environment;
+use crate::config::HostPort;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// How long a client waits for one answer of the master.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Where the local cluster of this machine listens, unless it was told otherwise.
+const DEFAULT_MASTER: &str = "127.0.0.1:5050";
+
+/// The flag that names the master.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MasterAddress {
+    /// The master [default: ODEON_MASTER, or 127.0.0.1:5050]
+    #[arg(long, value_name = "HOST:PORT")]
+    master: Option<String>,
+}
+
+impl MasterAddress {
+    /// The address of a master that is known.
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        Self { master: Some(endpoint.to_string()) }
+    }
+
+    /// The address that was given by flag or environment, if any.
+    pub(crate) fn given(&self, environment: &Environment) -> Result<Option<Endpoint>, Failure> {
+        let variable = environment.variables.get("ODEON_MASTER").filter(|text| !text.is_empty());
+        let (source, text) = match (&self.master, variable) {
+            (Some(text), _) => ("--master", text),
+            (None, Some(text)) => ("ODEON_MASTER", text),
+            (None, None) => return Ok(None),
+        };
+        let address = text.parse::<HostPort>().map_err(|error| Failure::usage(format!("{source}: {error}")))?;
+        Ok(Some(Endpoint::new(address.to_string())))
+    }
+
+    /// The address that was given, or the usual one.
+    pub(crate) fn or_default(&self, environment: &Environment) -> Result<Endpoint, Failure> {
+        Ok(self.given(environment)?.unwrap_or_else(|| Endpoint::new(DEFAULT_MASTER)))
+    }
+
+    /// Asks the master one question.
+    pub(crate) async fn ask<M>(&self, environment: &Environment, question: M) -> Result<M::Result, Failure>
+    where
+        M: RemoteMessage,
+        MasterForOperators: Accepts<M>,
+    {
+        let endpoint = self.or_default(environment)?;
+        let node = environment.client_node().await?;
+        let master: Peer<MasterForOperators> = node.peer_at(&endpoint, "master");
+        let answer = master.send_within(question, ANSWER_WAIT_MAX).await;
+        node.shut_down();
+        answer.map_err(|error| not_reachable(&endpoint, &error))
+    }
+}
+
+/// The failure of a client whose master does not answer, with what to do about it.
+pub(crate) fn not_reachable(endpoint: &Endpoint, cause: &impl std::fmt::Display) -> Failure {
+    Failure::new(
+        Exit::NotReachable,
+        format!(
+            "the master at {endpoint} cannot be reached: {cause}\n\
+             start a cluster with `odeon local`, or name its master with --master HOST:PORT or ODEON_MASTER"
+        ),
+    )
+}

@@ -1,0 +1,129 @@
+//! The command line: what can be typed, and which file does it. One command a file.
+//!
+//! No command decides anything about the cluster here; each one asks the master or starts roles.
+
+mod age;
+mod agent;
+mod agents;
+mod config;
+mod executor;
+mod frameworks;
+mod listing;
+mod local;
+mod master;
+mod master_address;
+mod progress;
+mod roles;
+mod room;
+mod run;
+mod task;
+mod task_output;
+mod tasks;
+mod train;
+mod training_report;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::Environment;
+use crate::failure::Failure;
+use crate::logging::LogFormat;
+
+pub(crate) use master_address::MasterAddress;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the work failed (`run` passes the command's own code through), \
+    2 usage, configuration or bad input, 3 not reachable, 4 not permitted, 5 not placed, 6 did not converge, \
+    130 interrupted.";
+
+/// A cluster of typed actors: runs commands, services and training jobs on one machine or many
+#[derive(Debug, Parser)]
+#[command(name = "odeon", version, after_help = EXIT_CODES, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the log on standard error is written.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// What is logged: a level, or target=level, separated by commas [default: warn, or ODEON_LOG]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// The form of log lines
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// A configuration file and single values over it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file; see config/ for commented ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set one key over file and environment
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+impl ConfigArgs {
+    /// The single values as the configuration takes them.
+    pub(crate) fn flags(&self) -> Vec<(&str, String)> {
+        self.set.iter().map(|(key, value)| (key.as_str(), value.clone())).collect()
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form KEY=VALUE"))?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Train(train::TrainArgs),
+    Local(local::LocalArgs),
+    Run(run::RunArgs),
+    Tasks(tasks::TasksArgs),
+    Task(task::TaskArgs),
+    Agents(agents::AgentsArgs),
+    Frameworks(frameworks::FrameworksArgs),
+    Roles(roles::RolesArgs),
+    Master(master::MasterArgs),
+    Agent(agent::AgentArgs),
+    Config(config::ConfigCommandArgs),
+    #[command(hide = true)]
+    Executor(executor::ExecutorArgs),
+}
+
+impl Command {
+    /// Does the command; the result is the exit code, which is the work's own for `run`.
+    pub(crate) async fn perform(self, environment: &Environment) -> Result<i32, Failure> {
+        match self {
+            Self::Train(args) => train::train(args, environment).await,
+            Self::Local(args) => local::local(args, environment).await,
+            Self::Run(args) => run::run(args, environment).await,
+            Self::Tasks(args) => tasks::tasks(args, environment).await,
+            Self::Task(args) => task::task(args, environment).await,
+            Self::Agents(args) => agents::agents(args, environment).await,
+            Self::Frameworks(args) => frameworks::frameworks(args, environment).await,
+            Self::Roles(args) => roles::roles(args, environment).await,
+            Self::Master(args) => master::master(args, environment).await,
+            Self::Agent(args) => agent::agent(args, environment).await,
+            Self::Config(args) => config::config(args, environment),
+            Self::Executor(args) => executor::executor(args, environment).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,212 @@
+//! `odeon run`: runs a command on the cluster as if it ran here.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::Args;
+use odeon_framework::batch::{BatchEvent, BatchPlan, BatchResult, BatchScheduler};
+use odeon_framework::{DriverSettings, EndedScheduler, Outcome, run_scheduler};
+use odeon_protocol::executor::CommandInfo;
+use odeon_protocol::framework::FrameworkInfo;
+use odeon_protocol::messages::master_operator::GetAgents;
+use odeon_protocol::resources::{MEM, Resources};
+use odeon_protocol::role::Role;
+use odeon_protocol::task::{TaskState, TaskStatus};
+use odeon_runtime::Node;
+use tokio::sync::mpsc;
+
+use super::task_output::TaskOutputs;
+use super::{MasterAddress, room};
+use crate::app::{Environment, fresh_seed};
+use crate::config::{ByteSize, HumanDuration};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+use crate::roles::scalar;
+use crate::signals::EndSignals;
+
+/// Events of one task that may wait to be shown: its launch, and a few states.
+const EVENTS_PER_TASK_MAX: usize = 16;
+
+/// Runs a command on some agent, streams what it prints, and ends with its exit code
+///
+/// A command that a signal ends gives 128 and the number of the signal. Ctrl-C ends the tasks; a second one does not wait.
+/// Example: odeon run --cpus 0.5 --instances 3 -- sh -c 'echo $ODEON_TASK_ID'
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// How many copies
+    #[arg(long, default_value_t = 1)]
+    instances: usize,
+    /// Processors of each copy
+    #[arg(long, default_value_t = 0.1)]
+    cpus: f64,
+    /// Memory of each copy
+    #[arg(long, default_value = "32MiB", value_name = "SIZE")]
+    mem: ByteSize,
+    /// Further resources of each copy, such as "ports:[31000-31001]"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    resources: Resources,
+    /// A name for the task; the command's own name by default
+    #[arg(long)]
+    name: Option<String>,
+    /// The role that is charged
+    #[arg(long, default_value = "*")]
+    role: Role,
+    /// Adds a variable to the environment of the command
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::key_value)]
+    env: Vec<(String, String)>,
+    /// Starts a failed copy again, so often
+    #[arg(long, default_value_t = 0)]
+    retries: u32,
+    /// Gives up (exit code 5) when copies have waited this long for a place
+    #[arg(long, value_name = "DURATION")]
+    placement_timeout: Option<HumanDuration>,
+    /// Puts the task id before every line
+    #[arg(long)]
+    label: bool,
+    #[command(flatten)]
+    master: MasterAddress,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl RunArgs {
+    fn wanted(&self) -> Result<Resources, Failure> {
+        let mem = Resources::empty().with_scalar(MEM, scalar("--mem", self.mem.mib())?);
+        let scalars = mem.with_scalar(odeon_protocol::resources::CPUS, scalar("--cpus", self.cpus)?);
+        scalars.checked_add(&self.resources).map_err(|error| Failure::usage(format!("--resources: {error}")))
+    }
+
+    /// The name of the task for people; with a random end it is also the id, unique in the cluster.
+    fn task_name(&self, seed: u64) -> String {
+        let program = Path::new(&self.command[0]).file_name().and_then(OsStr::to_str).unwrap_or("task");
+        format!("{}-{:08x}", self.name.as_deref().unwrap_or(program), seed >> 32)
+    }
+
+    fn plan(&self, seed: u64) -> Result<BatchPlan, Failure> {
+        let command = CommandInfo {
+            argv: self.command.clone(),
+            environment: self.env.iter().cloned().collect::<BTreeMap<_, _>>(),
+            working_directory: None,
+        };
+        let plan = BatchPlan::copies(&self.task_name(seed), self.instances, &command, &self.wanted()?);
+        let plan = plan.or_exit(Exit::Usage)?.retries(self.retries);
+        Ok(match self.placement_timeout {
+            Some(timeout) => plan.placement_timeout(timeout.get()),
+            None => plan,
+        })
+    }
+}
+
+/// Places the tasks, shows their output, and waits for their end.
+pub(crate) async fn run(args: RunArgs, environment: &Environment) -> Result<i32, Failure> {
+    let mut signals = EndSignals::listen()?;
+    let seed = fresh_seed();
+    let plan = args.plan(seed)?;
+    let agents = args.master.ask(environment, GetAgents {}).await?;
+    room::check_one(&agents, &args.wanted()?).map_err(Failure::usage)?;
+    let node = environment.client_node().await?;
+    let ended = drive(&args, plan, seed, &node, environment, &mut signals).await;
+    node.shut_down();
+    conclude(ended?, &args, environment)
+}
+
+async fn drive(
+    args: &RunArgs,
+    plan: BatchPlan,
+    seed: u64,
+    node: &Node,
+    environment: &Environment,
+    signals: &mut EndSignals,
+) -> Result<EndedScheduler<BatchScheduler>, Failure> {
+    let (events, mut heard) = mpsc::channel(args.instances.saturating_mul(EVENTS_PER_TASK_MAX));
+    let tell = move |event| {
+        if events.try_send(event).is_err() {
+            tracing::warn!("an event of a task is not shown: too many wait");
+        }
+    };
+    let mut info = FrameworkInfo::new(format!("run {}", args.command[0]));
+    info.roles = [args.role.clone()].into();
+    info.user = environment.variables.get("USER").cloned().unwrap_or_default();
+    let driver = DriverSettings::new(args.master.or_default(environment)?, info, seed);
+    let running = run_scheduler(driver, node, BatchScheduler::new(plan, tell));
+    let handle = running.handle();
+    let mut outputs = TaskOutputs::new(node.clone(), args.label);
+    let mut interrupts = 0;
+    let mut ended = std::pin::pin!(running.ended());
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => {
+                interrupts += 1;
+                match interrupts {
+                    1 => drop(handle.with(BatchScheduler::kill_all).await),
+                    _ => handle.interrupt(),
+                }
+            }
+            Some(event) = heard.recv() => show(event, &mut outputs),
+            ended = &mut ended => break ended.or_exit(Exit::WorkFailed)?,
+        }
+    };
+    while let Ok(event) = heard.try_recv() {
+        show(event, &mut outputs);
+    }
+    outputs.finish().await;
+    Ok(ended)
+}
+
+fn show(event: BatchEvent, outputs: &mut TaskOutputs) {
+    match event {
+        BatchEvent::Launched { framework_id, task_id, agent_endpoint, .. } => {
+            outputs.follow(&framework_id, &task_id, &agent_endpoint);
+        }
+        BatchEvent::Updated { status } => {
+            tracing::info!(task = %status.task_id, state = %status.state, message = status.message, "a task has a state");
+            if status.state.is_terminal() {
+                outputs.ended(&status.task_id);
+            }
+        }
+    }
+}
+
+/// Tells what did not go well, and gives the exit code.
+fn conclude(
+    ended: EndedScheduler<BatchScheduler>,
+    args: &RunArgs,
+    environment: &Environment,
+) -> Result<i32, Failure> {
+    let EndedScheduler { scheduler, outcome } = ended;
+    match outcome {
+        Outcome::MasterUnreachable { cause } => {
+            return Err(super::master_address::not_reachable(&args.master.or_default(environment)?, &cause));
+        }
+        Outcome::Failed(message) => return Err(Failure::new(Exit::WorkFailed, message)),
+        Outcome::Interrupted => return Err(Failure::new(Exit::Interrupted, "interrupted; the tasks are ended")),
+        _ => {}
+    }
+    if let BatchResult::NotPlaced(not_placed) = scheduler.result() {
+        return Err(Failure::new(Exit::NotPlaced, not_placed.to_string()));
+    }
+    let bad: Vec<String> = scheduler.ends().filter(|status| is_worth_telling(status)).map(line).collect();
+    if !bad.is_empty() {
+        tell(&bad.join("\n"));
+    }
+    Ok(scheduler.exit_code().unwrap_or_else(|| Exit::WorkFailed.into()))
+}
+
+/// A command that ran and returned a code has spoken for itself.
+fn is_worth_telling(status: &TaskStatus) -> bool {
+    let spoke = matches!(status.exit, Some(odeon_protocol::task::TaskExit::Code(code)) if !matches!(code, 126 | 127));
+    status.state != TaskState::Finished && !spoke
+}
+
+fn line(status: &TaskStatus) -> String {
+    let reason = status.reason.map(|reason| format!(" ({})", reason.name())).unwrap_or_default();
+    format!("odeon: task {} is {}{reason}: {}", status.task_id, status.state, status.message)
+}
+
+#[expect(clippy::print_stderr, reason = "what became of a task is told to the person, beside the output of the task")]
+fn tell(text: &str) {
+    eprintln!("{}", crate::output::escaped(text).replace("\\n", "\n"));
+}

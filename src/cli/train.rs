@@ -1,0 +1,174 @@
+//! `odeon train`: runs a training job, on a cluster of its own or on a given one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use odeon_learning::coordinator_core::CoordinatorLimits;
+use odeon_learning::data::{DataSummary, source};
+use odeon_learning::job::TrainingJob;
+use odeon_learning::program::Trainer;
+use odeon_learning::scheduler::worker_host;
+use odeon_learning::training::{Training, TrainingError, TrainingSettings, train as run_training, worker_resources};
+use odeon_protocol::messages::master_operator::GetAgents;
+use odeon_protocol::resources::Resources;
+use odeon_runtime::Endpoint;
+
+use super::progress::ProgressLine;
+use super::training_report::TrainingReport;
+use super::{MasterAddress, room};
+use crate::app::{Environment, fresh_seed};
+use crate::cluster::LocalCluster;
+use crate::config::{LocalConfig, document, load, read_text};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+use crate::output::{Format, print};
+use crate::signals::EndSignals;
+
+/// Trains a model as a job file says
+///
+/// Without a master it launches a local cluster for the job and removes it at the end.
+/// Example: odeon train examples/jobs/iris.toml --workers 3
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The job file; see examples/jobs/
+    job: PathBuf,
+    /// Workers, in place of what the job file says
+    #[arg(long)]
+    workers: Option<u32>,
+    /// The form of the result
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    master: MasterAddress,
+    /// Where the coordinator listens for workers; agents on other hosts need an address that they can reach
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Where the local cluster keeps its state and the model, and leaves them
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Keep the temporary directory of the local cluster, with the model
+    #[arg(long)]
+    keep: bool,
+}
+
+/// A job that has been checked, with its data.
+struct CheckedJob {
+    job: TrainingJob,
+    data: DataSummary,
+    worker: Resources,
+}
+
+/// Checks the job, trains, and prints the result.
+pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
+    let mut signals = EndSignals::listen()?;
+    let checked = check(&args.job, args.workers).await?;
+    let training = match args.master.given(environment)? {
+        Some(master) => {
+            check_room(&args.master, environment, &checked).await?;
+            on_cluster(checked, master, &args.listen, &mut signals).await?
+        }
+        None => on_own_cluster(checked, &args, environment, &mut signals).await?,
+    };
+    let report = TrainingReport::new(&training);
+    print(&report.render(args.output, environment).or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
+    Ok(if training.model.converged { Exit::Done } else { Exit::NotConverged }.into())
+}
+
+/// Reads the job file and all of its data: whatever is wrong with them is told before anything starts.
+async fn check(path: &Path, workers: Option<u32>) -> Result<CheckedJob, Failure> {
+    let text = read_text(path).or_exit(Exit::Usage)?;
+    let mut job: TrainingJob = document::parse(path, &text).or_exit(Exit::Usage)?;
+    if let Some(workers) = workers {
+        job.train.workers = workers;
+    }
+    let name = path.display();
+    job.validate().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    let beside = path.parent().unwrap_or(Path::new("")).join(&job.data.path);
+    job.data.path = std::path::absolute(beside).or_exit(Exit::Usage)?;
+    let cpus = job.resources.cpus;
+    let worker = worker_resources(&job)
+        .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
+    let (data_path, spec) = (job.data.path.clone(), job.data_spec());
+    let scanned = tokio::task::spawn_blocking(move || source::scan(&data_path, &spec)).await;
+    let data = scanned.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    Ok(CheckedJob { job, data, worker })
+}
+
+async fn check_room(master: &MasterAddress, environment: &Environment, checked: &CheckedJob) -> Result<(), Failure> {
+    let agents = master.ask(environment, GetAgents {}).await?;
+    let count = checked.job.train.workers as usize;
+    room::check_all(&agents, &worker_host().resources, &checked.worker, count).map_err(Failure::usage)
+}
+
+async fn on_own_cluster(
+    checked: CheckedJob,
+    args: &TrainArgs,
+    environment: &Environment,
+    signals: &mut EndSignals,
+) -> Result<Training, Failure> {
+    let mut flags = vec![("port", "0".to_owned())];
+    flags.extend(args.data_dir.as_ref().map(|path| ("data_dir", path.display().to_string())));
+    flags.extend(args.keep.then(|| ("keep", "true".to_owned())));
+    let config = load::<LocalConfig>(None, &environment.variables, &flags).or_exit(Exit::Usage)?;
+    let cluster = LocalCluster::start(&config.value, environment).await?;
+    let result = in_cluster(checked, &cluster, args, environment, signals).await;
+    cluster.stop().await;
+    result
+}
+
+async fn in_cluster(
+    checked: CheckedJob,
+    cluster: &LocalCluster,
+    args: &TrainArgs,
+    environment: &Environment,
+    signals: &mut EndSignals,
+) -> Result<Training, Failure> {
+    let master = cluster.endpoint();
+    check_room(&MasterAddress::of(master), environment, &checked).await?;
+    let training = tokio::select! {
+        training = on_cluster(checked, master.clone(), &args.listen, signals) => training?,
+        failure = cluster.failed() => return Err(Failure::new(Exit::WorkFailed, failure)),
+    };
+    if !cluster.is_temporary() {
+        let path = cluster.data_dir().join("model.json");
+        let written = std::fs::write(&path, training.model.canonical_bytes());
+        written.map_err(|error| Failure::new(Exit::WorkFailed, format!("cannot write {}: {error}", path.display())))?;
+        tracing::info!(path = %path.display(), "the model is written");
+    }
+    Ok(training)
+}
+
+async fn on_cluster(
+    checked: CheckedJob,
+    master: Endpoint,
+    listen: &str,
+    signals: &mut EndSignals,
+) -> Result<Training, Failure> {
+    let CheckedJob { job, data, worker } = checked;
+    let rows = data.row_count;
+    let settings = TrainingSettings {
+        job,
+        data,
+        master: master.clone(),
+        listen: Endpoint::new(listen),
+        seed: fresh_seed(),
+        limits: CoordinatorLimits::default(),
+    };
+    let line = std::rc::Rc::new(std::cell::RefCell::new(ProgressLine::new(rows)));
+    let shown = line.clone();
+    let result = run_training(settings, worker, move |progress| shown.borrow_mut().show(&progress), signals.next()).await;
+    line.borrow_mut().end();
+    result.map_err(|error| failure(error, &master))
+}
+
+fn failure(error: TrainingError, master: &Endpoint) -> Failure {
+    let exit = match &error {
+        TrainingError::MasterUnreachable(cause) => return super::master_address::not_reachable(master, cause),
+        TrainingError::Listen(_) | TrainingError::Node(_) => Exit::Usage,
+        TrainingError::NotPlaced { .. } => Exit::NotPlaced,
+        TrainingError::Interrupted => Exit::Interrupted,
+        _ => Exit::WorkFailed,
+    };
+    Err::<(), _>(error).or_exit(exit).expect_err("an error was given")
+}

@@ -1,0 +1,138 @@
+//! The result of a training job, for people and for scripts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use odeon_learning::model::Coefficient;
+use odeon_learning::training::Training;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::app::Environment;
+use crate::output::{Column, Format, JSON_VERSION, Listed, Style, escaped, render};
+
+/// What is told of a job that has a model.
+#[derive(Serialize)]
+pub(super) struct TrainingReport<'a> {
+    version: u32,
+    name: &'a str,
+    objective: f64,
+    metrics: &'a BTreeMap<String, f64>,
+    #[serde(serialize_with = "by_name")]
+    coefficients: &'a [Coefficient],
+    intercept: f64,
+    workers: usize,
+    rounds: u32,
+    converged: bool,
+    gradient_norm: f64,
+    train_rows: usize,
+    test_rows: usize,
+    model_sha256: String,
+    tasks: Vec<TaskRow>,
+}
+
+/// Coefficients as an object, in the order of the columns.
+fn by_name<S: Serializer>(coefficients: &&[Coefficient], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(coefficients.len()))?;
+    for Coefficient { name, value } in *coefficients {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}
+
+/// A worker's task.
+#[derive(Serialize)]
+struct TaskRow {
+    id: String,
+    name: String,
+    state: &'static str,
+    agent: String,
+}
+
+impl Listed for TaskRow {
+    const KIND: &'static str = "tasks";
+    const COLUMNS: &'static [Column] =
+        &[Column::always("TASK"), Column::always("NAME"), Column::always("STATE"), Column::always("AGENT")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.id.clone(), self.name.clone(), self.state.to_owned(), self.agent.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+/// A number of the model.
+#[derive(Serialize)]
+struct NumberRow {
+    what: String,
+    value: f64,
+}
+
+impl Listed for NumberRow {
+    const KIND: &'static str = "numbers";
+    const COLUMNS: &'static [Column] = &[Column::always("NAME"), Column::always("VALUE")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.what.clone(), self.value.to_string()]
+    }
+
+    fn id(&self) -> String {
+        self.what.clone()
+    }
+}
+
+impl<'a> TrainingReport<'a> {
+    /// The report of a finished job.
+    pub(super) fn new(training: &'a Training) -> Self {
+        let model = &training.model;
+        let tasks = training.tasks.iter().map(|(task_id, task)| TaskRow {
+            id: task_id.to_string(),
+            name: task.name.clone(),
+            state: task.state.name(),
+            agent: task.agent_id.to_string(),
+        });
+        Self {
+            version: JSON_VERSION,
+            name: &model.name,
+            objective: model.objective,
+            metrics: &model.metrics,
+            coefficients: &model.coefficients,
+            intercept: model.intercept,
+            workers: training.worker_count,
+            rounds: model.rounds,
+            converged: model.converged,
+            gradient_norm: model.gradient_norm,
+            train_rows: model.train_row_count,
+            test_rows: model.test_row_count,
+            model_sha256: model.model_sha256(),
+            tasks: tasks.collect(),
+        }
+    }
+
+    /// The text of the report in a format.
+    pub(super) fn render(&self, format: Format, environment: &Environment) -> Result<String, serde_json::Error> {
+        match format {
+            Format::Json => serde_json::to_string_pretty(self).map(|text| text + "\n"),
+            Format::Table | Format::Wide => self.tables(format, Style::of(&std::io::stdout(), &environment.variables)),
+        }
+    }
+
+    fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
+        let row = |what: &str, value| NumberRow { what: what.to_owned(), value };
+        let coefficients = self.coefficients.iter().map(|coefficient| row(&coefficient.name, coefficient.value));
+        let coefficients: Vec<NumberRow> = coefficients.chain([row("(intercept)", self.intercept)]).collect();
+        let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));
+        let metrics: Vec<NumberRow> = [row("(objective)", self.objective)].into_iter().chain(metrics).collect();
+        let mut text = render(&self.tasks, format, style)?;
+        let verdict = if self.converged { "converged" } else { "did not converge" };
+        let Self { rounds, workers, train_rows, test_rows, .. } = self;
+        let name = escaped(self.name);
+        text.push_str(&format!("\ncoefficients of {name}\n{}", render(&coefficients, format, style)?));
+        text.push_str(&format!("\non {test_rows} held-out rows\n{}", render(&metrics, format, style)?));
+        let end = format!("\n{verdict} in {rounds} rounds over {train_rows} rows, {workers} workers");
+        writeln!(text, "{end}\nmodel sha256 {}", self.model_sha256).expect("writing to memory cannot fail");
+        Ok(text)
+    }
+}

@@ -1,0 +1,196 @@
+//! From the configuration of a role to what its node is started with.
+//!
+//! Texts that only the role understands, such as resources, are read here; their errors name the key.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use odeon_agent::{AgentLimits, AgentNode, AgentSettings, detect_resources};
+use odeon_allocator::{AllocatorConfig, Weight};
+use odeon_master::{MasterNode, MasterRules, MasterSettings, StartMasterError};
+use odeon_protocol::id::MasterId;
+use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar};
+use odeon_protocol::role::Role;
+use odeon_runtime::transport::Tcp;
+use odeon_runtime::{Endpoint, FabricLimits};
+
+use crate::app::{Environment, fresh_seed};
+use crate::config::{AgentConfig, HostPort, MasterConfig};
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+
+/// Starts a master on this arbiter.
+///
+/// # Errors
+/// [`Failure`] with the code for wrong usage: the configuration, the directory or the port is at fault.
+pub async fn start_master(config: &MasterConfig) -> Result<MasterNode, Failure> {
+    let seed = fresh_seed();
+    let settings = MasterSettings {
+        node_name: "master".to_owned(),
+        incarnation: seed,
+        seed,
+        bind: endpoint(config.bind, config.port),
+        advertise: config.advertise.as_ref().map(advertised),
+        work_dir: config.work_dir.clone(),
+        master_id: MasterId::new(uuid::Uuid::new_v4().to_string()).or_exit(Exit::WorkFailed)?,
+        limits: FabricLimits::DEFAULT,
+        rules: master_rules(config)?,
+    };
+    warn_if_open("master", config.bind);
+    let port = config.port;
+    MasterNode::start(settings, Arc::new(Tcp)).await.map_err(|error| {
+        let hint = matches!(error, StartMasterError::Listen(_)).then(|| taken_port_hint(port));
+        started(error, hint)
+    })
+}
+
+/// Starts an agent on this arbiter, under a name that is unique among the nodes of this process.
+///
+/// # Errors
+/// As [`start_master`].
+pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environment) -> Result<AgentNode, Failure> {
+    let seed = fresh_seed();
+    let settings = AgentSettings {
+        name: name.to_owned(),
+        incarnation: seed,
+        seed,
+        master: Endpoint::new(config.master.to_string()),
+        listen: endpoint(config.bind, config.port),
+        advertise: config.advertise.as_ref().map(advertised),
+        hostname: config.hostname.clone().unwrap_or_else(hostname),
+        attributes: attributes(&config.attributes)?,
+        resources: agent_resources(config)?,
+        work_dir: config.work_dir.clone(),
+        environment: environment.variables.clone(),
+        program: environment.program.clone(),
+        limits: agent_limits(config),
+    };
+    warn_if_open("agent", config.bind);
+    let port = config.port;
+    AgentNode::start(settings, Arc::new(Tcp)).await.map_err(|error| {
+        let hint = matches!(error, odeon_agent::StartAgentError::Listen(_)).then(|| taken_port_hint(port));
+        started(error, hint)
+    })
+}
+
+fn started(error: impl std::error::Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
+    let failure = Err::<(), _>(error).or_exit(Exit::Usage).expect_err("an error was given");
+    match hint {
+        Some(hint) => Failure::usage(format!("{failure}\n{hint}")),
+        None => failure,
+    }
+}
+
+fn taken_port_hint(port: u16) -> String {
+    format!("another process may have port {port}: name another one with --port (or the key `port`), or 0 for any")
+}
+
+fn endpoint(bind: IpAddr, port: u16) -> Endpoint {
+    Endpoint::new(std::net::SocketAddr::new(bind, port).to_string())
+}
+
+fn advertised(address: &HostPort) -> Endpoint {
+    Endpoint::new(address.to_string())
+}
+
+/// There is no authentication in this version, so an open port hands the host to whoever reaches it.
+fn warn_if_open(role: &str, bind: IpAddr) {
+    if !bind.is_loopback() {
+        tracing::warn!(role, %bind, "listens beyond this host without authentication: whoever reaches it can run code");
+    }
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn master_rules(config: &MasterConfig) -> Result<MasterRules, Failure> {
+    let cpus = scalar("min_allocatable_cpus", config.min_allocatable_cpus)?;
+    let mem = scalar("min_allocatable_mem", config.min_allocatable_mem.mib())?;
+    let minimum = vec![Resources::empty().with_scalar(CPUS, cpus), Resources::empty().with_scalar(MEM, mem)];
+    let allocator = AllocatorConfig {
+        allocation_interval: config.allocation_interval.get(),
+        minimum,
+        weights: weights(&config.weights)?,
+        seed: 0,
+    };
+    Ok(MasterRules {
+        ping_interval: config.agent_ping_timeout.get(),
+        pings_missed_max: config.agent_ping_timeouts_max,
+        offer_timeout: Some(config.offer_timeout.get()),
+        allocator,
+        ended_tasks_max: config.completed_tasks_per_framework_max,
+        ended_frameworks_max: config.completed_frameworks_max,
+        ..MasterRules::default()
+    })
+}
+
+fn weights(given: &BTreeMap<String, f64>) -> Result<BTreeMap<Role, Weight>, Failure> {
+    let weight = |(role, weight): (&String, &f64)| {
+        let key = format!("weights.{role}");
+        let role = Role::new(role.as_str()).map_err(|error| Failure::usage(format!("{key}: {error}")))?;
+        let weight = Weight::new(scalar(&key, *weight)?);
+        Ok((role, weight.map_err(|error| Failure::usage(format!("{key}: {error}")))?))
+    };
+    given.iter().map(weight).collect()
+}
+
+fn agent_limits(config: &AgentConfig) -> AgentLimits {
+    AgentLimits {
+        registration_backoff_min: config.registration_backoff_min.get(),
+        registration_backoff_max: config.registration_backoff_max.get(),
+        executor_registration_timeout: config.executor_registration_timeout.get(),
+        executor_shutdown_grace: config.executor_shutdown_grace.get(),
+        task_kill_grace: config.task_kill_grace.get(),
+        status_retry_min: config.status_retry_min.get(),
+        status_retry_max: config.status_retry_max.get(),
+        sandboxes_max: config.completed_executors_max,
+        sandbox_keep: config.sandbox_keep,
+        ..AgentLimits::DEFAULT
+    }
+}
+
+fn agent_resources(config: &AgentConfig) -> Result<Resources, Failure> {
+    let found = detect_resources(Path::new(&config.work_dir), config.resources.as_deref());
+    found.map_err(|error| Failure::usage(format!("resources: {error}")))
+}
+
+/// Reads `rack:a;zone:b`.
+fn attributes(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
+    let attribute = |entry: &str| match entry.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(Failure::usage(format!("attributes: {entry:?} is not of the form name:value, as in \"rack:a;zone:b\""))),
+    };
+    entries.map(attribute).collect()
+}
+
+/// An amount with at most three decimals; `key` is named if it is none.
+pub(crate) fn scalar(key: &str, amount: f64) -> Result<Scalar, Failure> {
+    let no_amount = || Failure::usage(format!("{key}: {amount} is not an amount: a number from 0 with at most three decimals"));
+    // The shortest decimal form is what the user has typed.
+    format!("{amount}").parse().map_err(|()| no_amount())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_pairs() {
+        let pairs = attributes("rack:a; zone:b:c ;").expect("two pairs");
+        assert_eq!(pairs, BTreeMap::from([("rack".into(), "a".into()), ("zone".into(), "b:c".into())]));
+        assert!(attributes("rack").is_err_and(|failure| failure.to_string().contains("\"rack\"")));
+    }
+
+    #[test]
+    fn an_amount_is_taken_as_typed_or_refused() {
+        assert_eq!(scalar("cpus", 0.1).expect("an amount"), Scalar::from_thousandths(100));
+        for amount in [-1.0, 0.0005, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(scalar("cpus", amount).is_err(), "{amount}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The whole binary as a user meets it: real processes, loopback sockets, signals and files.
+//!
+//! Every test has a stage of its own (ports, directories, processes), so they run side by side and in any order.
+//! What a function call can show is tested beside the code instead; nothing here looks inside a role.
+
+#![cfg_attr(
+    target_os = "linux",
+    expect(clippy::tests_outside_test_module, reason = "an integration test is a test module as a whole")
+)]
+
+#[cfg(target_os = "linux")]
+mod bad_input;
+#[cfg(target_os = "linux")]
+mod faults;
+#[cfg(target_os = "linux")]
+mod listings;
+#[cfg(target_os = "linux")]
+mod run;
+#[cfg(target_os = "linux")]
+mod separate_roles;
+#[cfg(target_os = "linux")]
+mod stopping;
+#[cfg(target_os = "linux")]
+mod support;
+#[cfg(target_os = "linux")]
+mod train;
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+#[ignore = "the processes of a cluster are watched through /proc, which only Linux has"]
+fn the_whole_binary_is_tested_on_linux() {}

@@ -1,0 +1,79 @@
+//! Clusters to test against: all in one process, or each role a process of its own.
+
+use nix::sys::signal::Signal;
+
+use super::{Client, Finished, Running, Stage, eventually, repository};
+
+/// `odeon local`, on a port of its own.
+pub(crate) struct Cluster<'a> {
+    pub(crate) client: Client<'a>,
+    pub(crate) running: Running,
+}
+
+impl<'a> Cluster<'a> {
+    /// Starts it with these arguments besides the port, and returns when it is ready.
+    pub(crate) fn start(stage: &'a Stage, arguments: &[&str]) -> Self {
+        let mut running = stage.odeon(["local", "--port", "0"].iter().chain(arguments)).start();
+        let client = Client::new(stage, running.stdout_value("master "));
+        Self { client, running }
+    }
+
+    /// Two agents with enough for any test, whatever the machine has.
+    pub(crate) fn of_two_agents(stage: &'a Stage) -> Self {
+        Self::start(stage, &["--agents", "2", "--cpus", "4", "--mem", "1GiB"])
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(self) -> Finished {
+        self.running.signal(Signal::SIGINT);
+        self.running.end()
+    }
+}
+
+/// A master and agents, each a process of its own, started with the files of `config/`.
+pub(crate) struct Roles<'a> {
+    pub(crate) client: Client<'a>,
+    /// In the order of their start.
+    pub(crate) agents: Vec<Running>,
+    master: Running,
+}
+
+impl<'a> Roles<'a> {
+    /// Starts the master, then the agents one after the other, and returns when all have registered.
+    pub(crate) fn start(stage: &'a Stage, agent_count: usize) -> Self {
+        let mut master = start_role(stage, "master", "master", &[]);
+        let client = Client::new(stage, master.stdout_value("master "));
+        let mut agents = Vec::new();
+        for index in 1..=agent_count {
+            let name = format!("agent-{index}");
+            let hostname = format!("hostname={name}");
+            let arguments = ["--master", &client.master, "--set", "resources=cpus:4;mem:1024", "--set", &hostname];
+            agents.push(start_role(stage, "agent", &name, &arguments));
+            let what = format!("{index} agents");
+            eventually(&what, || (client.list("agents").len() == index).then_some(()));
+        }
+        Self { client, agents, master }
+    }
+
+    /// `kill -9` to one agent, by the order of start.
+    pub(crate) fn kill_agent(&mut self, index: usize) {
+        self.agents.remove(index).kill();
+    }
+
+    /// Ctrl-C to all, the master last; all must end well.
+    pub(crate) fn interrupt(self) {
+        for role in self.agents.into_iter().chain([self.master]) {
+            role.signal(Signal::SIGINT);
+            role.end().expect(0);
+        }
+    }
+}
+
+/// Starts a role on any free port, with its state in a directory of the stage.
+fn start_role(stage: &Stage, role: &str, name: &str, arguments: &[&str]) -> Running {
+    let file = repository().join("config").join(format!("{role}.toml"));
+    let file = file.to_str().expect("the path of the repository is text");
+    let work_dir = format!("work_dir={}", stage.here().join(name).display());
+    let common = [role, "--config", file, "--set", "port=0", "--set", &work_dir];
+    stage.odeon(common.iter().chain(arguments)).start()
+}
