@@ -1,0 +1,313 @@
+//! Random histories of an agent: what must hold after every step, and that it can always end.
+
+use super::executor::ExecutorState;
+use super::fixture::*;
+use super::*;
+use crate::effect::Record;
+use odeon_protocol::id::StatusUuid;
+use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
+use odeon_protocol::messages::master_agent::{
+    AcknowledgeStatus, KillTask, LaunchTask, RegisterAgentError, ShutdownFramework,
+};
+use odeon_protocol::role::Role;
+use odeon_protocol::task::{StatusSource, TaskExit, TaskState, TaskStatus};
+use odeon_runtime::Emission;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Launch {
+        framework: u8,
+        task: u8,
+        command: bool,
+    },
+    Kill {
+        framework: u8,
+        task: u8,
+    },
+    Register {
+        executor: usize,
+    },
+    Update {
+        executor: usize,
+        task: usize,
+        state: TaskState,
+    },
+    Exit {
+        executor: usize,
+    },
+    NotStarted {
+        executor: usize,
+    },
+    ExecutorLink {
+        executor: usize,
+    },
+    /// Acknowledges what was forwarded last of some task.
+    Acknowledge {
+        stream: usize,
+    },
+    MasterLink,
+    Answer {
+        kind: u8,
+        task: u8,
+    },
+    ShutdownFramework {
+        framework: u8,
+    },
+    Wait {
+        ms: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let state = prop_oneof![
+        Just(TaskState::Starting),
+        Just(TaskState::Running),
+        Just(TaskState::Finished),
+        Just(TaskState::Killed),
+        Just(TaskState::Staging),
+    ];
+    prop_oneof![
+        5 => (0..2u8, 0..4u8, any::<bool>())
+            .prop_map(|(framework, task, command)| Step::Launch { framework, task, command }),
+        3 => (0..2u8, 0..5u8).prop_map(|(framework, task)| Step::Kill { framework, task }),
+        5 => any::<usize>().prop_map(|executor| Step::Register { executor }),
+        6 => (any::<usize>(), any::<usize>(), state)
+            .prop_map(|(executor, task, state)| Step::Update { executor, task, state }),
+        2 => any::<usize>().prop_map(|executor| Step::Exit { executor }),
+        1 => any::<usize>().prop_map(|executor| Step::NotStarted { executor }),
+        1 => any::<usize>().prop_map(|executor| Step::ExecutorLink { executor }),
+        6 => any::<usize>().prop_map(|stream| Step::Acknowledge { stream }),
+        1 => Just(Step::MasterLink),
+        3 => (0..8u8, 0..4u8).prop_map(|(kind, task)| Step::Answer { kind, task }),
+        1 => (0..2u8).prop_map(|framework| Step::ShutdownFramework { framework }),
+        4 => prop_oneof![0..100u64, 0..20_000u64, 0..700_000u64].prop_map(|ms| Step::Wait { ms }),
+    ]
+}
+
+fn key(framework_number: u8, task: u8) -> TaskKey {
+    (framework(&format!("f{framework_number}")), task_id(&format!("t{task}")))
+}
+
+/// An agent, and what the world around it has seen.
+struct World {
+    agent: Agent,
+    ms: u64,
+    sequence: u64,
+    /// The updates that were written and are not acknowledged, oldest first.
+    written: BTreeMap<TaskKey, Vec<StatusUuid>>,
+    uuids: BTreeSet<StatusUuid>,
+    /// Runs that were started and whose end was not reported.
+    alive: BTreeSet<ContainerId>,
+    finished: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut agent = Agent::with_limits(AgentLimits { sandboxes_max: 3, ..AgentLimits::DEFAULT });
+        agent.core.on_start(&mut agent.out);
+        let (written, uuids, alive) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { agent, ms: 0, sequence: 0, written, uuids, alive, finished: false }
+    }
+
+    fn pick(&self, index: usize) -> Option<ContainerId> {
+        self.alive.iter().nth(index % self.alive.len().max(1)).cloned()
+    }
+
+    fn apply(&mut self, step: Step) {
+        let now = at(self.ms);
+        let Agent { core, out, .. } = &mut self.agent;
+        match step {
+            Step::Launch { framework, task, command: is_command } => {
+                let (framework_id, id) = key(framework, task);
+                let task = if is_command { command(id.as_str()) } else { registered(id.as_str(), "e") };
+                let _ = core.on_launch_task(
+                    LaunchTask { epoch: EPOCH, framework_id, role: Role::default(), task },
+                    now,
+                    out,
+                );
+            }
+            Step::Kill { framework, task } => {
+                let (framework_id, task_id) = key(framework, task);
+                let _ = core.on_kill_task(&KillTask { epoch: EPOCH, framework_id, task_id }, now, out);
+            }
+            Step::Acknowledge { stream } => self.acknowledge(stream),
+            Step::MasterLink => core.on_master_disconnected(now),
+            Step::Answer { kind, task } if core.is_registering() => {
+                let answer = match kind {
+                    0 => None,
+                    1 => core.agent_id().cloned().map(|id| Err(RegisterAgentError::Removed(id))),
+                    2 => Some(Ok(admitted(EPOCH, vec![key(0, task), key(1, task)]))),
+                    _ => Some(Ok(admitted(EPOCH, vec![]))),
+                };
+                core.on_registration(answer, now, out);
+            }
+            Step::Answer { .. } => {}
+            Step::ShutdownFramework { framework } => {
+                let message = ShutdownFramework { epoch: EPOCH, framework_id: key(framework, 0).0 };
+                let _ = core.on_shutdown_framework(&message, now, out);
+            }
+            Step::Wait { ms } => self.ms += ms,
+            step => self.apply_to_executor(step),
+        }
+        self.agent.core.on_timer(at(self.ms), &mut self.agent.out);
+    }
+
+    fn apply_to_executor(&mut self, step: Step) {
+        let (Step::Register { executor }
+        | Step::Update { executor, .. }
+        | Step::Exit { executor }
+        | Step::NotStarted { executor }
+        | Step::ExecutorLink { executor }) = step
+        else {
+            unreachable!("the others are applied elsewhere")
+        };
+        let Some(container_id) = self.pick(executor) else { return };
+        let now = at(self.ms);
+        let Agent { core, out, .. } = &mut self.agent;
+        let place = core.executors[&container_id].place.clone();
+        match step {
+            Step::Register { .. } => {
+                let (framework_id, executor_id) = (place.framework_id, place.executor_id);
+                let _ = core.on_register_executor(&RegisterExecutor { framework_id, executor_id, container_id }, out);
+            }
+            Step::Update { task, state, .. } => {
+                let tasks = &core.executors[&container_id].tasks;
+                let Some(task_id) = tasks.get(task % tasks.len().max(1)).cloned() else { return };
+                self.sequence += 1;
+                let status = TaskStatus::new(task_id, state, StatusSource::Executor);
+                let framework_id = place.framework_id;
+                let message = UpdateStatus { framework_id, container_id, status, sequence: self.sequence };
+                core.on_update_status(message, now, out).expect("the run is alive");
+            }
+            Step::Exit { .. } => {
+                self.alive.remove(&container_id);
+                core.on_executor_exited(&container_id, Some(TaskExit::Code(0)), now, out);
+            }
+            Step::NotStarted { .. } => {
+                self.alive.remove(&container_id);
+                core.on_executor_not_started(&container_id, "no", now, out);
+            }
+            _ => core.on_executor_disconnected(&container_id, now),
+        }
+    }
+
+    fn acknowledge(&mut self, stream: usize) {
+        let Some(key) = self.written.keys().nth(stream % self.written.len().max(1)).cloned() else { return };
+        let uuid = self.written[&key][0].clone();
+        let (framework_id, task_id) = key;
+        let message = AcknowledgeStatus { epoch: EPOCH, framework_id, task_id, uuid };
+        let now = at(self.ms);
+        let _ = self.agent.core.on_acknowledge_status(message, now, &mut self.agent.out);
+    }
+
+    /// Reads what was emitted, in order, as the journal and the others would.
+    fn observe(&mut self) {
+        for emission in self.agent.take() {
+            assert!(!self.finished, "nothing comes after the end: {emission:?}");
+            match emission {
+                Emission::Write(record) => self.observe_record(record),
+                Emission::Send(effect) => self.observe_effect(effect),
+            }
+        }
+    }
+
+    fn observe_record(&mut self, record: Record) {
+        match record {
+            Record::Updated { framework_id, status } => {
+                let uuid = status.uuid.expect("every update has one");
+                assert!(self.uuids.insert(uuid.clone()), "a uuid is used once");
+                self.written.entry((framework_id, status.task_id)).or_default().push(uuid);
+            }
+            Record::Acknowledged { framework_id, task_id, uuid } => {
+                let key = (framework_id, task_id);
+                let waiting = self.written.get_mut(&key).expect("only what was written is acknowledged");
+                assert_eq!(waiting.remove(0), uuid, "updates are acknowledged in order");
+                self.written.retain(|_, waiting| !waiting.is_empty());
+            }
+            Record::Forgotten { framework_id, task_id } => {
+                self.written.remove(&(framework_id, task_id));
+            }
+        }
+    }
+
+    fn observe_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Forward(forward) => {
+                let key = (forward.framework_id, forward.status.task_id);
+                let oldest = self.written.get(&key).and_then(|waiting| waiting.first());
+                assert_eq!(forward.status.uuid.as_ref(), oldest, "only the oldest written update is told");
+            }
+            Effect::StartExecutor { place, .. } => {
+                assert!(self.alive.insert(place.container_id), "a run starts once");
+            }
+            Effect::RunTask { container_id, .. }
+            | Effect::ShutdownExecutor { container_id, .. }
+            | Effect::KillExecutor { container_id }
+            | Effect::EndTask { container_id, .. } => assert!(self.alive.contains(&container_id)),
+            Effect::RemoveSandbox { place, task_id } => {
+                let whole = task_id.is_none();
+                assert!(!whole || !self.alive.contains(&place.container_id), "a live run keeps its sandbox");
+            }
+            Effect::Finish(_) => self.finished = true,
+            Effect::Register(_) => {}
+        }
+    }
+
+    fn check(&self) {
+        let core = &self.agent.core;
+        let listed: BTreeSet<&ContainerId> = core.executors.keys().collect();
+        assert_eq!(listed, self.alive.iter().collect(), "a run is known until its end is reported");
+        let mut charged = resources("");
+        for (key, task) in &core.tasks {
+            let owner = task.container_id.as_ref().and_then(|id| core.executors.get(id));
+            let held = owner.is_some_and(|one| one.place.framework_id == key.0 && one.tasks.contains(&key.1));
+            assert_eq!(held, task.is_live(), "{key:?}: a live task has its executor, an ended one has none");
+            assert_eq!(task.charged, task.is_live() && !task.muted, "{key:?}: what lives and is told is charged");
+            assert!(task.is_live() || core.streams.contains_key(key), "{key:?}: an ended task waits to be heard");
+            if task.charged {
+                charged = charged.checked_add(&task.info.resources).expect("within the total");
+            }
+        }
+        for executor in core.executors.values() {
+            let is_charged = |id: &TaskId| core.tasks[&(executor.place.framework_id.clone(), id.clone())].charged;
+            assert_eq!(executor.charged, executor.tasks.iter().any(is_charged), "charged with its tasks");
+            assert!(executor.idle_since.is_none() || executor.tasks.is_empty(), "one with tasks is not idle");
+            let in_use = executor.is_command && executor.state == ExecutorState::Registered;
+            assert!(!in_use || !executor.tasks.is_empty(), "a command's executor ends with it");
+            if executor.charged {
+                charged = charged.checked_add(&executor.info.resources).expect("within the total");
+            }
+        }
+        let total = core.accounting.free().checked_add(&charged).expect("within the total");
+        assert_eq!(total, core.info.resources, "what is free and what is charged is all");
+        assert!(core.streams.values().all(|stream| stream.latest().is_some()), "no stream is empty");
+        assert_eq!(core.streams.keys().collect::<Vec<_>>(), self.written.keys().collect::<Vec<_>>());
+        let due = core.next_deadline();
+        assert!(due.is_none_or(|due| due > at(self.ms).since_start), "what was due has been done: {due:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_told_too_early_or_charged_twice_and_the_agent_can_always_end(
+        steps in proptest::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::new();
+        world.observe();
+        for step in [Step::Answer { kind: 9, task: 0 }].into_iter().chain(steps) {
+            world.apply(step);
+            world.observe();
+            world.check();
+        }
+        world.agent.core.on_stop(at(world.ms), &mut world.agent.out);
+        world.observe();
+        while let Some(container_id) = world.alive.pop_first() {
+            world.agent.core.on_executor_exited(&container_id, None, at(world.ms), &mut world.agent.out);
+            world.observe();
+            world.check();
+        }
+        prop_assert!(world.finished);
+    }
+}

@@ -1,0 +1,137 @@
+//! Starts executor processes, watches them, and leaves nothing of them behind.
+//!
+//! It knows nothing of tasks: what an exit means is the core's business.
+
+use crate::effect::ContainerPlace;
+use crate::process_tree::{CONTAINER_ID, ProcessTree};
+use crate::sandbox::Sandboxes;
+use nix::sys::signal::Signal;
+use odeon_protocol::task::TaskExit;
+use odeon_runtime::Endpoint;
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::error;
+
+/// Between asking the group to end and killing it. The executor has had its grace before.
+const TERMINATE_WAIT: Duration = Duration::from_millis(500);
+/// How long a killed process may take to be gone before it is given up.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+/// What an executor gets of the agent's own environment.
+const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM"];
+
+/// How a run has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RunEnd {
+    /// The process has ended, in a way that may not be known, and so has all that it had started.
+    Exited(Option<TaskExit>),
+    /// The process could not be started, for this reason.
+    NotStarted(String),
+}
+
+/// What is common to all executors of an agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Launcher {
+    pub(crate) sandboxes: Sandboxes,
+    /// The binary of executors that name none.
+    pub(crate) program: PathBuf,
+    /// The agent's own environment.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where executors reach the agent.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) shutdown_grace: Duration,
+}
+
+/// Kills a run when sent to, or when dropped.
+pub(crate) type KillSwitch = oneshot::Sender<()>;
+
+impl Launcher {
+    /// Starts an executor. The future runs until nothing of it is left.
+    pub(crate) fn run(
+        &self,
+        place: ContainerPlace,
+        program: Option<String>,
+    ) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
+        let (switch, kill) = oneshot::channel();
+        let program = program.map_or_else(|| self.program.clone(), PathBuf::from);
+        let environment = self.environment_of(&place);
+        let directory = self.sandboxes.of_container(&place);
+        let run = async move {
+            // Making directories and forking would hold the arbiter up.
+            let started = spawn_blocking(move || start(&program, environment, &directory)).await;
+            match started {
+                Ok(Ok(child)) => watch(child, place, kill).await,
+                Ok(Err(error)) => RunEnd::NotStarted(error.to_string()),
+                Err(error) => RunEnd::NotStarted(error.to_string()),
+            }
+        };
+        (switch, run)
+    }
+
+    fn environment_of(&self, place: &ContainerPlace) -> BTreeMap<String, String> {
+        let is_basic = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
+        let basics = self.environment.iter().filter(|(name, _)| is_basic(name));
+        let own = [
+            ("ODEON_AGENT_ENDPOINT", self.endpoint.to_string()),
+            ("ODEON_FRAMEWORK_ID", place.framework_id.to_string()),
+            ("ODEON_EXECUTOR_ID", place.executor_id.to_string()),
+            (CONTAINER_ID, place.container_id.to_string()),
+            ("ODEON_SANDBOX", self.sandboxes.of_container(place).to_string_lossy().into_owned()),
+            ("ODEON_EXECUTOR_SHUTDOWN_GRACE_MS", self.shutdown_grace.as_millis().to_string()),
+        ];
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        basics.map(|(name, value)| (name.clone(), value.clone())).chain(own).collect()
+    }
+}
+
+fn start(program: &PathBuf, environment: BTreeMap<String, String>, directory: &PathBuf) -> io::Result<Child> {
+    Sandboxes::make(directory)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("executor.log"))?;
+    let mut command = Command::new(program);
+    command.arg("executor").env_clear().envs(environment).current_dir(directory);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let started = command.process_group(0).kill_on_drop(true).spawn();
+    started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
+}
+
+async fn watch(mut child: Child, place: ContainerPlace, kill: oneshot::Receiver<()>) -> RunEnd {
+    let Some(root) = child.id().and_then(|id| i32::try_from(id).ok()) else {
+        return RunEnd::NotStarted("it has no process id".to_owned());
+    };
+    let tree = ProcessTree::of(place.container_id.clone(), root);
+    let ended = tokio::select! {
+        ended = child.wait() => ended,
+        _ = kill => end(&mut child, &tree).await,
+    };
+    let left = spawn_blocking(move || tree.sweep()).await;
+    if !matches!(left, Ok(0)) {
+        error!(container_id = %place.container_id, ?left, "processes of an executor cannot be killed");
+    }
+    RunEnd::Exited(ended.ok().and_then(exit_of))
+}
+
+async fn end(child: &mut Child, tree: &ProcessTree) -> io::Result<ExitStatus> {
+    tree.signal_group(Signal::SIGTERM);
+    if let Ok(ended) = timeout(TERMINATE_WAIT, child.wait()).await {
+        return ended;
+    }
+    tree.signal_group(Signal::SIGKILL);
+    timeout(KILL_WAIT, child.wait()).await?
+}
+
+fn exit_of(status: ExitStatus) -> Option<TaskExit> {
+    status.code().map(TaskExit::Code).or_else(|| status.signal().map(TaskExit::Signal))
+}
+
+#[cfg(test)]
+#[path = "launcher_test.rs"]
+mod tests;

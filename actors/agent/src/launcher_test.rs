@@ -1,0 +1,130 @@
+//! Executors as real processes: what they get, and that nothing of them survives.
+
+use super::*;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn place() -> ContainerPlace {
+    ContainerPlace {
+        framework_id: FrameworkId::new("f").unwrap(),
+        executor_id: ExecutorId::new("e").unwrap(),
+        container_id: ContainerId::new(format!("c-{}", std::process::id())).unwrap(),
+    }
+}
+
+/// A launcher whose executors are a shell script.
+fn launcher(directory: &Path, script: &str) -> Launcher {
+    let program = directory.join("executor.sh");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    let environment = [("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("ODEON_TOKEN", "secret"), ("AWS_KEY", "secret")];
+    Launcher {
+        sandboxes: Sandboxes::new(directory.join("sandboxes")),
+        program,
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        endpoint: Endpoint::new("127.0.0.1:5051"),
+        shutdown_grace: Duration::from_secs(5),
+    }
+}
+
+/// Waits until a file holds a line, and returns it: the numbers of processes, written by the script.
+async fn line_of(path: PathBuf) -> String {
+    for _ in 0..1000 {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if let Some((line, _)) = text.split_once('\n') {
+            return line.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} was not written", path.display());
+}
+
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[tokio::test]
+async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = launcher(directory.path(), "echo \"$1\"; env; exit 3");
+    let (_switch, run) = launcher.run(place(), None);
+    assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(3))));
+    let sandbox = launcher.sandboxes.of_container(&place());
+    let log = std::fs::read_to_string(sandbox.join("executor.log")).unwrap();
+    let expected = [
+        "executor".to_owned(),
+        "LC_ALL=C".to_owned(),
+        "ODEON_AGENT_ENDPOINT=127.0.0.1:5051".to_owned(),
+        "ODEON_FRAMEWORK_ID=f".to_owned(),
+        "ODEON_EXECUTOR_SHUTDOWN_GRACE_MS=5000".to_owned(),
+        format!("ODEON_SANDBOX={}", sandbox.display()),
+        format!("ODEON_CONTAINER_ID={}", place().container_id),
+    ];
+    expected.iter().for_each(|line| assert!(log.lines().any(|one| one == line), "{line} is not in {log}"));
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = launcher(directory.path(), "");
+    let (_switch, run) = launcher.run(place(), Some("/not/there".into()));
+    let RunEnd::NotStarted(cause) = run.await else { panic!("it started") };
+    assert!(cause.contains("/not/there"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_killed_executor_takes_its_process_group_along_even_if_it_ignores_the_polite_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "trap '' TERM; sleep 600 & echo $! > children; while :; do sleep 600; done";
+    let launcher = launcher(directory.path(), script);
+    let (switch, run) = launcher.run(place(), None);
+    let run = tokio::spawn(run);
+    let child = line_of(launcher.sandboxes.of_container(&place()).join("children")).await;
+    switch.send(()).unwrap();
+    assert_eq!(run.await.unwrap(), RunEnd::Exited(Some(TaskExit::Signal(9))));
+    assert!(!is_alive(&child));
+}
+
+#[tokio::test]
+async fn a_daemon_that_left_the_group_does_not_survive_the_executor() {
+    if !Path::new("/proc/self/environ").exists() {
+        println!("skipped: this system has no /proc");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let script = "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
+    let launcher = launcher(directory.path(), script);
+    let (_switch, run) = launcher.run(place(), None);
+    assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
+    let daemon = line_of(launcher.sandboxes.of_container(&place()).join("daemon")).await;
+    assert!(!is_alive(&daemon));
+}
+
+#[tokio::test]
+async fn a_process_that_hides_its_environment_does_not_survive_within_the_group() {
+    if !Path::new("/proc/self/environ").exists() {
+        println!("skipped: this system has no /proc");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let launcher = launcher(directory.path(), "env -i sleep 600 & echo $! > hidden");
+    let (_switch, run) = launcher.run(place(), None);
+    assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
+    assert!(!is_alive(&line_of(launcher.sandboxes.of_container(&place()).join("hidden")).await));
+}
+
+#[tokio::test]
+async fn the_processes_of_others_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut other = std::process::Command::new("sleep").arg("600").env(CONTAINER_ID, "another").spawn().unwrap();
+    let (_switch, run) = launcher(directory.path(), "exit 0").run(place(), None);
+    assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
+    assert!(other.try_wait().unwrap().is_none());
+    kill(Pid::from_raw(i32::try_from(other.id()).unwrap()), Signal::SIGKILL).unwrap();
+    other.wait().unwrap();
+}

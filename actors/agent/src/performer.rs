@@ -1,0 +1,174 @@
+//! `Performer`: carries effects out. It starts things and waits for none; what comes of them goes to the actor.
+
+use crate::actor::{AgentActor, ExecutorOver, ExecutorUnresponsive, RegistrationAnswered};
+use crate::effect::{AgentEnd, ContainerPlace, Effect};
+use crate::launcher::{KillSwitch, Launcher};
+use crate::mailer::{Letter, Mailer};
+use actix::Addr;
+use odeon_protocol::executor::ExecutorInfo;
+use odeon_protocol::id::{ContainerId, TaskId};
+use odeon_protocol::messages::agent_executor::{EndTask, ShutdownExecutor};
+use odeon_protocol::messages::master_agent::{ForwardStatus, MasterForAgents, RegisterAgent};
+use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
+use std::collections::BTreeMap;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+/// Carries effects out for one agent.
+pub(crate) struct Performer {
+    node: Node,
+    master: Peer<MasterForAgents>,
+    launcher: Launcher,
+    end: watch::Sender<Option<AgentEnd>>,
+    /// Set before the actor runs.
+    actor: Option<Addr<AgentActor>>,
+    crew: BTreeMap<ContainerId, Member>,
+}
+
+/// An executor whose process may be alive.
+struct Member {
+    place: ContainerPlace,
+    kill: Option<KillSwitch>,
+    /// Where it has registered from, and the way to it.
+    reached: Option<(NodeId, Mailer)>,
+}
+
+impl Performer {
+    pub(crate) fn new(
+        node: Node,
+        master: Peer<MasterForAgents>,
+        launcher: Launcher,
+        end: watch::Sender<Option<AgentEnd>>,
+    ) -> Self {
+        Self { node, master, launcher, end, actor: None, crew: BTreeMap::new() }
+    }
+
+    /// Tells where the outcomes go.
+    pub(crate) fn serve(&mut self, actor: Addr<AgentActor>) {
+        self.actor = Some(actor);
+    }
+
+    pub(crate) fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Register(message) => self.register(message),
+            Effect::Forward(message) => self.forward(message),
+            Effect::StartExecutor { place, executor } => self.start(place, executor),
+            Effect::RunTask { container_id, task } => self.post(&container_id, Letter::Run(Box::new(task))),
+            Effect::EndTask { container_id, task_id, grace } => {
+                self.post(&container_id, Letter::End(EndTask { task_id, grace }));
+            }
+            Effect::ShutdownExecutor { container_id, grace } => {
+                self.post(&container_id, Letter::Shutdown(ShutdownExecutor { grace }));
+            }
+            Effect::KillExecutor { container_id } => self.kill(&container_id),
+            Effect::RemoveSandbox { place, task_id } => self.remove_sandbox(place, task_id),
+            Effect::Finish(end) => self.finish(end),
+        }
+    }
+
+    fn register(&self, message: RegisterAgent) {
+        let (master, actor) = (self.master.clone(), self.actor());
+        actix_rt::spawn(async move {
+            let answer = master.send(message).await;
+            if let Err(error) = &answer {
+                warn!(master = %master.address(), %error, "the master does not admit the agent");
+            }
+            let node = master.address().node;
+            // An actor that is gone needs no answer.
+            let _ = actor.send(RegistrationAnswered { answer: answer.ok(), node }).await;
+        });
+    }
+
+    fn forward(&self, message: ForwardStatus) {
+        if let Err(error) = self.master.try_tell(message) {
+            debug!(%error, "an update was not told and will be told again");
+        }
+    }
+
+    fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo) {
+        let (switch, run) = self.launcher.run(place.clone(), executor.program);
+        let (actor, container_id) = (self.actor(), place.container_id.clone());
+        info!(%container_id, executor_id = %place.executor_id, "an executor is started");
+        self.crew.insert(container_id.clone(), Member { place, kill: Some(switch), reached: None });
+        actix_rt::spawn(async move {
+            let end = run.await;
+            let _ = actor.send(ExecutorOver { container_id, end }).await;
+        });
+    }
+
+    /// An executor has registered from a node.
+    pub(crate) fn bind(&mut self, container_id: &ContainerId, node: NodeId) {
+        let actor = self.actor();
+        let Some(member) = self.crew.get_mut(container_id) else { return };
+        if member.reached.as_ref().is_some_and(|(known, _)| *known == node) {
+            return;
+        }
+        let peer = self.node.peer_of(&node, "executor");
+        let (mailer, delivery) = Mailer::new(peer, self.launcher.sandboxes.clone(), member.place.clone());
+        member.reached = Some((node, mailer));
+        let container_id = container_id.clone();
+        actix_rt::spawn(async move {
+            if let Some(cause) = delivery.await {
+                let _ = actor.send(ExecutorUnresponsive { container_id, cause }).await;
+            }
+        });
+    }
+
+    /// A run is over: nothing is sent there any more.
+    pub(crate) fn dismiss(&mut self, container_id: &ContainerId) {
+        self.crew.remove(container_id);
+    }
+
+    /// The executors to which the link is down.
+    pub(crate) fn out_of_reach(&self, event: &LinkEvent) -> Vec<ContainerId> {
+        // The link may be up again by now.
+        let linked = self.node.linked_nodes();
+        let concerns = |node: &NodeId| match event {
+            LinkEvent::Down { node: down, .. } => down == node,
+            LinkEvent::Missed { .. } => true,
+            _ => false,
+        };
+        let lost =
+            |member: &Member| member.reached.as_ref().is_some_and(|(node, _)| concerns(node) && !linked.contains(node));
+        self.crew.iter().filter(|(_, member)| lost(member)).map(|(container_id, _)| container_id.clone()).collect()
+    }
+
+    fn post(&self, container_id: &ContainerId, letter: Letter) {
+        let reached = self.crew.get(container_id).and_then(|member| member.reached.as_ref());
+        let posted = reached.is_some_and(|(_, mailer)| mailer.post(letter));
+        if !posted {
+            let (actor, container_id) = (self.actor(), container_id.clone());
+            let cause = "too much waits for it, or it is gone".to_owned();
+            actix_rt::spawn(async move {
+                let _ = actor.send(ExecutorUnresponsive { container_id, cause }).await;
+            });
+        }
+    }
+
+    fn kill(&mut self, container_id: &ContainerId) {
+        let switch = self.crew.get_mut(container_id).and_then(|member| member.kill.take());
+        if let Some(switch) = switch {
+            info!(%container_id, "an executor is killed");
+            // A run that has just ended does not listen any more.
+            let _ = switch.send(());
+        }
+    }
+
+    fn remove_sandbox(&self, place: ContainerPlace, task_id: Option<TaskId>) {
+        let sandboxes = self.launcher.sandboxes.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = sandboxes.remove(&place, task_id.as_ref()) {
+                warn!(container_id = %place.container_id, %error, "a sandbox cannot be removed");
+            }
+        });
+    }
+
+    fn finish(&self, end: AgentEnd) {
+        info!(?end, "the agent has ended");
+        self.end.send_replace(Some(end));
+    }
+
+    fn actor(&self) -> Addr<AgentActor> {
+        self.actor.clone().expect("set before the actor runs")
+    }
+}

@@ -1,0 +1,99 @@
+//! What an agent is started with.
+//!
+//! Plain data: where it comes from, files or flags, is the caller's business.
+
+use odeon_protocol::resources::Resources;
+use odeon_runtime::Endpoint;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All that an agent process needs to know.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// The name of the node, such as `agent-3`.
+    pub name: String,
+    /// Random for each start of the process.
+    pub incarnation: u64,
+    /// Seeds ids and jitter; random for each start, or the ids of containers repeat.
+    pub seed: u64,
+    /// Where the master listens.
+    pub master: Endpoint,
+    /// Where to listen.
+    pub listen: Endpoint,
+    /// What others are told to dial; where the agent listens in fact if not given.
+    pub advertise: Option<Endpoint>,
+    /// The host, for people and for placement.
+    pub hostname: String,
+    /// Facts about the host, for placement.
+    pub attributes: BTreeMap<String, String>,
+    /// All that it offers; see [`crate::resources`].
+    pub resources: Resources,
+    /// Holds the journal and the sandboxes; made if it is not there.
+    pub work_dir: PathBuf,
+    /// The agent's own environment; executors get the basics of it, such as `PATH`, and nothing else.
+    pub environment: BTreeMap<String, String>,
+    /// The binary of executors that name no program of their own; started with the argument `executor`.
+    pub program: PathBuf,
+    /// Waits and bounds.
+    pub limits: AgentLimits,
+}
+
+/// Waits and bounds of an agent; the defaults are in [`AgentLimits::DEFAULT`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentLimits {
+    /// The first wait after a registration that failed, before jitter.
+    pub registration_backoff_min: Duration,
+    /// The longest wait between two registrations, before jitter.
+    pub registration_backoff_max: Duration,
+    /// How long an executor may take from its start to its registration.
+    pub executor_registration_timeout: Duration,
+    /// How long an executor may take to end its tasks and itself.
+    pub executor_shutdown_grace: Duration,
+    /// How long an executor without a task is kept.
+    pub executor_idle_max: Duration,
+    /// How long a live executor may be out of reach before it is killed.
+    pub executor_reconnect_max: Duration,
+    /// How long a task may take to end if it names no grace of its own.
+    pub task_kill_grace: Duration,
+    /// What an executor may take beyond a grace before it is killed.
+    pub kill_margin: Duration,
+    /// The first wait before an update that was not acknowledged is sent again; each wait is twice the last.
+    pub status_retry_min: Duration,
+    /// The longest wait before an update is sent again.
+    pub status_retry_max: Duration,
+    /// Updates that may wait for one task.
+    pub status_updates_max: usize,
+    /// How many sandboxes of ended executors and tasks are remembered, and kept on disk.
+    pub sandboxes_max: usize,
+    /// A sandbox is kept for so long, however many there are.
+    pub sandbox_age_min: Duration,
+    /// Whether sandboxes stay on disk after the agent has forgotten them.
+    pub sandbox_keep: bool,
+}
+
+impl AgentLimits {
+    /// What an agent uses unless told otherwise.
+    pub const DEFAULT: Self = Self {
+        registration_backoff_min: Duration::from_secs(1),
+        registration_backoff_max: Duration::from_secs(60),
+        executor_registration_timeout: Duration::from_secs(60),
+        executor_shutdown_grace: Duration::from_secs(5),
+        executor_idle_max: Duration::from_secs(600),
+        executor_reconnect_max: Duration::from_secs(5),
+        task_kill_grace: Duration::from_secs(3),
+        kill_margin: Duration::from_secs(2),
+        status_retry_min: Duration::from_secs(10),
+        status_retry_max: Duration::from_secs(600),
+        status_updates_max: 1000,
+        sandboxes_max: 150,
+        sandbox_age_min: Duration::from_secs(60),
+        sandbox_keep: false,
+    };
+}
+
+impl Default for AgentLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

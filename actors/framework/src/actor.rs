@@ -1,0 +1,232 @@
+//! The actor that drives a scheduler: hands what it hears to the core, and does what the core wants.
+//!
+//! It decides nothing.
+
+use crate::calls::{Calls, Outcome};
+use crate::clock::Clock;
+use crate::core::DriverCore;
+use crate::effect::{CallAnswer, Effect, MasterCall, Ticket};
+use crate::event::MasterEvent;
+use crate::scheduler::Scheduler;
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
+    WrapFuture,
+};
+use odeon_protocol::messages::master_scheduler::{
+    AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded, OffersMade, Subscribe, TaskUpdated,
+};
+use odeon_protocol::moment::Moment;
+use odeon_protocol::wire::{Accepts, RemoteMessage};
+use odeon_runtime::{ActorName, LinkEvent, Node, NodeId, Peer, PeerError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tracing::{debug, info};
+
+/// Messages that may wait for the actor. The master sends few large ones; updates come again if lost.
+pub(crate) const MAILBOX_CAPACITY: usize = 4096;
+
+/// Owns a scheduler and its connection to the master.
+pub struct SchedulerDriver<S: Scheduler> {
+    /// Gone once the run is over. Boxed, because actix wants its actors to be movable.
+    core: Option<Box<DriverCore<S>>>,
+    node: Node,
+    master: Peer<MasterForSchedulers>,
+    /// Behind which the actor is exported; taken back at the end.
+    name: ActorName,
+    /// The run of the master that has admitted the framework; nothing if it is in this very node.
+    master_node: Option<NodeId>,
+    clock: Clock,
+    timer: Option<(Duration, SpawnHandle)>,
+    ended: Option<oneshot::Sender<(S, Outcome)>>,
+}
+
+impl<S: Scheduler> SchedulerDriver<S> {
+    pub(crate) fn new(
+        core: DriverCore<S>,
+        node: Node,
+        master: Peer<MasterForSchedulers>,
+        name: ActorName,
+        ended: oneshot::Sender<(S, Outcome)>,
+    ) -> Self {
+        let clock = Clock::start();
+        let core = Some(Box::new(core));
+        Self { core, node, master, name, master_node: None, clock, timer: None, ended: Some(ended) }
+    }
+
+    /// Calls the core, unless the run is over, and does what it wants.
+    fn with_core<R>(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut DriverCore<S>, Moment, &mut Vec<Effect>) -> R,
+    ) -> Option<R> {
+        let now = self.clock.now();
+        let mut out = Vec::new();
+        let result = act(self.core.as_mut()?, now, &mut out);
+        for effect in out {
+            self.perform(effect, ctx);
+        }
+        self.set_timer(ctx);
+        Some(result)
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Subscribe(message) => self.subscribe(message, ctx),
+            Effect::Call { ticket, call } => self.call(ticket, call, ctx),
+            Effect::End(outcome) => self.end(outcome, ctx),
+        }
+    }
+
+    fn subscribe(&mut self, message: Subscribe, ctx: &mut Context<Self>) {
+        let master = self.master.clone();
+        let asked = async move { master.send(message).await };
+        ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
+            actor.master_node = actor.master.address().node;
+            let answer = answer.map_err(|error| error.to_string());
+            actor.with_core(ctx, |core, now, out| core.on_subscribe_answered(answer, now, out));
+        }));
+    }
+
+    fn call(&mut self, ticket: Ticket, call: MasterCall, ctx: &mut Context<Self>) {
+        match call {
+            MasterCall::Accept(message) => self.ask(ticket, message, ctx),
+            MasterCall::Decline(message) => self.ask(ticket, message, ctx),
+            MasterCall::Revive(message) => self.ask(ticket, message, ctx),
+            MasterCall::Suppress(message) => self.ask(ticket, message, ctx),
+            MasterCall::Kill(message) => self.ask(ticket, message, ctx),
+            MasterCall::Acknowledge(message) => self.ask(ticket, message, ctx),
+            MasterCall::Reconcile(message) => self.ask(ticket, message, ctx),
+            MasterCall::Teardown(message) => self.ask(ticket, message, ctx),
+        }
+    }
+
+    /// Asks the master. Calls reach it in order: each is polled, and so sent, in the order of spawning.
+    fn ask<M>(&mut self, ticket: Ticket, message: M, ctx: &mut Context<Self>)
+    where
+        M: RemoteMessage<Result = Result<(), CallError>>,
+        MasterForSchedulers: Accepts<M>,
+    {
+        let master = self.master.clone();
+        let asked = async move { master.send(message).await };
+        ctx.spawn(asked.into_actor(self).map(move |answer, actor, ctx| {
+            let answer = call_answer(answer, M::WIRE_NAME);
+            actor.with_core(ctx, |core, now, out| core.on_call_answered(ticket, answer, now, out));
+        }));
+    }
+
+    fn end(&mut self, outcome: Outcome, ctx: &mut Context<Self>) {
+        info!(?outcome, "the scheduler's run is over");
+        if let (Some(core), Some(ended)) = (self.core.take(), self.ended.take()) {
+            // Nobody waits: then the scheduler is of no use to anybody.
+            let _ = ended.send((core.into_scheduler(), outcome));
+        }
+        self.node.retract(&self.name);
+        ctx.stop();
+    }
+
+    /// Keeps one timer at the core's next deadline.
+    fn set_timer(&mut self, ctx: &mut Context<Self>) {
+        let next = self.core.as_ref().and_then(|core| core.next_deadline());
+        if self.timer.map(|(at, _)| at) == next {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        self.timer = next.map(|at| (at, ctx.run_later(self.clock.until(at), Self::on_timer)));
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<Self>) {
+        self.timer = None;
+        self.with_core(ctx, |core, now, out| core.on_timer(now, out));
+    }
+
+    fn on_event(&mut self, event: MasterEvent, ctx: &mut Context<Self>) {
+        self.with_core(ctx, |core, now, out| core.on_event(event, now, out));
+    }
+}
+
+fn call_answer(answer: Result<Result<(), CallError>, PeerError>, message: &str) -> CallAnswer {
+    match answer {
+        Ok(answer) => CallAnswer::Answered(answer),
+        Err(error) => {
+            debug!(%error, message, "a call is not answered");
+            match error {
+                PeerError::Unreachable { .. } | PeerError::LinkLost { .. } => CallAnswer::Broken,
+                _ => CallAnswer::NoAnswer,
+            }
+        }
+    }
+}
+
+impl<S: Scheduler> Actor for SchedulerDriver<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        let events = self.node.subscribe_links();
+        ctx.add_stream(futures_util::stream::unfold(events, |mut events| async move {
+            events.recv().await.map(|event| (event, events))
+        }));
+        self.with_core(ctx, |core, now, out| core.on_start(now, out));
+    }
+}
+
+impl<S: Scheduler> StreamHandler<LinkEvent> for SchedulerDriver<S> {
+    fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
+        let concerns = match event {
+            LinkEvent::Down { node, .. } => Some(&node) == self.master_node.as_ref(),
+            LinkEvent::Missed { .. } => true,
+            _ => false,
+        };
+        let is_gone = |node: &NodeId| !self.node.linked_nodes().contains(node);
+        if concerns && self.master_node.as_ref().is_some_and(is_gone) {
+            self.with_core(ctx, |core, now, out| core.on_link_down(now, out));
+        }
+    }
+
+    /// Without this the actor would stop together with its node, and its run have no outcome.
+    fn finished(&mut self, _ctx: &mut Context<Self>) {}
+}
+
+macro_rules! hears {
+    ($($event:ident),+) => {$(
+        impl<S: Scheduler> Handler<$event> for SchedulerDriver<S> {
+            type Result = ();
+            fn handle(&mut self, message: $event, ctx: &mut Context<Self>) {
+                self.on_event(MasterEvent::$event(message), ctx);
+            }
+        }
+    )+};
+}
+hears!(OffersMade, OfferRescinded, TaskUpdated, AgentLost, FrameworkFailed);
+
+/// Somebody wants something of the scheduler.
+pub(crate) struct Input<S, R> {
+    pub(crate) act: InputFn<S, R>,
+}
+
+pub(crate) type InputFn<S, R> = Box<dyn FnOnce(&mut S, &mut Calls) -> R + Send>;
+
+impl<S: 'static, R: 'static> Message for Input<S, R> {
+    type Result = Option<R>;
+}
+
+impl<S: Scheduler, R: 'static> Handler<Input<S, R>> for SchedulerDriver<S> {
+    type Result = Option<R>;
+    fn handle(&mut self, message: Input<S, R>, ctx: &mut Context<Self>) -> Option<R> {
+        self.with_core(ctx, |core, now, out| core.on_input(message.act, now, out))
+    }
+}
+
+/// Somebody wants the run to end.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Interrupt;
+
+impl<S: Scheduler> Handler<Interrupt> for SchedulerDriver<S> {
+    type Result = ();
+    fn handle(&mut self, _message: Interrupt, ctx: &mut Context<Self>) {
+        self.with_core(ctx, |core, now, out| core.on_interrupt(now, out));
+    }
+}

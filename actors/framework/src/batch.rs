@@ -1,0 +1,289 @@
+//! The built-in batch scheduler: runs copies of a task to their end, and tells how it went.
+//!
+//! It restarts nothing by default, and keeps no service alive: what has ended stays ended.
+
+mod placement;
+mod plan;
+mod slot;
+
+pub use placement::{NotPlaced, Shortage};
+pub use plan::{BatchPlan, INSTANCES_MAX, PlanError};
+
+use crate::calls::{Calls, Outcome};
+use crate::scheduler::Scheduler;
+use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
+use odeon_protocol::moment::Moment;
+use odeon_protocol::offer::{Filters, Offer};
+use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
+use placement::Largest;
+use slot::{Progress, Slot};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Tasks that one launch carries, so that it fits into a frame.
+pub const LAUNCH_TASKS_MAX: usize = 500;
+
+/// What a batch tells while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BatchEvent {
+    /// A task was sent to an agent.
+    Launched {
+        /// The framework, as the agent knows it.
+        framework_id: FrameworkId,
+        /// The task.
+        task_id: TaskId,
+        /// The agent.
+        agent_id: AgentId,
+        /// `host:port` of the agent, for reading what the task prints.
+        agent_endpoint: String,
+        /// The host of the agent.
+        hostname: String,
+    },
+    /// A task has a state.
+    Updated {
+        /// The report.
+        status: TaskStatus,
+    },
+}
+
+/// How a batch has come out, so far.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum BatchResult {
+    /// Some tasks have not ended.
+    Unfinished,
+    /// All tasks have ended.
+    Ended,
+    /// Not all tasks found a place in time; those that did were ended.
+    NotPlaced(Box<NotPlaced>),
+}
+
+/// Runs the tasks of a plan.
+pub struct BatchScheduler {
+    slots: Vec<Slot>,
+    /// The slot of each present task.
+    by_id: BTreeMap<TaskId, usize>,
+    retries: u32,
+    placement_timeout: Option<Duration>,
+    /// Since when it has waited for a place.
+    waiting_since: Option<Duration>,
+    largest: Largest,
+    interrupted: bool,
+    not_placed: Option<Box<NotPlaced>>,
+    tell: Box<dyn FnMut(BatchEvent) + Send>,
+}
+
+impl std::fmt::Debug for BatchScheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchScheduler").field("slots", &self.slots).finish_non_exhaustive()
+    }
+}
+
+impl BatchScheduler {
+    /// A batch that has launched nothing yet; `tell` hears what happens, and must not block.
+    #[must_use]
+    pub fn new(plan: BatchPlan, tell: impl FnMut(BatchEvent) + Send + 'static) -> Self {
+        let BatchPlan { tasks, retries, placement_timeout } = plan;
+        let by_id = tasks.iter().enumerate().map(|(index, task)| (task.task_id.clone(), index)).collect();
+        Self {
+            slots: tasks.into_iter().map(Slot::new).collect(),
+            by_id,
+            retries,
+            placement_timeout,
+            waiting_since: None,
+            largest: Largest::default(),
+            interrupted: false,
+            not_placed: None,
+            tell: Box::new(tell),
+        }
+    }
+
+    /// Ends all tasks, and launches none any more. The run ends when they have.
+    pub fn kill_all(&mut self, calls: &mut Calls) {
+        self.interrupted = true;
+        for slot in &mut self.slots {
+            match &slot.progress {
+                Progress::Waiting => {
+                    let task_id = slot.task.task_id.clone();
+                    let mut status = TaskStatus::new(task_id, TaskState::Killed, StatusSource::Master);
+                    "killed before it was launched".clone_into(&mut status.message);
+                    slot.progress = Progress::Ended(status.at(calls.now().wall_ms));
+                }
+                Progress::Launched => calls.kill(slot.task.task_id.clone()),
+                Progress::Ended(_) => {}
+            }
+        }
+        self.finish_if_done(calls);
+    }
+
+    /// How it has come out.
+    #[must_use]
+    pub fn result(&self) -> BatchResult {
+        match &self.not_placed {
+            Some(not_placed) => BatchResult::NotPlaced(not_placed.clone()),
+            None if self.all_ended() => BatchResult::Ended,
+            None => BatchResult::Unfinished,
+        }
+    }
+
+    /// The last reports of the tasks that have ended, in the order of the plan.
+    pub fn ends(&self) -> impl Iterator<Item = &TaskStatus> {
+        self.slots.iter().filter_map(|slot| match &slot.progress {
+            Progress::Ended(status) => Some(status),
+            Progress::Waiting | Progress::Launched => None,
+        })
+    }
+
+    /// The exit code for a shell: 0 if all tasks finished, else the first other one in the order of the
+    /// plan; nothing if no task left one.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        let finished = self.ends().filter(|status| status.state == TaskState::Finished).count();
+        if finished == self.slots.len() {
+            return Some(0);
+        }
+        let codes = self.ends().filter_map(|status| status.exit).map(|exit| exit.shell_code());
+        codes.into_iter().find(|code| *code != 0)
+    }
+
+    fn all_ended(&self) -> bool {
+        self.slots.iter().all(|slot| matches!(slot.progress, Progress::Ended(_)))
+    }
+
+    fn waiting(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot.progress, Progress::Waiting)).count()
+    }
+
+    fn is_over(&self) -> bool {
+        self.interrupted || self.not_placed.is_some()
+    }
+
+    fn finish_if_done(&self, calls: &mut Calls) {
+        if self.all_ended() {
+            calls.finish(if self.interrupted { Outcome::Interrupted } else { Outcome::Finished });
+        }
+    }
+
+    /// The tasks that go on the offer: in the order of the plan, whatever still fits.
+    fn pack(&mut self, offer: &Offer) -> Vec<TaskInfo> {
+        let mut left = offer.resources.clone();
+        let mut packed = Vec::new();
+        for slot in self.slots.iter_mut().filter(|slot| matches!(slot.progress, Progress::Waiting)) {
+            if packed.len() == LAUNCH_TASKS_MAX {
+                break;
+            }
+            if let Ok(rest) = left.checked_sub(&slot.needs) {
+                left = rest;
+                slot.progress = Progress::Launched;
+                packed.push(slot.task.clone());
+            }
+        }
+        packed
+    }
+
+    fn launch(&mut self, offer: Offer, tasks: Vec<TaskInfo>, calls: &mut Calls) {
+        for task in &tasks {
+            (self.tell)(BatchEvent::Launched {
+                framework_id: offer.framework_id.clone(),
+                task_id: task.task_id.clone(),
+                agent_id: offer.agent_id.clone(),
+                agent_endpoint: offer.agent_endpoint.clone(),
+                hostname: offer.hostname.clone(),
+            });
+        }
+        // What is left of an offer that was cut short is wanted again at once.
+        let cut_short = tasks.len() == LAUNCH_TASKS_MAX;
+        let filters = if cut_short { Filters { refuse: Duration::ZERO } } else { Filters::default() };
+        calls.accept(vec![offer.offer_id], tasks, filters);
+    }
+
+    /// Takes the end of a task; false if it is launched again.
+    fn end_slot(&mut self, index: usize, status: &TaskStatus) -> bool {
+        let over = self.is_over();
+        let slot = &mut self.slots[index];
+        // The offer was withdrawn before the task came: it has not run, and nobody is to blame.
+        let never_ran = status.reason == Some(StatusReason::InvalidOffers);
+        let may_fail_again = status.state != TaskState::Finished && slot.failures < self.retries;
+        if over || !(never_ran || may_fail_again) {
+            slot.progress = Progress::Ended(status.clone());
+            return true;
+        }
+        slot.failures += u32::from(!never_ran);
+        let task_id = slot.wait_again().clone();
+        self.by_id.remove(&status.task_id);
+        self.by_id.insert(task_id, index);
+        false
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let waits = self.waiting() > 0 && !self.is_over();
+        let since = self.waiting_since.filter(|_| waits)?;
+        Some(since.saturating_add(self.placement_timeout?))
+    }
+}
+
+impl Scheduler for BatchScheduler {
+    fn subscribed(&mut self, _framework_id: &FrameworkId, calls: &mut Calls) {
+        self.waiting_since.get_or_insert(calls.now().since_start);
+        self.finish_if_done(calls);
+    }
+
+    fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        let before = self.waiting();
+        let mut unused = Vec::new();
+        for offer in offers {
+            self.largest.see(&offer);
+            let tasks = if self.is_over() { vec![] } else { self.pack(&offer) };
+            if tasks.is_empty() {
+                unused.push(offer.offer_id);
+            } else {
+                self.launch(offer, tasks, calls);
+            }
+        }
+        if !unused.is_empty() {
+            calls.decline(unused, Filters::default());
+        }
+        if before > 0 && self.waiting() == 0 {
+            calls.suppress();
+        }
+    }
+
+    fn update(&mut self, status: &TaskStatus, calls: &mut Calls) {
+        let Some(index) = self.by_id.get(&status.task_id).copied() else { return };
+        if self.slots[index].progress != Progress::Launched {
+            return;
+        }
+        (self.tell)(BatchEvent::Updated { status: status.clone() });
+        if !status.state.is_terminal() {
+            return;
+        }
+        let others_wait = self.waiting() > 0;
+        if self.end_slot(index, status) {
+            self.finish_if_done(calls);
+        } else {
+            if !others_wait {
+                self.waiting_since = Some(calls.now().since_start);
+            }
+            calls.revive();
+        }
+    }
+
+    fn tick(&mut self, now: Moment, calls: &mut Calls) {
+        if self.deadline().is_none_or(|deadline| deadline > now.since_start) {
+            return;
+        }
+        let missing: Vec<&Slot> = self.slots.iter().filter(|slot| matches!(slot.progress, Progress::Waiting)).collect();
+        let waited = self.placement_timeout.unwrap_or_default();
+        self.not_placed = Some(Box::new(self.largest.explain(waited, &missing, self.slots.len())));
+        // The end of the framework ends the tasks that did find a place.
+        calls.finish(Outcome::Finished);
+    }
+
+    fn next_tick(&self) -> Option<Duration> {
+        self.deadline()
+    }
+}
+
+#[cfg(test)]
+#[path = "batch_test.rs"]
+mod tests;

@@ -1,0 +1,328 @@
+//! The actor of the master: hands messages to the core, and carries out what the core wants done.
+//!
+//! Decides nothing. Its handlers take microseconds; writing happens off the arbiter.
+
+use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
+use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, SchedulerEvent};
+use crate::record::Record;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use odeon_protocol::id::AgentId;
+use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused, ForwardStatus, RegisterAgent};
+use odeon_protocol::messages::master_operator::{
+    GetAgents, GetFrameworks, GetMaster, GetRoles, GetTasks, KillTaskByOperator,
+};
+use odeon_protocol::messages::master_scheduler::{
+    AcceptOffers, AcknowledgeUpdate, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
+    SchedulerForMaster, Subscribe, SuppressOffers, TeardownFramework,
+};
+use odeon_protocol::moment::Moment;
+use odeon_runtime::{Committer, Exports, From, Journal, LinkEvent, Node, NodeId, PeerError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+/// The name behind which the master is exported.
+pub(crate) const MASTER: &str = "master";
+/// The name behind which an agent is exported.
+const AGENT: &str = "agent";
+
+/// What a new actor begins with.
+pub(crate) struct Beginning {
+    pub(crate) core: MasterCore,
+    /// What the core emitted when it began.
+    pub(crate) first: MasterOutbox,
+    pub(crate) journal: Journal<Record>,
+    pub(crate) clock: Clock,
+}
+
+/// Tells the core the time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Moment {
+        // A wall clock before 1970 is shown as 1970; nothing depends on it.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        Moment { since_start: self.0.elapsed(), wall_ms }
+    }
+}
+
+/// Runs the core of a master.
+pub(crate) struct MasterActor {
+    node: Node,
+    core: MasterCore,
+    clock: Clock,
+    /// What the committer begins with; it needs the actor's address, and is built at the start.
+    beginning: Option<(MasterOutbox, Journal<Record>)>,
+    committer: Option<Committer<Effect, Record>>,
+    /// The timer that is set, and when it is due.
+    timer: Option<(SpawnHandle, Duration)>,
+}
+
+impl MasterActor {
+    pub(crate) fn new(node: &Node, beginning: Beginning) -> Self {
+        let Beginning { core, first, journal, clock } = beginning;
+        let beginning = Some((first, journal));
+        Self { node: node.clone(), core, clock, beginning, committer: None, timer: None }
+    }
+
+    /// What the master takes from peers: all of its three interfaces.
+    pub(crate) fn exports(own: &Addr<Self>) -> Exports {
+        Exports::new()
+            .accept_from::<RegisterAgent, _>(own)
+            .accept_from::<ForwardStatus, _>(own)
+            .accept_from::<Subscribe, _>(own)
+            .accept_from::<AcceptOffers, _>(own)
+            .accept_from::<DeclineOffers, _>(own)
+            .accept_from::<ReviveOffers, _>(own)
+            .accept_from::<SuppressOffers, _>(own)
+            .accept_from::<KillFrameworkTask, _>(own)
+            .accept_from::<AcknowledgeUpdate, _>(own)
+            .accept_from::<ReconcileTasks, _>(own)
+            .accept_from::<TeardownFramework, _>(own)
+            .accept_from::<GetMaster, _>(own)
+            .accept_from::<GetAgents, _>(own)
+            .accept_from::<GetTasks, _>(own)
+            .accept_from::<GetFrameworks, _>(own)
+            .accept_from::<GetRoles, _>(own)
+            .accept_from::<KillTaskByOperator, _>(own)
+    }
+
+    /// Runs the core once; the reply leaves when all is durable that it depends on.
+    fn decide<T: 'static>(
+        &mut self,
+        context: &mut Context<Self>,
+        decision: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox) -> T,
+    ) -> ResponseFuture<T> {
+        let mut out = MasterOutbox::new();
+        let reply = decision(&mut self.core, self.clock.now(), &mut out);
+        let reply = self.committer().reply_after(out, reply);
+        self.set_timer(context);
+        reply
+    }
+
+    /// Runs the core for an event that nobody waits for.
+    fn note(&mut self, context: &mut Context<Self>, decision: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox)) {
+        let mut out = MasterOutbox::new();
+        decision(&mut self.core, self.clock.now(), &mut out);
+        self.commit(out);
+        self.set_timer(context);
+    }
+
+    /// Effects leave by themselves; a failed write fails the node.
+    fn commit(&self, out: MasterOutbox) {
+        drop(self.committer().commit(out));
+    }
+
+    fn committer(&self) -> &Committer<Effect, Record> {
+        self.committer.as_ref().expect("the actor has started before it handles anything")
+    }
+
+    /// Keeps one timer, at the core's next deadline.
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let deadline = self.core.next_deadline();
+        if self.timer.map(|(_, at)| at) == deadline {
+            return;
+        }
+        if let Some((handle, _)) = self.timer.take() {
+            context.cancel_future(handle);
+        }
+        self.timer = deadline.map(|at| {
+            let wait = at.saturating_sub(self.clock.now().since_start);
+            (context.run_later(wait, Self::on_timer), at)
+        });
+    }
+
+    fn on_timer(&mut self, context: &mut Context<Self>) {
+        self.timer = None;
+        self.note(context, |core, now, out| core.on_timer(now, out));
+    }
+
+    /// Whether messages to a node have no way to it.
+    fn is_away(&self, node: &NodeId) -> bool {
+        node != self.node.id() && !self.node.linked_nodes().contains(node)
+    }
+}
+
+impl Actor for MasterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some((first, journal)) = self.beginning.take() {
+            let messenger = Messenger { node: self.node.clone(), own: context.address() };
+            let perform = move |effect| messenger.perform(effect);
+            self.committer = Some(Committer::new(&self.node, MASTER, Some(journal), perform));
+            self.commit(first);
+        }
+        let (mut links, own) = (self.node.subscribe_links(), context.address());
+        context.spawn(actix::fut::wrap_future(async move {
+            while let Some(event) = links.recv().await {
+                if own.send(LinkChanged(event)).await.is_err() {
+                    return;
+                }
+            }
+        }));
+        self.set_timer(context);
+    }
+}
+
+/// A link event, put into the mailbox so that it is handled between messages.
+struct LinkChanged(LinkEvent);
+
+impl Message for LinkChanged {
+    type Result = ();
+}
+
+impl Handler<LinkChanged> for MasterActor {
+    type Result = ();
+
+    /// A link that is up again by now is no loss: whoever is behind it has registered anew or will.
+    fn handle(&mut self, LinkChanged(event): LinkChanged, context: &mut Self::Context) {
+        let suspects: Vec<NodeId> = match event {
+            LinkEvent::Down { node, .. } => vec![node],
+            LinkEvent::Missed { .. } => self.core.nodes().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        for node in suspects.iter().filter(|node| self.is_away(node)).cloned().collect::<Vec<_>>() {
+            self.note(context, |core, now, out| core.on_node_lost(&node, now, out));
+        }
+    }
+}
+
+/// What an agent has answered to a command.
+struct CommandAnswered {
+    agent_id: AgentId,
+    node: NodeId,
+    receipt: CommandReceipt,
+    outcome: CommandOutcome,
+}
+
+impl Message for CommandAnswered {
+    type Result = ();
+}
+
+impl Handler<CommandAnswered> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, answered: CommandAnswered, context: &mut Self::Context) {
+        let CommandAnswered { agent_id, node, receipt, outcome } = answered;
+        self.note(context, |core, now, out| {
+            core.on_command_outcome(&agent_id, &node, &receipt, &outcome, now, out);
+        });
+    }
+}
+
+/// Ends the actor once all that was decided is durable.
+pub(crate) struct StopMaster;
+
+impl Message for StopMaster {
+    type Result = ();
+}
+
+impl Handler<StopMaster> for MasterActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopMaster, context: &mut Self::Context) {
+        let durable = self.committer().commit(MasterOutbox::new());
+        let wait = actix::fut::wrap_future::<_, Self>(durable);
+        context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+    }
+}
+
+/// Declares how a message of a peer reaches the core.
+macro_rules! hears {
+    ($($message:ident => |$core:ident, $node:ident, $body:ident, $now:ident, $out:ident| $decision:expr;)+) => {
+        $(impl Handler<From<$message>> for MasterActor {
+            type Result = ResponseFuture<<$message as Message>::Result>;
+
+            fn handle(&mut self, message: From<$message>, context: &mut Self::Context) -> Self::Result {
+                let From { node: $node, message: $body } = message;
+                self.decide(context, |$core, $now, $out| $decision)
+            }
+        })+
+    };
+}
+
+hears! {
+    RegisterAgent => |core, node, body, now, out| core.on_register_agent(&node, body, now, out);
+    ForwardStatus => |core, node, body, now, out| core.on_forward_status(&node, body, now, out);
+    Subscribe => |core, node, body, now, out| core.on_subscribe(&node, body, now, out);
+    AcceptOffers => |core, node, body, now, out| core.on_accept_offers(&node, body, now, out);
+    DeclineOffers => |core, node, body, now, _out| core.on_decline_offers(&node, &body, now);
+    ReviveOffers => |core, node, body, _now, _out| core.on_revive_offers(&node, &body);
+    SuppressOffers => |core, node, body, _now, _out| core.on_suppress_offers(&node, &body);
+    KillFrameworkTask => |core, node, body, now, out| core.on_kill_framework_task(&node, body, now, out);
+    AcknowledgeUpdate => |core, node, body, _now, out| core.on_acknowledge_update(&node, body, out);
+    ReconcileTasks => |core, node, body, now, out| core.on_reconcile_tasks(&node, &body, now, out);
+    TeardownFramework => |core, node, body, now, out| core.on_teardown_framework(&node, &body, now, out);
+    GetMaster => |core, _node, _body, _now, _out| core.on_get_master();
+    GetAgents => |core, _node, _body, _now, _out| core.on_get_agents();
+    GetTasks => |core, _node, body, _now, _out| core.on_get_tasks(&body);
+    GetFrameworks => |core, _node, _body, _now, _out| core.on_get_frameworks();
+    GetRoles => |core, _node, _body, _now, _out| core.on_get_roles();
+    KillTaskByOperator => |core, _node, body, _now, out| core.on_kill_task_by_operator(body, out);
+}
+
+/// Carries effects out.
+struct Messenger {
+    node: Node,
+    own: Addr<MasterActor>,
+}
+
+impl Messenger {
+    fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::TellScheduler { to, event } => self.tell(&to, event),
+            Effect::CommandAgent { agent_id, node, command } => self.command(agent_id, node, command),
+            Effect::StepDown { reason } => self.node.fail(MASTER, reason),
+        }
+    }
+
+    fn tell(&self, to: &SchedulerAddress, event: SchedulerEvent) {
+        let scheduler = self.node.peer_of::<SchedulerForMaster>(&to.node, &to.actor);
+        let told = match event {
+            SchedulerEvent::Offers(event) => scheduler.try_tell(event),
+            SchedulerEvent::Rescinded(event) => scheduler.try_tell(event),
+            SchedulerEvent::Updated(event) => scheduler.try_tell(event),
+            SchedulerEvent::AgentLost(event) => scheduler.try_tell(event),
+            SchedulerEvent::Failed(event) => scheduler.try_tell(event),
+        };
+        if let Err(cause) = told {
+            warn!(node = %to.node, actor = %to.actor, %cause, "an event did not reach its scheduler");
+        }
+    }
+
+    /// Asks are first polled in the order in which they are spawned, and so reach the link in order.
+    fn command(&self, agent_id: AgentId, node: NodeId, command: AgentCommand) {
+        let receipt = CommandReceipt::from(&command);
+        let (agent, own) = (self.node.peer_of::<AgentForMaster>(&node, AGENT), self.own.clone());
+        actix_rt::spawn(async move {
+            let answer = match command {
+                AgentCommand::Launch(command) => agent.send(*command).await,
+                AgentCommand::Kill(command) => agent.send(command).await,
+                AgentCommand::Acknowledge(command) => agent.send(command).await,
+                AgentCommand::Ping(command) => agent.send(command).await,
+                AgentCommand::ShutdownFramework(command) => agent.send(command).await,
+                AgentCommand::ShutdownAgent(command) => agent.send(command).await,
+            };
+            let outcome = outcome_of(answer);
+            if own.send(CommandAnswered { agent_id, node, receipt, outcome }).await.is_err() {
+                error!("the master has stopped before a command was answered");
+            }
+        });
+    }
+}
+
+fn outcome_of(answer: Result<Result<(), CommandRefused>, PeerError>) -> CommandOutcome {
+    match answer {
+        Ok(Ok(())) => CommandOutcome::Obeyed,
+        Ok(Err(refusal)) => CommandOutcome::Refused(refusal),
+        Err(cause) if cause.may_have_run() => CommandOutcome::Uncertain(cause.to_string()),
+        Err(cause) => CommandOutcome::Undelivered(cause.to_string()),
+    }
+}

@@ -1,0 +1,206 @@
+//! The core of the master: what it knows, and what it decides.
+//!
+//! Plain state and `on_…` methods, one file below for each noun. Here are no IO, clock, randomness or
+//! actors: time is an argument, and whatever shall happen goes into the outbox.
+
+mod agents;
+mod allocation;
+mod command_outcome;
+mod frameworks;
+mod history;
+mod kill;
+mod launch;
+mod ledger;
+mod listing;
+mod offers;
+mod reconcile;
+mod subscribe;
+mod take_back;
+mod tasks;
+mod timers;
+mod updates;
+
+use crate::effect::{AgentCommand, Effect, SchedulerEvent};
+use crate::record::{Record, Registry};
+use crate::settings::MasterRules;
+pub use command_outcome::CommandReceipt;
+
+use agents::Agent;
+use frameworks::{EndedFramework, Framework};
+use odeon_allocator::Allocator;
+use odeon_protocol::id::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
+use odeon_protocol::messages::Epoch;
+use odeon_protocol::moment::Moment;
+use odeon_protocol::offer::Offer;
+use odeon_runtime::{NodeId, Outbox};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use timers::{Timer, Timers};
+
+/// What the core emits.
+pub type MasterOutbox = Outbox<Effect, Record>;
+
+/// A task, named throughout the cluster.
+pub type TaskKey = (FrameworkId, TaskId);
+
+/// The state of a master.
+///
+/// An agent is in the allocator if and only if it is connected or disconnected; then the allocator's
+/// books and the agent's ledger agree. A task is in its framework's `tasks` until it ends, and in the
+/// `tasks` of its agent for the same time.
+#[derive(Debug)]
+pub struct MasterCore {
+    rules: MasterRules,
+    master_id: MasterId,
+    epoch: Epoch,
+    agents: BTreeMap<AgentId, Agent>,
+    agents_by_node: BTreeMap<NodeId, AgentId>,
+    agents_by_endpoint: BTreeMap<String, AgentId>,
+    /// The longest away first.
+    unreachable: VecDeque<AgentId>,
+    /// Agents of the registry that have not come back to this master.
+    recovered: BTreeSet<AgentId>,
+    frameworks: BTreeMap<FrameworkId, Framework>,
+    /// The oldest first.
+    ended: VecDeque<EndedFramework>,
+    offers: BTreeMap<OfferId, Offer>,
+    allocator: Allocator,
+    /// No run of the allocator before this time.
+    allocation_from: Duration,
+    timers: Timers,
+    next_agent: u64,
+    next_framework: u64,
+    next_offer: u64,
+}
+
+impl MasterCore {
+    /// Begins a term: the one after the registry's, written before anything else is emitted.
+    ///
+    /// The id of this run is `name` and the term, so that ids differ between runs with one registry.
+    ///
+    /// # Panics
+    /// If `name` is so long that no id fits behind it: above 200 bytes.
+    #[must_use]
+    pub fn recover(
+        name: &MasterId,
+        rules: MasterRules,
+        mut registry: Registry,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) -> Self {
+        let epoch = Epoch(registry.epoch.0 + 1);
+        out.write(Record::EpochStarted { epoch });
+        registry.forget_removed(rules.ended_frameworks_max);
+        let mut core = Self {
+            allocator: Allocator::new(rules.allocator.clone()),
+            master_id: MasterId::new(format!("{name}-{epoch}")).expect("the name of the master leaves room for a term"),
+            rules,
+            epoch,
+            agents: BTreeMap::new(),
+            agents_by_node: BTreeMap::new(),
+            agents_by_endpoint: BTreeMap::new(),
+            unreachable: VecDeque::new(),
+            recovered: BTreeSet::new(),
+            frameworks: BTreeMap::new(),
+            ended: VecDeque::new(),
+            offers: BTreeMap::new(),
+            allocation_from: Duration::ZERO,
+            timers: Timers::default(),
+            next_agent: 0,
+            next_framework: 0,
+            next_offer: 0,
+        };
+        core.take_over(registry, now);
+        core.timers.set(Timer::Allocation, now.after(core.rules.allocator.allocation_interval));
+        core
+    }
+
+    fn take_over(&mut self, registry: Registry, now: Moment) {
+        for framework_id in registry.removed_frameworks {
+            self.ended.push_back(EndedFramework::forgotten(framework_id));
+        }
+        for (framework_id, framework) in registry.frameworks {
+            self.recover_framework(framework_id, framework, now);
+        }
+        for (agent_id, agent) in registry.agents {
+            self.recover_agent(agent_id, agent, now);
+        }
+    }
+
+    /// The id of this run of the master.
+    #[must_use]
+    pub fn master_id(&self) -> &MasterId {
+        &self.master_id
+    }
+
+    /// The term.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// When [`Self::on_timer`] has to be called next, as a time since the start of the node.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let allocation = self.allocator.is_pending().then_some(self.allocation_from);
+        [allocation, self.allocator.next_deadline().map(|at| at.max(self.allocation_from)), self.timers.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due.
+    pub fn on_timer(&mut self, now: Moment, out: &mut MasterOutbox) {
+        while let Some(timer) = self.timers.take_due(now.since_start) {
+            match timer {
+                Timer::Allocation => self.on_allocation_interval(now),
+                Timer::Ping(agent_id) => self.on_ping_due(&agent_id, now, out),
+                Timer::AgentReturn(agent_id) => self.lose_agent(&agent_id, now, out),
+                Timer::OfferExpiry(offer_id) => self.rescind(&offer_id, now, out),
+                Timer::Failover(framework_id) => self.end_framework(&framework_id, now, out),
+            }
+        }
+        self.allocate_if_due(now, out);
+    }
+
+    /// The last link to a node is gone, and with it the agent and the schedulers on it.
+    pub fn on_node_lost(&mut self, node: &NodeId, now: Moment, out: &mut MasterOutbox) {
+        if let Some(agent_id) = self.agents_by_node.get(node).cloned() {
+            self.disconnect_agent(&agent_id, now, out);
+        }
+        self.disconnect_frameworks_on(node, now, out);
+    }
+
+    /// The nodes on whose links something depends.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        let schedulers = self.frameworks.values().filter_map(|framework| framework.scheduler.as_ref());
+        schedulers.map(|scheduler| &scheduler.node).chain(self.agents_by_node.keys()).cloned().collect()
+    }
+
+    /// Tells the scheduler of a framework, if there is one.
+    fn tell(&self, framework_id: &FrameworkId, event: SchedulerEvent, out: &mut MasterOutbox) {
+        let scheduler = self.frameworks.get(framework_id).and_then(|framework| framework.scheduler.clone());
+        if let Some(to) = scheduler {
+            out.send(Effect::TellScheduler { to, event });
+        }
+    }
+
+    /// Commands an agent, if it is connected.
+    fn command(&self, agent_id: &AgentId, command: AgentCommand, out: &mut MasterOutbox) {
+        let agent = self.agents.get(agent_id).filter(|agent| agent.is_connected());
+        if let Some(node) = agent.and_then(|agent| agent.node.clone()) {
+            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), node, command });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "core/core_test.rs"]
+mod core_test;
+#[cfg(test)]
+#[path = "core/property_test.rs"]
+mod property_test;
+#[cfg(test)]
+#[path = "core/testkit.rs"]
+mod testkit;

@@ -1,0 +1,293 @@
+//! Agents: admission, pings, broken connections, and agents that stay away.
+//!
+//! What becomes of the tasks that a returning agent brings is in `take_back`.
+
+use super::ledger::Ledger;
+use super::timers::Timer;
+use super::{MasterCore, MasterOutbox, TaskKey};
+use crate::effect::{AgentCommand, Effect, SchedulerEvent};
+use crate::record::{Record, RegisteredAgent};
+use odeon_protocol::agent::AgentInfo;
+use odeon_protocol::executor::ExecutorInfo;
+use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId};
+use odeon_protocol::messages::master_agent::{AgentRegistered, PingAgent, RegisterAgent, RegisterAgentError};
+use odeon_protocol::messages::master_scheduler::AgentLost;
+use odeon_protocol::moment::Moment;
+use odeon_protocol::role::Role;
+use odeon_protocol::task::{StatusReason, TaskState};
+use odeon_runtime::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How an agent stands to the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// In the registry; not heard of since the master began.
+    Recovered,
+    /// Registered, and its link is up.
+    Connected,
+    /// Its link broke.
+    Disconnected,
+    /// Given up for now.
+    Unreachable,
+}
+
+/// An executor, charged to the role of its first task for as long as it has one.
+#[derive(Debug, Clone)]
+pub(super) struct Executor {
+    pub(super) info: ExecutorInfo,
+    pub(super) role: Role,
+    pub(super) task_count: usize,
+}
+
+/// An agent that the master remembers.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    pub(super) info: AgentInfo,
+    pub(super) presence: Presence,
+    /// The allocator has it, and the ledger says the same as the allocator.
+    pub(super) allocated: bool,
+    /// The run of the agent's process that registered last.
+    pub(super) node: Option<NodeId>,
+    pub(super) admitted_ms: u64,
+    pub(super) ledger: Ledger,
+    pub(super) executors: BTreeMap<(FrameworkId, ExecutorId), Executor>,
+    pub(super) offers: BTreeSet<OfferId>,
+    /// Tasks that have not ended, those out of sight included.
+    pub(super) tasks: BTreeSet<TaskKey>,
+    /// Tasks that the master has declared ended and that the agent may still have.
+    pub(super) given_up: BTreeSet<TaskKey>,
+    /// Kills to be sent when the agent has answered a ping; it may not have heard of them.
+    pub(super) kills_due: BTreeSet<TaskKey>,
+    pub(super) pings_missed: u32,
+    /// A command may be lost: the agent shall register anew, to compare the tasks.
+    pub(super) must_register: bool,
+}
+
+impl Agent {
+    fn new(info: AgentInfo, presence: Presence, admitted_ms: u64) -> Self {
+        Self {
+            info,
+            presence,
+            allocated: false,
+            node: None,
+            admitted_ms,
+            ledger: Ledger::default(),
+            executors: BTreeMap::new(),
+            offers: BTreeSet::new(),
+            tasks: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            kills_due: BTreeSet::new(),
+            pings_missed: 0,
+            must_register: false,
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.presence == Presence::Connected
+    }
+}
+
+impl MasterCore {
+    /// Admits an agent, or takes it back; its tasks and the master's are compared.
+    ///
+    /// # Errors
+    /// [`RegisterAgentError`] if it has nothing to offer or its id is not good any more.
+    pub fn on_register_agent(
+        &mut self,
+        node: &NodeId,
+        message: RegisterAgent,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) -> Result<AgentRegistered, RegisterAgentError> {
+        let RegisterAgent { agent_id, info, tasks } = message;
+        if info.resources.is_empty() {
+            return Err(RegisterAgentError::NoResources { hostname: info.hostname });
+        }
+        let agent_id = self.identify_agent(agent_id, node)?;
+        self.admit(&agent_id, node, info, now, out);
+        let kill = self.take_back_tasks(&agent_id, tasks, now, out);
+        self.offer_anew(&agent_id);
+        Ok(AgentRegistered {
+            agent_id,
+            master_id: self.master_id.clone(),
+            epoch: self.epoch,
+            ping_timeout: self.rules.ping_timeout(),
+            kill,
+        })
+    }
+
+    /// The id that an agent brought, the one its process was given by a lost answer, or a new one.
+    fn identify_agent(&mut self, brought: Option<AgentId>, node: &NodeId) -> Result<AgentId, RegisterAgentError> {
+        if let Some(agent_id) = brought {
+            let is_known = self.agents.contains_key(&agent_id);
+            return if is_known { Ok(agent_id) } else { Err(RegisterAgentError::Removed(agent_id)) };
+        }
+        if let Some(agent_id) = self.agents_by_node.get(node) {
+            return Ok(agent_id.clone());
+        }
+        let text = format!("{}-S{}", self.master_id, self.next_agent);
+        self.next_agent += 1;
+        Ok(AgentId::new(text).expect("the id of the master leaves room for a number"))
+    }
+
+    /// Notes that an agent is connected, with what it says about itself; the registry first.
+    fn admit(&mut self, agent_id: &AgentId, node: &NodeId, info: AgentInfo, now: Moment, out: &mut MasterOutbox) {
+        self.remove_predecessor(agent_id, &info.endpoint, now, out);
+        self.withdraw(agent_id, now, out);
+        let before = self.agents.get(agent_id);
+        let is_recorded = before.is_some_and(|agent| agent.info == info && agent.presence != Presence::Unreachable);
+        let admitted_ms = before.map_or(now.wall_ms, |agent| agent.admitted_ms);
+        if !is_recorded {
+            out.write(Record::AgentAdmitted { agent_id: agent_id.clone(), info: info.clone(), admitted_ms });
+        }
+        self.forget_places(agent_id);
+        self.agents_by_node.insert(node.clone(), agent_id.clone());
+        self.agents_by_endpoint.insert(info.endpoint.clone(), agent_id.clone());
+        let new = || Agent::new(info.clone(), Presence::Connected, admitted_ms);
+        let agent = self.agents.entry(agent_id.clone()).or_insert_with(new);
+        agent.presence = Presence::Connected;
+        agent.node = Some(node.clone());
+        agent.pings_missed = 0;
+        agent.must_register = false;
+        agent.info = info;
+        self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
+        self.timers.set(Timer::Ping(agent_id.clone()), now.after(self.rules.ping_interval));
+    }
+
+    /// An agent that is not connected and listened where this one does has ended: two cannot listen there.
+    fn remove_predecessor(&mut self, agent_id: &AgentId, endpoint: &str, now: Moment, out: &mut MasterOutbox) {
+        let earlier = self.agents_by_endpoint.get(endpoint).filter(|earlier| *earlier != agent_id).cloned();
+        let Some(earlier) = earlier else { return };
+        if self.agents.get(&earlier).is_some_and(|agent| !agent.is_connected()) {
+            self.remove_agent(&earlier, StatusReason::AgentRestarted, "the agent has been restarted", now, out);
+        }
+    }
+
+    fn forget_places(&mut self, agent_id: &AgentId) {
+        self.recovered.remove(agent_id);
+        let Some(agent) = self.agents.get(agent_id) else { return };
+        if agent.presence == Presence::Unreachable {
+            self.unreachable.retain(|other| other != agent_id);
+        }
+        if let Some(node) = &agent.node {
+            self.agents_by_node.remove(node);
+        }
+        if self.agents_by_endpoint.get(&agent.info.endpoint) == Some(agent_id) {
+            self.agents_by_endpoint.remove(&agent.info.endpoint);
+        }
+    }
+
+    pub(super) fn recover_agent(&mut self, agent_id: AgentId, registered: RegisteredAgent, now: Moment) {
+        let RegisteredAgent { info, admitted_ms, unreachable } = registered;
+        self.agents_by_endpoint.insert(info.endpoint.clone(), agent_id.clone());
+        let presence = if unreachable { Presence::Unreachable } else { Presence::Recovered };
+        if unreachable {
+            self.unreachable.push_back(agent_id.clone());
+        } else {
+            self.recovered.insert(agent_id.clone());
+            self.timers.set(Timer::AgentReturn(agent_id.clone()), now.after(self.rules.agent_return_timeout));
+        }
+        self.agents.insert(agent_id, Agent::new(info, presence, admitted_ms));
+    }
+
+    /// Counts the last ping as missed until it is answered, and sends the next one.
+    pub(super) fn on_ping_due(&mut self, agent_id: &AgentId, now: Moment, out: &mut MasterOutbox) {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        if agent.pings_missed >= self.rules.pings_missed_max {
+            self.lose_agent(agent_id, now, out);
+            return;
+        }
+        agent.pings_missed += 1;
+        let connected = agent.is_connected() && !agent.must_register;
+        if let Some(node) = agent.node.clone() {
+            let ping = PingAgent { epoch: self.epoch, agent_id: agent_id.clone(), connected };
+            let command = AgentCommand::Ping(ping);
+            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), node, command });
+        }
+        self.timers.set(Timer::Ping(agent_id.clone()), now.after(self.rules.ping_interval));
+    }
+
+    pub(super) fn on_ping_answered(&mut self, agent_id: &AgentId, out: &mut MasterOutbox) {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        agent.pings_missed = 0;
+        if agent.is_connected() {
+            let due = std::mem::take(&mut agent.kills_due);
+            due.iter().for_each(|key| self.send_kill(key, out));
+        }
+    }
+
+    /// Takes an agent out of service; tasks that do not outlive the connection are lost.
+    pub(super) fn disconnect_agent(&mut self, agent_id: &AgentId, now: Moment, out: &mut MasterOutbox) {
+        let Some(agent) = self.agents.get_mut(agent_id).filter(|agent| agent.is_connected()) else { return };
+        agent.presence = Presence::Disconnected;
+        let deadline = now.after(self.rules.agent_return_timeout);
+        self.timers.set(Timer::AgentReturn(agent_id.clone()), deadline);
+        let known = self.allocator.deactivate_agent(agent_id);
+        known.expect("a connected agent is in the allocator");
+        self.rescind_offers_of_agent(agent_id, now, out);
+        for key in self.tasks_on(agent_id, |framework| !framework.info.checkpoint) {
+            let why = (StatusReason::AgentDisconnected, "the connection to the agent broke");
+            self.give_up(&key, TaskState::Lost, why, now, out);
+        }
+    }
+
+    /// Declares an agent out of reach: its tasks are out of sight, or lost for who cannot tell the difference.
+    pub(super) fn lose_agent(&mut self, agent_id: &AgentId, now: Moment, out: &mut MasterOutbox) {
+        let Some(agent) = self.agents.get(agent_id).filter(|agent| agent.presence != Presence::Unreachable) else {
+            return;
+        };
+        let node = agent.node.clone();
+        out.write(Record::AgentUnreachable { agent_id: agent_id.clone() });
+        self.withdraw(agent_id, now, out);
+        for key in self.tasks_on(agent_id, |framework| !framework.info.is_partition_aware()) {
+            let why = (StatusReason::AgentRemoved, "the agent does not answer");
+            self.give_up(&key, TaskState::Lost, why, now, out);
+        }
+        self.hide_tasks(agent_id, now, out);
+        if let Some(node) = node {
+            self.agents_by_node.remove(&node);
+        }
+        self.recovered.remove(agent_id);
+        self.stop_waiting_for(agent_id);
+        let agent = self.agents.get_mut(agent_id).expect("it was found above");
+        agent.presence = Presence::Unreachable;
+        agent.node = None;
+        self.unreachable.push_back(agent_id.clone());
+        for framework_id in self.frameworks.keys() {
+            let event = AgentLost { framework_id: framework_id.clone(), agent_id: agent_id.clone() };
+            self.tell(framework_id, SchedulerEvent::AgentLost(event), out);
+        }
+        self.forget_longest_away(now, out);
+    }
+
+    fn forget_longest_away(&mut self, now: Moment, out: &mut MasterOutbox) {
+        while self.unreachable.len() > self.rules.unreachable_agents_max {
+            let Some(agent_id) = self.unreachable.front().cloned() else { return };
+            self.remove_agent(&agent_id, StatusReason::AgentRemoved, "the agent has been removed", now, out);
+        }
+    }
+
+    /// Forgets an agent and its id; its tasks have ended.
+    fn remove_agent(
+        &mut self,
+        agent_id: &AgentId,
+        reason: StatusReason,
+        message: &str,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) {
+        out.write(Record::AgentRemoved { agent_id: agent_id.clone() });
+        self.withdraw(agent_id, now, out);
+        for key in self.tasks_on(agent_id, |_| true) {
+            self.give_up(&key, TaskState::Lost, (reason, message), now, out);
+        }
+        self.stop_waiting_for(agent_id);
+        self.forget_places(agent_id);
+        self.agents.remove(agent_id);
+    }
+
+    fn stop_waiting_for(&mut self, agent_id: &AgentId) {
+        self.timers.cancel(&Timer::Ping(agent_id.clone()));
+        self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
+    }
+}

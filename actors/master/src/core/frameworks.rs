@@ -1,0 +1,190 @@
+//! Frameworks: how they leave and end, who may call for them, and what they say about offers in general.
+//!
+//! How they come is in `subscribe`.
+
+use super::history::{EndedTask, History};
+use super::tasks::Task;
+use super::timers::Timer;
+use super::{MasterCore, MasterOutbox};
+use crate::effect::{AgentCommand, SchedulerAddress};
+use crate::record::{Record, RegisteredFramework};
+use odeon_protocol::framework::FrameworkInfo;
+use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
+use odeon_protocol::messages::master_agent::ShutdownFramework;
+use odeon_protocol::messages::master_scheduler::{CallError, ReviveOffers, SuppressOffers, TeardownFramework};
+use odeon_protocol::moment::Moment;
+use odeon_protocol::role::Role;
+use odeon_protocol::task::{StatusReason, TaskState};
+use odeon_runtime::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A framework that has not ended.
+#[derive(Debug, Clone)]
+pub(super) struct Framework {
+    pub(super) info: FrameworkInfo,
+    /// Those of the info, or the default role.
+    pub(super) roles: BTreeSet<Role>,
+    /// Nothing while it is disconnected.
+    pub(super) scheduler: Option<SchedulerAddress>,
+    pub(super) admitted_ms: u64,
+    /// Tasks that have not ended.
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+    pub(super) history: History,
+}
+
+impl Framework {
+    pub(super) fn new(info: FrameworkInfo, scheduler: Option<SchedulerAddress>, admitted_ms: u64) -> Self {
+        let roles = roles_of(&info);
+        Self { info, roles, scheduler, admitted_ms, tasks: BTreeMap::new(), history: History::default() }
+    }
+}
+
+/// The roles of a framework; the default one if it names none.
+pub(super) fn roles_of(info: &FrameworkInfo) -> BTreeSet<Role> {
+    if info.roles.is_empty() { BTreeSet::from([Role::default()]) } else { info.roles.clone() }
+}
+
+/// A framework that has ended; only its id is known of those that ended before this master began.
+#[derive(Debug, Clone)]
+pub(super) struct EndedFramework {
+    pub(super) framework_id: FrameworkId,
+    pub(super) framework: Option<Framework>,
+}
+
+impl EndedFramework {
+    pub(super) fn forgotten(framework_id: FrameworkId) -> Self {
+        Self { framework_id, framework: None }
+    }
+}
+
+impl MasterCore {
+    /// A framework of the registry has time to come back, even one that would otherwise end at once.
+    pub(super) fn recover_framework(
+        &mut self,
+        framework_id: FrameworkId,
+        registered: RegisteredFramework,
+        now: Moment,
+    ) {
+        let RegisteredFramework { info, admitted_ms } = registered;
+        let wait = info.failover_timeout.max(self.rules.framework_return_timeout);
+        self.timers.set(Timer::Failover(framework_id.clone()), now.after(wait));
+        let framework = Framework::new(info, None, admitted_ms);
+        let added = self.allocator.add_framework(framework_id.clone(), &framework.roles, &BTreeSet::new());
+        added.expect("the allocator is empty at the start");
+        let known = self.allocator.deactivate_framework(&framework_id);
+        known.expect("it was added above");
+        self.frameworks.insert(framework_id, framework);
+    }
+
+    /// Checks that a call comes from the scheduler that is subscribed as the framework.
+    pub(super) fn check_caller(&self, framework_id: &FrameworkId, node: &NodeId) -> Result<&Framework, CallError> {
+        let unknown = || CallError::UnknownFramework(framework_id.clone());
+        let framework = self.frameworks.get(framework_id).ok_or_else(unknown)?;
+        let is_subscribed = framework.scheduler.as_ref().is_some_and(|scheduler| scheduler.node == *node);
+        if is_subscribed { Ok(framework) } else { Err(CallError::NotSubscribed(framework_id.clone())) }
+    }
+
+    /// Ends the suppression and the filters of roles.
+    ///
+    /// # Errors
+    /// [`CallError`]; nothing has changed then.
+    pub fn on_revive_offers(&mut self, node: &NodeId, message: &ReviveOffers) -> Result<(), CallError> {
+        self.check_roles(node, &message.framework_id, &message.roles)?;
+        let known = self.allocator.revive(&message.framework_id, &message.roles);
+        known.expect("the roles were checked");
+        Ok(())
+    }
+
+    /// Makes no more offers under roles.
+    ///
+    /// # Errors
+    /// [`CallError`]; nothing has changed then.
+    pub fn on_suppress_offers(&mut self, node: &NodeId, message: &SuppressOffers) -> Result<(), CallError> {
+        self.check_roles(node, &message.framework_id, &message.roles)?;
+        let known = self.allocator.suppress(&message.framework_id, &message.roles);
+        known.expect("the roles were checked");
+        Ok(())
+    }
+
+    fn check_roles(&self, node: &NodeId, framework_id: &FrameworkId, roles: &BTreeSet<Role>) -> Result<(), CallError> {
+        let framework = self.check_caller(framework_id, node)?;
+        let stranger = roles.difference(&framework.roles).next();
+        stranger.map_or(Ok(()), |role| Err(CallError::UnknownRole(role.clone())))
+    }
+
+    /// Ends a framework on its own wish.
+    ///
+    /// # Errors
+    /// [`CallError`]; nothing has changed then.
+    pub fn on_teardown_framework(
+        &mut self,
+        node: &NodeId,
+        message: &TeardownFramework,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) -> Result<(), CallError> {
+        self.check_caller(&message.framework_id, node)?;
+        self.end_framework(&message.framework_id, now, out);
+        Ok(())
+    }
+
+    pub(super) fn disconnect_frameworks_on(&mut self, node: &NodeId, now: Moment, out: &mut MasterOutbox) {
+        let is_there = |framework: &Framework| framework.scheduler.as_ref().is_some_and(|to| to.node == *node);
+        let gone = self.frameworks.iter().filter(|(_, framework)| is_there(framework));
+        let gone: Vec<FrameworkId> = gone.map(|(framework_id, _)| framework_id.clone()).collect();
+        gone.iter().for_each(|framework_id| self.disconnect_framework(framework_id, now, out));
+    }
+
+    /// Makes no offers to a framework until it is back, and ends it if it is not back in time.
+    fn disconnect_framework(&mut self, framework_id: &FrameworkId, now: Moment, out: &mut MasterOutbox) {
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        framework.scheduler = None;
+        let wait = framework.info.failover_timeout;
+        let known = self.allocator.deactivate_framework(framework_id);
+        known.expect("a framework that has not ended is in the allocator");
+        self.rescind_offers_of_framework(framework_id, now, out);
+        if wait.is_zero() {
+            self.end_framework(framework_id, now, out);
+        } else {
+            self.timers.set(Timer::Failover(framework_id.clone()), now.after(wait));
+        }
+    }
+
+    /// Ends a framework, its tasks and its executors; its id is not good any more.
+    pub(super) fn end_framework(&mut self, framework_id: &FrameworkId, now: Moment, out: &mut MasterOutbox) {
+        out.write(Record::FrameworkRemoved { framework_id: framework_id.clone() });
+        self.rescind_offers_of_framework(framework_id, now, out);
+        self.shut_down_on_agents(framework_id, out);
+        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let task_ids: Vec<TaskId> = framework.tasks.keys().cloned().collect();
+        let why = (StatusReason::FrameworkRemoved, "the framework has been removed");
+        for task_id in task_ids {
+            let key = (framework_id.clone(), task_id);
+            self.end_task(&key, TaskState::Killed, Some(why.0), why.1, true, now);
+        }
+        let known = self.allocator.remove_framework(framework_id);
+        known.expect("a framework that has not ended is in the allocator");
+        self.timers.cancel(&Timer::Failover(framework_id.clone()));
+        let framework = self.frameworks.remove(framework_id);
+        self.ended.push_back(EndedFramework { framework_id: framework_id.clone(), framework });
+        while self.ended.len() > self.rules.ended_frameworks_max {
+            self.ended.pop_front();
+        }
+    }
+
+    fn shut_down_on_agents(&self, framework_id: &FrameworkId, out: &mut MasterOutbox) {
+        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let agents: BTreeSet<&AgentId> = framework.tasks.values().map(|task| &task.agent_id).collect();
+        for agent_id in agents {
+            let shutdown = ShutdownFramework { epoch: self.epoch, framework_id: framework_id.clone() };
+            self.command(agent_id, AgentCommand::ShutdownFramework(shutdown), out);
+        }
+    }
+
+    pub(super) fn remember(&mut self, framework_id: &FrameworkId, task: Task, by_master: bool) {
+        let keep = self.rules.ended_tasks_max;
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            framework.history.push(EndedTask { task, by_master }, keep);
+        }
+    }
+}

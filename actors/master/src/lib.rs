@@ -1,0 +1,15 @@
+//! The master: registry, offers, tasks, frameworks and reconciliation.
+//!
+//! [`MasterCore`] decides, the actor carries out, [`MasterNode`] is the whole in one process.
+
+mod actor;
+mod core;
+pub mod effect;
+mod node;
+mod record;
+mod settings;
+
+pub use crate::core::{CommandReceipt, MasterCore, MasterOutbox, TaskKey};
+pub use node::{MasterNode, MasterSettings, StartMasterError};
+pub use record::{Record, RegisteredAgent, RegisteredFramework, Registry};
+pub use settings::MasterRules;
