@@ -5,12 +5,14 @@
 use std::path::{Path, PathBuf};
 
 use odeon_agent::AgentNode;
+use odeon_framework::{DriverSettings, EndedScheduler, Scheduler, run_scheduler};
 use odeon_master::MasterNode;
+use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::messages::master_operator::{AgentState, GetAgents, MasterForOperators};
-use odeon_runtime::{Endpoint, Peer};
+use odeon_runtime::{Endpoint, Node, Peer};
 use tokio::time::{Duration, Instant};
 
-use crate::app::Environment;
+use crate::app::{Environment, fresh_seed};
 use crate::config::{AgentConfig, LocalConfig, MasterConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
@@ -65,7 +67,8 @@ impl LocalCluster {
     /// [`Failure`] names what is at fault; nothing is left running.
     pub async fn start(config: &LocalConfig, environment: &Environment) -> Result<Self, Failure> {
         let data = DataDir::new(config)?;
-        let master = MasterConfig { port: config.port, work_dir: data.path().join("master"), ..MasterConfig::default() };
+        let master =
+            MasterConfig { port: config.port, work_dir: data.path().join("master"), ..MasterConfig::default() };
         let master = start_master(&master).await?;
         let mut cluster = Self { master, agents: Vec::new(), data };
         match cluster.start_agents(config, environment).await {
@@ -104,6 +107,19 @@ impl LocalCluster {
             tokio::time::sleep(READY_POLL).await;
         }
         Err(Failure::new(Exit::WorkFailed, format!("not all {count} agents have registered within {READY_WAIT_MAX:?}")))
+    }
+
+    /// Runs a framework on the cluster to its end.
+    ///
+    /// # Errors
+    /// If its node does not start, or the scheduler panics.
+    pub async fn run<S: Scheduler>(&self, info: FrameworkInfo, scheduler: S) -> Result<EndedScheduler<S>, Failure> {
+        let seed = fresh_seed();
+        let node = Node::builder("framework").incarnation(seed).start().await.or_exit(Exit::WorkFailed)?;
+        let driver = DriverSettings::new(self.endpoint().clone(), info, seed);
+        let ended = run_scheduler(driver, &node, scheduler).ended().await;
+        node.shut_down();
+        ended.or_exit(Exit::WorkFailed)
     }
 
     /// Where the master listens.

@@ -14,5 +14,6 @@ pub use odeon_runtime::{Endpoint, Exports, Node, Peer, PeerError};
 pub use crate::app::Environment;
 pub use crate::cluster::LocalCluster;
 pub use crate::config::LocalConfig;
+pub use crate::exit::Exit;
 pub use crate::failure::{Failure, OrExit};
 pub use crate::{app, interface, remote_message};

@@ -163,14 +163,17 @@ fn attributes(text: &str) -> Result<BTreeMap<String, String>, Failure> {
     let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
     let attribute = |entry: &str| match entry.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(Failure::usage(format!("attributes: {entry:?} is not of the form name:value, as in \"rack:a;zone:b\""))),
+        _ => {
+            Err(Failure::usage(format!("attributes: {entry:?} is not of the form name:value, as in \"rack:a;zone:b\"")))
+        }
     };
     entries.map(attribute).collect()
 }
 
 /// An amount with at most three decimals; `key` is named if it is none.
 pub(crate) fn scalar(key: &str, amount: f64) -> Result<Scalar, Failure> {
-    let no_amount = || Failure::usage(format!("{key}: {amount} is not an amount: a number from 0 with at most three decimals"));
+    let no_amount =
+        || Failure::usage(format!("{key}: {amount} is not an amount: a number from 0 with at most three decimals"));
     // The shortest decimal form is what the user has typed.
     format!("{amount}").parse().map_err(|()| no_amount())
 }

@@ -61,8 +61,12 @@ pub(crate) async fn agent(args: AgentArgs, environment: &Environment) -> Result<
     }
     match agent.stop().await {
         AgentEnd::Stopped => Ok(Exit::Done.into()),
-        AgentEnd::ShutDown(message) => Err(Failure::new(Exit::WorkFailed, format!("the master ended the agent: {message}"))),
-        AgentEnd::Refused(error) => Err(Failure::new(Exit::WorkFailed, format!("the master does not admit the agent: {error}"))),
+        AgentEnd::ShutDown(message) => {
+            Err(Failure::new(Exit::WorkFailed, format!("the master ended the agent: {message}")))
+        }
+        AgentEnd::Refused(error) => {
+            Err(Failure::new(Exit::WorkFailed, format!("the master does not admit the agent: {error}")))
+        }
         AgentEnd::Failed(message) => Err(Failure::new(Exit::WorkFailed, message)),
         end => Err(Failure::new(Exit::WorkFailed, format!("the agent has ended: {end:?}"))),
     }

@@ -31,7 +31,8 @@ pub(crate) async fn master(args: MasterArgs, environment: &Environment) -> Resul
     let config = load::<MasterConfig>(args.config.config.as_deref(), &environment.variables, &flags);
     let master = start_master(&config.or_exit(Exit::Usage)?.value).await?;
     let (endpoint, id, epoch) = (&master.endpoint, &master.master_id, master.epoch);
-    print(&format!("master   {endpoint}\nid       {id}\nepoch    {epoch}\nstop     Ctrl-C\n")).or_exit(Exit::WorkFailed)?;
+    print(&format!("master   {endpoint}\nid       {id}\nepoch    {epoch}\nstop     Ctrl-C\n"))
+        .or_exit(Exit::WorkFailed)?;
     let failure = tokio::select! {
         () = signals.next() => None,
         failure = master.node.failed() => Some(failure),

@@ -29,7 +29,8 @@ pub(super) fn check_all(
     if fitting >= count {
         return Ok(());
     }
-    let totals: Vec<String> = active.iter().map(|agent| format!("  {} on {}: {}", agent.agent_id, agent.hostname, agent.total)).collect();
+    let totals: Vec<String> =
+        active.iter().map(|agent| format!("  {} on {}: {}", agent.agent_id, agent.hostname, agent.total)).collect();
     let missing = count - fitting;
     Err(format!(
         "the cluster cannot hold {count} × {wanted}: {fitting} fit, room for {missing} is missing ({}); its agents have\n{}",

@@ -171,11 +171,7 @@ fn show(event: BatchEvent, outputs: &mut TaskOutputs) {
 }
 
 /// Tells what did not go well, and gives the exit code.
-fn conclude(
-    ended: EndedScheduler<BatchScheduler>,
-    args: &RunArgs,
-    environment: &Environment,
-) -> Result<i32, Failure> {
+fn conclude(ended: EndedScheduler<BatchScheduler>, args: &RunArgs, environment: &Environment) -> Result<i32, Failure> {
     let EndedScheduler { scheduler, outcome } = ended;
     match outcome {
         Outcome::MasterUnreachable { cause } => {

@@ -157,7 +157,8 @@ async fn on_cluster(
     };
     let line = std::rc::Rc::new(std::cell::RefCell::new(ProgressLine::new(rows)));
     let shown = line.clone();
-    let result = run_training(settings, worker, move |progress| shown.borrow_mut().show(&progress), signals.next()).await;
+    let result =
+        run_training(settings, worker, move |progress| shown.borrow_mut().show(&progress), signals.next()).await;
     line.borrow_mut().end();
     result.map_err(|error| failure(error, &master))
 }

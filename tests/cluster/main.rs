@@ -3,11 +3,6 @@
 //! Every test has a stage of its own (ports, directories, processes), so they run side by side and in any order.
 //! What a function call can show is tested beside the code instead; nothing here looks inside a role.
 
-#![cfg_attr(
-    target_os = "linux",
-    expect(clippy::tests_outside_test_module, reason = "an integration test is a test module as a whole")
-)]
-
 #[cfg(target_os = "linux")]
 mod bad_input;
 #[cfg(target_os = "linux")]

@@ -119,7 +119,10 @@ fn one_failing_instance_fails_the_run_with_its_code() {
 fn what_a_command_leaves_in_the_background_ends_with_it() {
     let stage = Stage::new();
     let cluster = Cluster::of_two_agents(&stage);
-    cluster.client.run_script("sleep 86397 >/dev/null 2>&1 & (setsid sleep 86397 >/dev/null 2>&1 &) ; exit 0").expect(0);
+    cluster
+        .client
+        .run_script("sleep 86397 >/dev/null 2>&1 & (setsid sleep 86397 >/dev/null 2>&1 &) ; exit 0")
+        .expect(0);
     stage.wait_for_no_command("sleep 86397");
 }
 

@@ -63,12 +63,8 @@ fn assert_metrics(trained: &Trained, expected: &Value, names: &[(&str, &str)]) {
     }
 }
 
-const REGRESSION: [(&str, &str); 4] = [
-    ("mean_squared_error", "mse"),
-    ("root_mean_squared_error", "rmse"),
-    ("mean_absolute_error", "mae"),
-    ("r2", "r2"),
-];
+const REGRESSION: [(&str, &str); 4] =
+    [("mean_squared_error", "mse"), ("root_mean_squared_error", "rmse"), ("mean_absolute_error", "mae"), ("r2", "r2")];
 
 const CLASSIFICATION: [(&str, &str); 5] = [
     ("accuracy", "accuracy"),

@@ -75,15 +75,7 @@ impl Coordinator {
         let home = node.clone();
         let address = Self::create(move |context| {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);
-            Self {
-                node: home,
-                core,
-                limits,
-                started: Instant::now(),
-                homes: BTreeMap::new(),
-                observer,
-                timer: None,
-            }
+            Self { node: home, core, limits, started: Instant::now(), homes: BTreeMap::new(), observer, timer: None }
         });
         node.export(name, Exports::new().accept_from::<JoinTraining, _>(&address));
         Ok(address)

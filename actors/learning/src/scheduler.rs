@@ -56,7 +56,9 @@ pub struct TrainingScheduler {
 enum Phase {
     Training,
     /// The training has ended; the workers are finishing, until the deadline once it is known.
-    Finishing { deadline: Option<Duration> },
+    Finishing {
+        deadline: Option<Duration>,
+    },
     Done,
 }
 

@@ -29,10 +29,7 @@ fn scheduler(workers: u32) -> (TrainingScheduler, Rc<RefCell<Vec<WorkerId>>>) {
     let ended = Rc::new(RefCell::new(Vec::new()));
     let heard = Rc::clone(&ended);
     let resources = "cpus:0.5;mem:64".parse().unwrap();
-    (
-        TrainingScheduler::new(workers, resources, &assignment, Box::new(move |id, _| heard.borrow_mut().push(id))),
-        ended,
-    )
+    (TrainingScheduler::new(workers, resources, &assignment, Box::new(move |id, _| heard.borrow_mut().push(id))), ended)
 }
 
 fn offers(scheduler: &mut TrainingScheduler, offers: Vec<Offer>) -> Vec<Call> {

@@ -35,29 +35,43 @@ pub(crate) struct Roles<'a> {
     pub(crate) client: Client<'a>,
     /// In the order of their start.
     pub(crate) agents: Vec<Running>,
+    stage: &'a Stage,
     master: Running,
 }
 
 impl<'a> Roles<'a> {
     /// Starts the master, then the agents one after the other, and returns when all have registered.
     pub(crate) fn start(stage: &'a Stage, agent_count: usize) -> Self {
-        let mut master = start_role(stage, "master", "master", &[]);
+        let mut master = start_role(stage, "master", "master", &["--set", "port=0"]);
         let client = Client::new(stage, master.stdout_value("master "));
-        let mut agents = Vec::new();
-        for index in 1..=agent_count {
-            let name = format!("agent-{index}");
-            let hostname = format!("hostname={name}");
-            let arguments = ["--master", &client.master, "--set", "resources=cpus:4;mem:1024", "--set", &hostname];
-            agents.push(start_role(stage, "agent", &name, &arguments));
-            let what = format!("{index} agents");
-            eventually(&what, || (client.list("agents").len() == index).then_some(()));
-        }
-        Self { client, agents, master }
+        let mut roles = Self { client, agents: Vec::new(), stage, master };
+        (0..agent_count).for_each(|_| roles.add_agent());
+        roles
+    }
+
+    /// Starts one more agent, and returns when it has registered.
+    pub(crate) fn add_agent(&mut self) {
+        let agents_before = self.client.list("agents").len();
+        let (name, master) = (format!("agent-{}", agents_before + 1), &self.client.master);
+        let hostname = format!("hostname={name}");
+        let arguments = ["--master", master, "--resources", "cpus:4;mem:1024", "--set", "port=0", "--set", &hostname];
+        self.agents.push(start_role(self.stage, "agent", &name, &arguments));
+        let what = format!("the registration of {name}");
+        eventually(&what, || (self.client.list("agents").len() > agents_before).then_some(()));
     }
 
     /// `kill -9` to one agent, by the order of start.
     pub(crate) fn kill_agent(&mut self, index: usize) {
         self.agents.remove(index).kill();
+    }
+
+    /// `kill -9` to the master, and a new one in its place: same port, same directory.
+    pub(crate) fn restart_master(self) -> Self {
+        self.master.kill();
+        let (_, port) = self.client.master.rsplit_once(':').expect("host:port");
+        let mut master = start_role(self.stage, "master", "master", &["--port", port]);
+        assert_eq!(master.stdout_value("master "), self.client.master);
+        Self { master, ..self }
     }
 
     /// Ctrl-C to all, the master last; all must end well.
@@ -69,11 +83,11 @@ impl<'a> Roles<'a> {
     }
 }
 
-/// Starts a role on any free port, with its state in a directory of the stage.
+/// Starts a role with its file of `config/`, and with its state in a directory of the stage.
 fn start_role(stage: &Stage, role: &str, name: &str, arguments: &[&str]) -> Running {
     let file = repository().join("config").join(format!("{role}.toml"));
     let file = file.to_str().expect("the path of the repository is text");
     let work_dir = format!("work_dir={}", stage.here().join(name).display());
-    let common = [role, "--config", file, "--set", "port=0", "--set", &work_dir];
+    let common = [role, "--config", file, "--set", &work_dir];
     stage.odeon(common.iter().chain(arguments)).start()
 }

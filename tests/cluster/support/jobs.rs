@@ -1,10 +1,12 @@
 //! Training jobs, and what `odeon train -o json` says of them.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::{Finished, text};
+use super::{Finished, Stage, text};
 
 /// The root of the repository.
 pub(crate) fn repository() -> &'static Path {
@@ -15,6 +17,29 @@ pub(crate) fn repository() -> &'static Path {
 pub(crate) fn example_job(name: &str) -> String {
     let path = repository().join("examples/jobs").join(name).with_extension("toml");
     path.to_str().expect("the path of the repository is text").to_owned()
+}
+
+/// Writes a job that takes some hundred rounds, so that there is time to disturb it; returns its path.
+///
+/// The logistic example with next to no penalty: its optimum lies far out.
+pub(crate) fn slow_job(stage: &Stage) -> String {
+    let job = fs::read_to_string(example_job("breast_cancer")).expect("the example job is there");
+    let data = repository().join("examples/data/breast_cancer.csv");
+    let job = job.replace("../data/breast_cancer.csv", data.to_str().expect("the path of the repository is text"));
+    let job = job.replace("l2 = 0.002197802197802198", "l2 = 0.00001");
+    let path = stage.write("slow.toml", job);
+    path.to_str().expect("the path of a stage is text").to_owned()
+}
+
+/// The digest of the slow job's model when nothing disturbs it; computed once.
+pub(crate) fn slow_job_model() -> &'static str {
+    static MODEL: OnceLock<String> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let stage = Stage::new();
+        let trained = Trained::of(stage.odeon(["train", &slow_job(&stage), "-o", "json"]).end());
+        assert!(trained.number("/rounds") > 300.0, "the slow job is not slow");
+        trained.digest()
+    })
 }
 
 /// The one JSON object of a training.

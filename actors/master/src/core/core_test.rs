@@ -326,6 +326,34 @@ fn a_broken_link_loses_tasks_at_once_unless_their_framework_checkpoints() {
 }
 
 #[test]
+fn a_task_that_was_given_up_stays_so_when_the_history_has_forgotten_it() {
+    let mut play = Play::with(MasterRules { ended_tasks_max: 0, ..MasterRules::default() }, Vec::new());
+    let agent_id = play.agent("a", "cpus:2;mem:1024");
+    let info = FrameworkInfo { checkpoint: false, ..lasting("f") };
+    let key = (play.subscribe("f", None, info), task_id("t"));
+    let offer = play.offers().remove(0);
+    play.accept("f", &offer, vec![command_task("t", "cpus:1;mem:64")]);
+    play.lose("a");
+    assert_eq!((play.told(), play.commands()), (told("t", TaskState::Lost), vec!["launch"]));
+    let back =
+        play.register_as("a", "cpus:2;mem:1024", Some(agent_id.clone()), vec![brought(&key, TaskState::Running)]);
+    assert_eq!(back.kill, vec![key.clone()]);
+    play.forward("a", &agent_id, &key, TaskState::Killed, TaskState::Killed);
+    assert_eq!((play.told(), play.commands()), (Vec::new(), vec!["acknowledge"]));
+}
+
+#[test]
+fn a_task_that_was_declared_dropped_and_runs_all_the_same_is_killed_in_silence() {
+    let (mut play, agent_id, key) = Play::with_task(lasting("f"));
+    let lost = CommandOutcome::Undelivered("the queue is full".into());
+    outcome(&mut play, &agent_id, &CommandReceipt::Launch(key.clone()), &lost);
+    play.register_as("a", "cpus:2;mem:1024", Some(agent_id.clone()), Vec::new());
+    assert_eq!(play.told(), told("t", TaskState::Dropped));
+    play.forward("a", &agent_id, &key, TaskState::Running, TaskState::Running);
+    assert_eq!((play.told(), play.commands()), (Vec::new(), vec!["acknowledge", "kill"]));
+}
+
+#[test]
 fn a_task_that_outlives_a_break_goes_on() {
     let (mut play, agent_id, key) = Play::with_task(lasting("f"));
     play.lose("a");

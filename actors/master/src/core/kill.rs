@@ -4,7 +4,7 @@
 
 use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::AgentCommand;
-use odeon_protocol::id::{FrameworkId, TaskId};
+use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::messages::master_agent::KillTask;
 use odeon_protocol::messages::master_operator::{KillTaskByOperator, KillTaskError};
 use odeon_protocol::messages::master_scheduler::{CallError, KillFrameworkTask};
@@ -78,9 +78,15 @@ impl MasterCore {
 
     /// Sends the kill of a task to its agent, if that is connected; if not, it is sent when the agent is back.
     pub(super) fn send_kill(&self, key: &TaskKey, out: &mut MasterOutbox) {
-        let Some(task) = self.task(key) else { return };
+        if let Some(task) = self.task(key) {
+            self.kill_on(&task.agent_id, key, out);
+        }
+    }
+
+    /// Sends the kill of a task that may be none of the master's any more.
+    pub(super) fn kill_on(&self, agent_id: &AgentId, key: &TaskKey, out: &mut MasterOutbox) {
         let (framework_id, task_id) = key.clone();
         let kill = KillTask { epoch: self.epoch, framework_id, task_id };
-        self.command(&task.agent_id, AgentCommand::Kill(kill), out);
+        self.command(agent_id, AgentCommand::Kill(kill), out);
     }
 }

@@ -278,6 +278,10 @@ impl Play {
             assert_eq!(task.charged, agent.allocated);
             used = if task.charged { used.checked_add(&task.info.resources).unwrap() } else { used };
         }
+        let counted: usize = agent.executors.values().map(|executor| executor.task_count).sum();
+        assert_eq!(counted, if agent.allocated { agent.tasks.len() } else { 0 }, "each task has an executor");
+        let is_idle = |executor: &super::agents::Executor| executor.task_count == 0;
+        assert!(!agent.executors.values().any(is_idle), "an executor is charged while it has a task");
         let executors = agent.executors.values().map(|executor| &executor.info.resources);
         let used = executors.fold(used, |sum, more| sum.checked_add(more).unwrap());
         assert_eq!(super::ledger::sum(&agent.ledger.used).unwrap(), used, "{agent_id} uses what its tasks take");
@@ -292,6 +296,7 @@ impl Play {
             assert_eq!(core.agents[&offer.agent_id].presence, Presence::Connected);
             offered.entry(&offer.agent_id).or_default().insert(offer_id.clone());
         }
+        assert_eq!(core.timers.expiry_count(), core.offers.len(), "each offer has a timer, and no other has");
         for (agent_id, agent) in &core.agents {
             assert_eq!(agent.offers, offered.remove(agent_id).unwrap_or_default());
         }

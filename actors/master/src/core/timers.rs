@@ -46,6 +46,11 @@ impl Timers {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    #[cfg(test)]
+    pub(super) fn expiry_count(&self) -> usize {
+        self.by_timer.keys().filter(|timer| matches!(timer, Timer::OfferExpiry(_))).count()
+    }
+
     /// Takes the earliest timer that is due.
     pub(super) fn take_due(&mut self, now: Duration) -> Option<Timer> {
         if self.next()? > now {

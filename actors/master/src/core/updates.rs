@@ -18,7 +18,7 @@ use tracing::debug;
 enum Verdict {
     /// It is the task's framework's business.
     PassOn,
-    /// Nobody shall hear of it; the master acknowledges it.
+    /// Nobody shall hear of it: the master acknowledges it, and kills the task if it is alive.
     Settle,
 }
 
@@ -40,8 +40,12 @@ impl MasterCore {
                 self.tell_status(&key.0, status, out);
             }
             Verdict::Settle => {
-                let uuid = status.uuid;
-                uuid.into_iter().for_each(|uuid| self.acknowledge(&agent_id, &key, uuid, out));
+                if let Some(uuid) = status.uuid {
+                    self.acknowledge(&agent_id, &key, uuid, out);
+                }
+                if !newest.is_terminal() {
+                    self.kill_on(&agent_id, &key, out);
+                }
             }
         }
     }
