@@ -1,6 +1,7 @@
 //! A framework of one's own: a scheduler that decides what to launch, and a task type that runs in executor processes.
 //!
 //! Run it with `cargo run --example custom_framework`. It sums the squares of 1 to 4, one number a task.
+#![expect(clippy::print_stdout, reason = "an example shows what happens")]
 
 use odeon::prelude::*;
 

@@ -1,6 +1,7 @@
 //! A new actor type: a struct, its messages, their handlers. Called near, and far over TCP, by the same code.
 //!
 //! Run it with `cargo run --example hello_actor`.
+#![expect(clippy::print_stdout, reason = "an example shows what happens")]
 
 use odeon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -44,7 +44,7 @@ pub(crate) fn fresh_seed() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
 }
 
-/// A binary in the making; see [`crate::app`].
+/// A binary in the making; see [`app()`].
 pub struct App {
     tasks: Result<TaskRegistry, Failure>,
 }

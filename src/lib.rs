@@ -1,7 +1,7 @@
 //! Odeon: an actor-based cluster runtime. This crate is the facade: what users of the library need, and the binary's
 //! command line as a function.
 //!
-//! A binary of one's own is [`app`] plus its task types; see `examples/`. The roles live in `actors/`.
+//! A binary of one's own is [`app()`] plus its task types; see `examples/`. The roles live in `actors/`.
 
 pub mod app;
 pub mod cluster;

@@ -42,7 +42,7 @@ impl TaskOutputs {
         self.ends.insert(task_id.clone(), end);
         let agent: Peer<AgentForClients> = self.node.peer_at(&Endpoint::new(agent), "agent");
         for file in [SandboxFile::Stdout, SandboxFile::Stderr] {
-            let label = self.label.then(|| format!("{task_id}: ")).unwrap_or_default();
+            let label = if self.label { format!("{task_id}: ") } else { String::new() };
             let reader = Reader {
                 agent: agent.clone(),
                 framework_id: framework_id.clone(),

@@ -289,7 +289,7 @@ fn a_value_of_a_role_that_makes_no_sense_is_named_by_its_key() {
     assert_refused(stage.odeon(["local", "--agents", "0"]).end(), USAGE, &["agents", "0"]);
     assert_refused(stage.odeon(["master", "--set", "offer_timeout=soon"]).end(), USAGE, &["offer_timeout", "soon"]);
     let resources = ["agent", "--set", "port=0", "--set", "work_dir=a", "--resources", "cpus:lots"];
-    assert_refused(stage.odeon(resources).end(), USAGE, &["resources", "cpus:lots"]);
+    assert_refused(stage.odeon(resources).end(), USAGE, &["resources", "\"lots\""]);
     let missing = repository().join("config/no-such.toml").display().to_string();
     assert_refused(stage.odeon(["master", "--config", &missing]).end(), USAGE, &["no-such.toml"]);
     assert_refused(stage.odeon(["tasks", "--log", "loud"]).end(), USAGE, &["--log", "loud"]);

@@ -1,6 +1,8 @@
 //! `kill -9` to each kind of process: what is reported, what goes on, and that nothing survives.
 
-use crate::support::{Client, Cluster, Process, Roles, Running, Stage, Trained, eventually, slow_job, slow_job_model, text};
+use crate::support::{
+    Client, Cluster, Process, Roles, Running, Stage, Trained, eventually, slow_job, slow_job_model, text,
+};
 
 /// Starts the slow job on a cluster, and returns once its first rounds are done.
 fn start_training(client: &Client<'_>, stage: &Stage) -> Running {

@@ -18,9 +18,9 @@ fn stdout_and_stderr_pass_through_byte_for_byte() {
 fn a_mebibyte_of_output_arrives_whole_on_both_streams() {
     let stage = Stage::new();
     let cluster = Cluster::of_two_agents(&stage);
-    let numbers: String = (1..=160_000).map(|number| format!("{number}\n")).collect();
+    let numbers: String = (1..=170_000).map(|number| format!("{number}\n")).collect();
     assert!(numbers.len() > 1 << 20);
-    let finished = cluster.client.run_script("seq 1 160000; seq 1 160000 >&2").expect(0);
+    let finished = cluster.client.run_script("seq 1 170000; seq 1 170000 >&2").expect(0);
     assert!(finished.stdout == numbers.as_bytes(), "{} bytes of {}", finished.stdout.len(), numbers.len());
     assert!(finished.stderr == numbers, "{} bytes of {}", finished.stderr.len(), numbers.len());
 }
@@ -92,7 +92,7 @@ fn twenty_instances_run_though_not_all_fit_at_once() {
     let stage = Stage::new();
     // Eight places for twenty tasks.
     let cluster = Cluster::start(&stage, &["--agents", "2", "--cpus", "2", "--mem", "1GiB"]);
-    let arguments = ["--instances", "20", "--cpus", "0.5", "--mem", "32", "--", "sh", "-c", "echo $ODEON_TASK_ID"];
+    let arguments = ["--instances", "20", "--cpus", "0.5", "--mem", "32MiB", "--", "sh", "-c", "echo $ODEON_TASK_ID"];
     let finished = cluster.client.run(&arguments).expect(0);
     let printed: BTreeSet<&str> = finished.text().lines().filter_map(|line| line.split_whitespace().last()).collect();
     let tasks = cluster.client.list("tasks");

@@ -6,7 +6,7 @@ mod parse;
 mod ranges;
 
 pub use parse::ParseResourcesError;
-pub use ranges::{Range, Ranges};
+pub use ranges::{Range, Ranges, RangesError};
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
