@@ -1,5 +1,7 @@
 //! `kill -9` to each kind of process: what is reported, what goes on, and that nothing survives.
 
+use nix::sys::signal::Signal;
+
 use crate::support::{
     Client, Cluster, Process, Roles, Running, Stage, Trained, eventually, slow_job, slow_job_model, text,
 };
@@ -159,6 +161,55 @@ fn the_executors_and_clients_of_a_killed_cluster_end_by_themselves() {
     stage.wait_for_no_command("sleep 86363");
     assert_ne!(client.end().code, 0);
     stage.wait_for_no_process();
+}
+
+#[test]
+fn an_agent_that_does_not_answer_loses_its_tasks_and_may_come_back() {
+    let stage = Stage::new();
+    let silence = ["--set", "agent_ping_timeout=300ms", "--set", "agent_ping_timeouts_max=3"];
+    let roles = Roles::start_with(&stage, 1, &silence);
+    let client = roles.client.odeon(["run", "--", "sleep", "86364"]).start();
+    stage.wait_for_command("sleep 86364");
+    roles.client.wait_for_task("TASK_RUNNING");
+    roles.agents[0].signal(Signal::SIGSTOP);
+    let wait_for_agent = |state: &str| {
+        eventually(&format!("an agent in {state}"), || {
+            (roles.client.list("agents")[0]["state"] == state).then_some(())
+        });
+    };
+    wait_for_agent("UNREACHABLE");
+    roles.agents[0].signal(Signal::SIGCONT);
+    wait_for_agent("ACTIVE");
+    // The run was told that its task is lost; hence the task must not go on.
+    assert!(client.end().expect(1).stderr.contains("TASK_LOST"));
+    stage.wait_for_no_command("sleep 86364");
+    roles.client.run(&["--", "true"]).expect(0);
+}
+
+#[test]
+fn a_command_and_its_client_outlive_their_master() {
+    let stage = Stage::new();
+    let roles = Roles::start(&stage, 1);
+    let marker = stage.here().join("may-end");
+    let script = format!("echo before; until test -e {}; do sleep 0.05; done; echo after", marker.display());
+    let mut client = roles.client.odeon(["run", "--", "sh", "-c", &script]).start();
+    client.stdout_value("before");
+    let roles = roles.restart_master();
+    roles.client.wait_for_task("TASK_RUNNING");
+    stage.write("may-end", "");
+    assert_eq!(client.end().expect(0).text(), "before\nafter\n");
+    roles.client.wait_for_task("TASK_FINISHED");
+}
+
+#[test]
+fn training_does_not_notice_that_its_master_was_killed_and_started_again() {
+    let stage = Stage::new();
+    let model = slow_job_model();
+    let roles = Roles::start(&stage, 2);
+    let training = start_training(&roles.client, &stage);
+    let _roles = roles.restart_master();
+    let trained = Trained::of(training.end());
+    assert_eq!((trained.digest().as_str(), trained.states()), (model, vec!["TASK_FINISHED".to_owned(); 2]));
 }
 
 #[test]

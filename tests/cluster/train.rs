@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value};
 
-use crate::support::{Cluster, Stage, Trained, example_job, repository, slow_job, text};
+use crate::support::{Cluster, Stage, Trained, eventually, example_job, repository, slow_job, text};
 
 /// Largest relative error against the reference.
 const ALLOWED: f64 = 1e-9;
@@ -216,6 +216,14 @@ fn training_on_a_given_cluster_gives_the_model_of_an_own_one() {
     assert_eq!(cluster.client.task_states(), ["TASK_FINISHED"; 4]);
     cluster.interrupt().expect(0);
     stage.assert_nothing_left();
+}
+
+#[test]
+fn the_processes_of_a_training_end_with_it_and_not_with_the_cluster() {
+    let stage = Stage::new();
+    let cluster = Cluster::of_two_agents(&stage);
+    Trained::of(cluster.client.odeon(["train", &example_job("iris"), "-o", "json"]).end());
+    eventually("the end of the workers' processes", || stage.executors().is_empty().then_some(()));
 }
 
 #[test]

@@ -20,13 +20,12 @@ use odeon_protocol::messages::master_agent::{
 };
 use odeon_protocol::messages::sandbox::{ReadSandbox, ReadSandboxError, SandboxChunk};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Committer, From, LinkEvent, Node, NodeId};
+use odeon_runtime::{Clock, Committer, From, LinkEvent, Node, NodeId};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Messages that may wait for the agent, besides one for each waiting asker.
@@ -42,7 +41,7 @@ pub(crate) struct AgentActor {
     committer: Committer<Effect, Record>,
     performer: Rc<RefCell<Performer>>,
     sandboxes: Sandboxes,
-    started: Instant,
+    clock: Clock,
     timer: Option<(Duration, SpawnHandle)>,
     deferred: VecDeque<Deferred>,
     /// The node of the master that has answered last.
@@ -57,15 +56,9 @@ impl AgentActor {
         performer: Rc<RefCell<Performer>>,
         sandboxes: Sandboxes,
     ) -> Self {
-        let started = Instant::now();
+        let clock = Clock::start();
         let (timer, deferred, master) = (None, VecDeque::new(), None);
-        Self { core, node, committer, performer, sandboxes, started, timer, deferred, master }
-    }
-
-    fn now(&self) -> Moment {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        Moment { since_start: self.started.elapsed(), wall_ms }
+        Self { core, node, committer, performer, sandboxes, clock, timer, deferred, master }
     }
 
     /// Lets the core decide; its reply leaves when what it has written is durable.
@@ -74,7 +67,7 @@ impl AgentActor {
         context: &mut Context<Self>,
         decide: impl FnOnce(&mut AgentCore, Moment, &mut Out) -> R,
     ) -> ResponseFuture<R> {
-        let (now, mut out) = (self.now(), Out::new());
+        let (now, mut out) = (self.clock.now(), Out::new());
         let reply = decide(&mut self.core, now, &mut out);
         let reply = self.committer.reply_after(out, reply);
         self.set_timer(context);
@@ -121,7 +114,7 @@ impl AgentActor {
             context.cancel_future(handle);
         }
         self.timer = due.map(|due| {
-            let wait = due.saturating_sub(self.started.elapsed());
+            let wait = self.clock.until(due);
             (due, context.run_later(wait, Self::on_timer))
         });
     }

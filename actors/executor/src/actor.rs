@@ -4,7 +4,6 @@
 //!
 //! [`ExecutorForAgent`]: odeon_protocol::messages::agent_executor::ExecutorForAgent
 
-use crate::clock::Clock;
 use crate::command::CommandTask;
 use crate::core::ExecutorCore;
 use crate::effect::Effect;
@@ -23,6 +22,7 @@ use odeon_protocol::messages::agent_executor::{
     AgentForExecutors, EndTask, RegisterExecutor, RunTask, ShutdownExecutor, UpdateStatus,
 };
 use odeon_protocol::task::{TaskInfo, Work};
+use odeon_runtime::Clock;
 use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

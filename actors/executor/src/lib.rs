@@ -8,7 +8,6 @@ pub mod effect;
 pub mod settings;
 
 mod actor;
-mod clock;
 mod command;
 mod end;
 mod node;

@@ -3,7 +3,6 @@
 //! It decides nothing.
 
 use crate::calls::{Calls, Outcome};
-use crate::clock::Clock;
 use crate::core::DriverCore;
 use crate::effect::{CallAnswer, Effect, MasterCall, Ticket};
 use crate::event::MasterEvent;
@@ -17,6 +16,7 @@ use odeon_protocol::messages::master_scheduler::{
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
+use odeon_runtime::Clock;
 use odeon_runtime::{ActorName, LinkEvent, Node, NodeId, Peer, PeerError};
 use std::time::Duration;
 use tokio::sync::oneshot;

@@ -9,7 +9,6 @@ pub mod effect;
 
 mod actor;
 mod calls;
-mod clock;
 mod event;
 mod node;
 mod scheduler;

@@ -16,9 +16,8 @@ use odeon_protocol::messages::master_scheduler::{
     SchedulerForMaster, Subscribe, SuppressOffers, TeardownFramework,
 };
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Committer, Exports, From, Journal, LinkEvent, Node, NodeId, PeerError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::Instant;
+use odeon_runtime::{Clock, Committer, Exports, From, Journal, LinkEvent, Node, NodeId, PeerError};
+use std::time::Duration;
 use tracing::{error, warn};
 
 /// The name behind which the master is exported.
@@ -33,23 +32,6 @@ pub(crate) struct Beginning {
     pub(crate) first: MasterOutbox,
     pub(crate) journal: Journal<Record>,
     pub(crate) clock: Clock,
-}
-
-/// Tells the core the time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now(self) -> Moment {
-        // A wall clock before 1970 is shown as 1970; nothing depends on it.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        Moment { since_start: self.0.elapsed(), wall_ms }
-    }
 }
 
 /// Runs the core of a master.
@@ -133,7 +115,7 @@ impl MasterActor {
             context.cancel_future(handle);
         }
         self.timer = deadline.map(|at| {
-            let wait = at.saturating_sub(self.clock.now().since_start);
+            let wait = self.clock.until(at);
             (context.run_later(wait, Self::on_timer), at)
         });
     }

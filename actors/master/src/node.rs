@@ -2,7 +2,7 @@
 //!
 //! Starts no actor system, keeps nothing global and parses no configuration; many can be in one process.
 
-use crate::actor::{Beginning, Clock, MASTER, MasterActor, StopMaster};
+use crate::actor::{Beginning, MASTER, MasterActor, StopMaster};
 use crate::core::{MasterCore, MasterOutbox};
 use crate::record::{Record, Registry};
 use crate::settings::MasterRules;
@@ -12,7 +12,7 @@ use odeon_protocol::messages::Epoch;
 use odeon_runtime::journal::JournalError;
 use odeon_runtime::transport::Transport;
 use odeon_runtime::{
-    Endpoint, FabricLimits, Journal, ListenError, Node, OnPanic, StartError, Supervised, SupervisorSpec,
+    Clock, Endpoint, FabricLimits, Journal, ListenError, Node, OnPanic, StartError, Supervised, SupervisorSpec,
 };
 use std::cell::RefCell;
 use std::path::PathBuf;

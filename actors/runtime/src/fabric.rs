@@ -12,6 +12,7 @@ use crate::link::{Link, Queues};
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
 use crate::transport::Transport;
+use dashmap::DashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,7 +92,8 @@ pub(crate) struct Fabric {
     /// What this node tells others to dial: the first endpoint it listens at.
     pub(crate) advertised: Mutex<Option<Endpoint>>,
     pub(crate) random: Mutex<Seeded>,
-    exports: Mutex<BTreeMap<ActorName, Arc<Exports>>>,
+    /// Read by every message, from any thread; written when an actor starts or ends.
+    exports: DashMap<ActorName, Arc<Exports>>,
     table: Mutex<Table>,
     links_started: AtomicU64,
 }
@@ -109,7 +111,7 @@ impl Fabric {
             failure: watch::channel(None).0,
             advertised: Mutex::default(),
             random: Mutex::new(Seeded::new(seed)),
-            exports: Mutex::default(),
+            exports: DashMap::new(),
             table: Mutex::default(),
             links_started: AtomicU64::new(0),
             limits,
@@ -118,24 +120,21 @@ impl Fabric {
 
     pub(crate) fn export(&self, actor: ActorName, exports: Exports) -> Arc<Exports> {
         let exports = Arc::new(exports);
-        lock(&self.exports).insert(actor, Arc::clone(&exports));
+        self.exports.insert(actor, Arc::clone(&exports));
         exports
     }
 
     /// Takes a name back unless something else is behind it by now.
     pub(crate) fn retract_own(&self, actor: &ActorName, own: &Arc<Exports>) {
-        let mut exports = lock(&self.exports);
-        if exports.get(actor).is_some_and(|current| Arc::ptr_eq(current, own)) {
-            exports.remove(actor);
-        }
+        self.exports.remove_if(actor, |_, current| Arc::ptr_eq(current, own));
     }
 
     pub(crate) fn retract(&self, actor: &ActorName) -> bool {
-        lock(&self.exports).remove(actor).is_some()
+        self.exports.remove(actor).is_some()
     }
 
     pub(crate) fn exports_of(&self, actor: &ActorName) -> Result<Arc<Exports>, PeerError> {
-        let exports = lock(&self.exports).get(actor).cloned();
+        let exports = self.exports.get(actor).map(|entry| Arc::clone(&entry));
         exports.ok_or_else(|| PeerError::NoSuchActor { actor: actor.clone() })
     }
 

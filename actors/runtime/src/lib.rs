@@ -59,6 +59,7 @@
 //! redelivery. A message is handled at most once, or the sender is told that this is not known.
 
 mod backoff;
+mod clock;
 mod commit_queue;
 mod committer;
 mod dial;
@@ -82,6 +83,7 @@ mod supervisor;
 pub mod testkit;
 pub mod transport;
 
+pub use clock::Clock;
 pub use commit_queue::{CommitQueue, Durable, WriteBatch};
 pub use committer::{CommitError, Committer};
 pub use error::{ListenError, PeerError, StartError};

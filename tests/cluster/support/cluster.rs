@@ -42,7 +42,13 @@ pub(crate) struct Roles<'a> {
 impl<'a> Roles<'a> {
     /// Starts the master, then the agents one after the other, and returns when all have registered.
     pub(crate) fn start(stage: &'a Stage, agent_count: usize) -> Self {
-        let mut master = start_role(stage, "master", "master", &["--set", "port=0"]);
+        Self::start_with(stage, agent_count, &[])
+    }
+
+    /// As [`Self::start`], with these arguments for the master besides.
+    pub(crate) fn start_with(stage: &'a Stage, agent_count: usize, arguments: &[&str]) -> Self {
+        let arguments = ["--set", "port=0"].iter().chain(arguments).copied().collect::<Vec<_>>();
+        let mut master = start_role(stage, "master", "master", &arguments);
         let client = Client::new(stage, master.stdout_value("master "));
         let mut roles = Self { client, agents: Vec::new(), stage, master };
         (0..agent_count).for_each(|_| roles.add_agent());

@@ -54,14 +54,14 @@ impl Running {
         self.wait();
     }
 
-    /// Waits for a whole line on stdout that starts with `label`; returns the first word behind it.
+    /// Waits for a whole line on stdout that starts with `label`; returns the first word behind it, if there is one.
     pub(crate) fn stdout_value(&mut self, label: &str) -> String {
         let what = format!("a line \"{label} …\" on the stdout of {}", self.name);
         self.while_alive(&what, |running| {
             let text = String::from_utf8_lossy(&running.stdout.so_far()).into_owned();
             let complete = text.rsplit_once('\n').map(|(lines, _)| lines).unwrap_or_default();
             let rest = complete.lines().find_map(|line| line.strip_prefix(label))?;
-            rest.split_whitespace().next().map(str::to_owned)
+            Some(rest.split_whitespace().next().unwrap_or_default().to_owned())
         })
     }
 

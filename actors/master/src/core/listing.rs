@@ -13,7 +13,7 @@ use odeon_protocol::messages::master_operator::{
 };
 use odeon_protocol::resources::Resources;
 use odeon_protocol::role::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl MasterCore {
     /// Who the master is, and how much there is.
@@ -96,7 +96,7 @@ impl MasterCore {
         sums
     }
 
-    /// Roles that have a framework or a weight of their own.
+    /// Roles that have a framework, hold something or have a weight of their own; the default role always.
     #[must_use]
     pub fn on_get_roles(&self) -> Vec<RoleSummary> {
         let shares = self.allocator.role_shares().into_iter();
@@ -112,7 +112,11 @@ impl MasterCore {
                 role,
             })
         });
-        roles.collect()
+        let mut roles: Vec<RoleSummary> = roles.collect();
+        if !roles.iter().any(|listed| listed.role == Role::default()) {
+            roles.insert(0, idle_default_role());
+        }
+        roles
     }
 
     fn all_frameworks(&self) -> impl Iterator<Item = (&FrameworkId, &Framework, bool)> {
@@ -166,4 +170,15 @@ fn summary_of_agent(agent_id: &AgentId, agent: &Agent) -> AgentSummary {
 fn scalars_added(sum: Resources, more: &Resources) -> Resources {
     let scalars = more.scalars().fold(Resources::empty(), |all, (name, amount)| all.with_scalar(name, amount));
     sum.checked_add(&scalars).unwrap_or(sum)
+}
+
+/// What is told of the default role while no framework is in it.
+fn idle_default_role() -> RoleSummary {
+    RoleSummary {
+        role: Role::default(),
+        weight: 1.0,
+        share: 0.0,
+        allocated: Resources::empty(),
+        frameworks: BTreeSet::new(),
+    }
 }

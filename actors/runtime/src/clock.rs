@@ -1,4 +1,4 @@
-//! The clock of the shell: what it hands to the core as `now`.
+//! The clock of a shell: what it hands to its core as `now`.
 
 use odeon_protocol::moment::Moment;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,16 +6,20 @@ use tokio::time::Instant;
 
 /// Counts from its creation, with the clock of tokio, which tests can pause.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    /// Begins to count.
+    #[must_use]
+    pub fn start() -> Self {
         Self { start: Instant::now() }
     }
 
-    pub(crate) fn now(&self) -> Moment {
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Moment {
         // A clock before 1970 is shown as 1970: nothing depends on it.
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
@@ -23,7 +27,8 @@ impl Clock {
     }
 
     /// How long until a moment of this clock.
-    pub(crate) fn until(&self, deadline: Duration) -> Duration {
+    #[must_use]
+    pub fn until(&self, deadline: Duration) -> Duration {
         deadline.saturating_sub(self.start.elapsed())
     }
 }
