@@ -78,10 +78,10 @@ impl RunArgs {
         scalars.checked_add(&self.resources).map_err(|error| Failure::usage(format!("--resources: {error}")))
     }
 
-    /// The name of the task for people; with a random end it is also the id, unique in the cluster.
-    fn task_name(&self, seed: u64) -> String {
-        let program = Path::new(&self.command[0]).file_name().and_then(OsStr::to_str).unwrap_or("task");
-        format!("{}-{:08x}", self.name.as_deref().unwrap_or(program), seed >> 32)
+    /// The name of the task for people.
+    fn task_name(&self) -> &str {
+        let program = || Path::new(&self.command[0]).file_name().and_then(OsStr::to_str).unwrap_or("task");
+        self.name.as_deref().unwrap_or_else(program)
     }
 
     fn plan(&self, seed: u64) -> Result<BatchPlan, Failure> {
@@ -90,8 +90,10 @@ impl RunArgs {
             environment: self.env.iter().cloned().collect::<BTreeMap<_, _>>(),
             working_directory: None,
         };
-        let plan = BatchPlan::copies(&self.task_name(seed), self.instances, &command, &self.wanted()?);
-        let plan = plan.or_exit(Exit::Usage)?.retries(self.retries);
+        // The name with a random end is an id that no other run has.
+        let (name, id) = (self.task_name(), format!("{}-{:08x}", self.task_name(), seed >> 32));
+        let plan = BatchPlan::copies(&id, self.instances, &command, &self.wanted()?);
+        let plan = plan.or_exit(Exit::Usage)?.named(name).retries(self.retries);
         Ok(match self.placement_timeout {
             Some(timeout) => plan.placement_timeout(timeout.get()),
             None => plan,

@@ -179,7 +179,8 @@ impl TrainingJob {
     /// The columns the job reads.
     #[must_use]
     pub fn data_spec(&self) -> DataSpec {
-        DataSpec { target: self.data.target.clone(), features: self.data.features.clone() }
+        let binary_target = self.model.kind == ModelKind::Logistic;
+        DataSpec { target: self.data.target.clone(), features: self.data.features.clone(), binary_target }
     }
 
     /// Checks every value.

@@ -171,5 +171,5 @@ fn labels_that_are_no_classes_are_refused_by_row() {
     let (mut job, path) = example("iris");
     job.model.kind = ModelKind::Logistic;
     let error = fit_file(&job, &path, 2).unwrap_err();
-    assert!(matches!(error, LocalError::Compute(ComputeError::Label { value: 2.0, row: 101..=150 })), "{error}");
+    assert!(matches!(error, LocalError::Data(DataError::NotALabel { row: 102, .. })), "{error}");
 }

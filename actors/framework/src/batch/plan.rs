@@ -104,6 +104,13 @@ impl BatchPlan {
         Ok(Self { tasks, retries: 0, placement_timeout: None })
     }
 
+    /// Gives all tasks one name for people; their ids stay.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.tasks.iter_mut().for_each(|task| name.clone_into(&mut task.name));
+        self
+    }
+
     /// Launches each task that does not finish so many times again; 0 by default.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {

@@ -16,6 +16,9 @@ pub struct DataSpec {
     pub target: String,
     /// Columns to predict from, in this order; all others but the target, in file order, if absent.
     pub features: Option<Vec<String>>,
+    /// Whether the target is a class label, 0 or 1.
+    #[serde(default)]
+    pub binary_target: bool,
 }
 
 /// What a full reading of a file found.
@@ -146,6 +149,18 @@ pub enum DataError {
         /// The cell, cut if long.
         text: String,
     },
+    /// A class label other than 0 and 1.
+    #[error("{file}: row {row}, column \"{column}\": \"{text}\" is not a class label, which is 0 or 1")]
+    NotALabel {
+        /// The file.
+        file: String,
+        /// Line in the file.
+        row: u64,
+        /// The target column.
+        column: String,
+        /// The cell, cut if long.
+        text: String,
+    },
     /// Bytes that are not UTF-8.
     #[error("{file}: row {row}: not UTF-8 text")]
     NotUtf8 {
@@ -179,6 +194,7 @@ pub struct NumericCsv<R> {
     file: String,
     columns: Vec<Column>,
     column_count: usize,
+    binary_target: bool,
     row: u64,
 }
 
@@ -201,7 +217,8 @@ impl<R: Read> NumericCsv<R> {
         }
         let columns = choose_columns(file, &header, spec)?;
         let (column_count, file) = (header.len(), file.to_owned());
-        Ok(Self { reader, record: StringRecord::new(), file, columns, column_count, row: 1 })
+        let (record, binary_target) = (StringRecord::new(), spec.binary_target);
+        Ok(Self { reader, record, file, columns, column_count, binary_target, row: 1 })
     }
 
     /// Names of the features, in the order of the values of a row.
@@ -223,6 +240,7 @@ impl<R: Read> NumericCsv<R> {
         for column in &self.columns {
             values.push(self.number(column)?);
         }
+        self.check_label(values)?;
         Ok(true)
     }
 
@@ -246,6 +264,17 @@ impl<R: Read> NumericCsv<R> {
         }
         let (file, row) = (self.file.clone(), self.row);
         Err(DataError::RaggedRow { file, row, expected: self.column_count, actual: self.record.len() })
+    }
+
+    fn check_label(&self, values: &[f64]) -> Result<(), DataError> {
+        let (target, column) = (values.last(), self.columns.last());
+        let (Some(&target), Some(column)) = (target, column) else { return Ok(()) };
+        if !self.binary_target || target == 0.0 || target == 1.0 {
+            return Ok(());
+        }
+        let cell = self.record.get(column.position).unwrap_or_default();
+        let text = cell.chars().take(CELL_TEXT_MAX).collect();
+        Err(DataError::NotALabel { file: self.file.clone(), row: self.row, column: column.name.clone(), text })
     }
 
     fn number(&self, column: &Column) -> Result<f64, DataError> {
@@ -361,7 +390,7 @@ mod tests {
 
     fn spec(target: &str, features: Option<&[&str]>) -> DataSpec {
         let features = features.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-        DataSpec { target: target.to_owned(), features }
+        DataSpec { target: target.to_owned(), features, binary_target: false }
     }
 
     fn parse(text: &str, spec: &DataSpec) -> Result<Vec<Vec<f64>>, DataError> {
@@ -401,6 +430,15 @@ mod tests {
             csv.next_row(&mut Vec::new())
         });
         assert_eq!(not_text, Err(DataError::NotUtf8 { file: "d.csv".into(), row: 3 }));
+    }
+
+    #[test]
+    fn a_label_that_is_no_class_is_named() {
+        let spec = DataSpec { binary_target: true, ..spec("y", None) };
+        assert_eq!(parse("a,y\n5,0\n6,1.0", &spec).unwrap().len(), 2);
+        let error = parse("a,y\n5,0\n6,2", &spec).unwrap_err();
+        let text = "d.csv: row 3, column \"y\": \"2\" is not a class label, which is 0 or 1";
+        assert_eq!(error.to_string(), text);
     }
 
     #[test]

@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn spec() -> DataSpec {
-        DataSpec { target: "y".into(), features: None }
+        DataSpec { target: "y".into(), features: None, binary_target: false }
     }
 
     #[test]

@@ -252,6 +252,16 @@ fn only_the_subscribed_node_calls_for_a_framework() {
 }
 
 #[test]
+fn a_framework_that_ends_leaves_no_executor_where_its_tasks_had_ended() {
+    let (mut play, agent_id, key) = Play::with_task(lasting("f"));
+    play.forward("a", &agent_id, &key, TaskState::Finished, TaskState::Finished);
+    play.commands();
+    let message = TeardownFramework { framework_id: key.0.clone() };
+    play.call(|core, now, out| core.on_teardown_framework(&node("f"), &message, now, out)).unwrap();
+    assert_eq!(play.commands(), vec!["shutdown framework"]);
+}
+
+#[test]
 fn the_newest_scheduler_wins_and_the_earlier_one_is_told() {
     let (mut play, agent_id, key) = Play::with_task(lasting("f"));
     play.subscribe("g", Some(key.0.clone()), lasting("f"));

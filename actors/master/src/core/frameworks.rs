@@ -29,13 +29,16 @@ pub(super) struct Framework {
     pub(super) admitted_ms: u64,
     /// Tasks that have not ended.
     pub(super) tasks: BTreeMap<TaskId, Task>,
+    /// Where it has launched tasks: executors may be left there when all tasks have ended.
+    pub(super) agents: BTreeSet<AgentId>,
     pub(super) history: History,
 }
 
 impl Framework {
     pub(super) fn new(info: FrameworkInfo, scheduler: Option<SchedulerAddress>, admitted_ms: u64) -> Self {
         let roles = roles_of(&info);
-        Self { info, roles, scheduler, admitted_ms, tasks: BTreeMap::new(), history: History::default() }
+        let (tasks, agents, history) = (BTreeMap::new(), BTreeSet::new(), History::default());
+        Self { info, roles, scheduler, admitted_ms, tasks, agents, history }
     }
 }
 
@@ -174,8 +177,7 @@ impl MasterCore {
 
     fn shut_down_on_agents(&self, framework_id: &FrameworkId, out: &mut MasterOutbox) {
         let Some(framework) = self.frameworks.get(framework_id) else { return };
-        let agents: BTreeSet<&AgentId> = framework.tasks.values().map(|task| &task.agent_id).collect();
-        for agent_id in agents {
+        for agent_id in &framework.agents {
             let shutdown = ShutdownFramework { epoch: self.epoch, framework_id: framework_id.clone() };
             self.command(agent_id, AgentCommand::ShutdownFramework(shutdown), out);
         }

@@ -125,6 +125,7 @@ impl MasterCore {
         agent.given_up.remove(&key);
         agent.tasks.insert(key);
         let framework = self.frameworks.get_mut(framework_id).expect("a task is added to a framework that is there");
+        framework.agents.insert(task.agent_id.clone());
         framework.tasks.insert(task.info.task_id.clone(), task);
     }
 
