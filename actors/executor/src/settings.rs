@@ -126,7 +126,7 @@ mod tests {
             (FRAMEWORK_ID, "m-F1"),
             (EXECUTOR_ID, "e"),
             (CONTAINER_ID, "c"),
-            (SANDBOX, "/work/sandbox"),
+            (SANDBOX, "/sandboxes/t"),
             (SHUTDOWN_GRACE_MS, "3000"),
             ("LC_ALL", "C"),
             ("SECRET", "x"),
@@ -139,7 +139,7 @@ mod tests {
         let settings = ExecutorSettings::from_environment(&variables()).unwrap();
         assert_eq!(settings.agent, Endpoint::new("127.0.0.1:5051"));
         assert_eq!(settings.identity.shutdown_grace, Duration::from_secs(3));
-        assert_eq!(settings.sandbox, PathBuf::from("/work/sandbox"));
+        assert_eq!(settings.sandbox, PathBuf::from("/sandboxes/t"));
     }
 
     #[test]
