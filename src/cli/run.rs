@@ -28,6 +28,9 @@ use crate::signals::EndSignals;
 /// Events of one task that may wait to be shown: its launch, and a few states.
 const EVENTS_PER_TASK_MAX: usize = 16;
 
+/// The code of a command whose output nobody reads any more, as a shell shows it: 128 and the number of SIGPIPE.
+const CODE_UNREAD: i32 = 141;
+
 /// Runs a command on some agent, streams what it prints, and ends with its exit code
 ///
 /// A command that a signal ends gives 128 and the number of the signal. Ctrl-C ends the tasks; a second one does not wait.
@@ -111,9 +114,13 @@ pub(crate) async fn run(args: RunArgs, environment: &Environment) -> Result<i32,
     let node = environment.client_node().await?;
     let ended = drive(&args, plan, seed, &node, environment, &mut signals).await;
     node.shut_down();
-    conclude(ended?, &args, environment)
+    match ended? {
+        (_, true) => Ok(CODE_UNREAD),
+        (ended, false) => conclude(ended, &args, environment),
+    }
 }
 
+/// Drives the scheduler to its end; also tells whether that was because nobody read the output any more.
 async fn drive(
     args: &RunArgs,
     plan: BatchPlan,
@@ -121,7 +128,7 @@ async fn drive(
     node: &Node,
     environment: &Environment,
     signals: &mut EndSignals,
-) -> Result<EndedScheduler<BatchScheduler>, Failure> {
+) -> Result<(EndedScheduler<BatchScheduler>, bool), Failure> {
     let (events, mut heard) = mpsc::channel(args.instances.saturating_mul(EVENTS_PER_TASK_MAX));
     let tell = move |event| {
         if events.try_send(event).is_err() {
@@ -135,7 +142,7 @@ async fn drive(
     let running = run_scheduler(driver, node, BatchScheduler::new(plan, tell));
     let handle = running.handle();
     let mut outputs = TaskOutputs::new(node.clone(), args.label);
-    let mut interrupts = 0;
+    let (mut interrupts, mut unread) = (0, false);
     let mut ended = std::pin::pin!(running.ended());
     let ended = loop {
         tokio::select! {
@@ -143,9 +150,13 @@ async fn drive(
             () = signals.next() => {
                 interrupts += 1;
                 match interrupts {
-                    1 => drop(handle.with(BatchScheduler::kill_all).await),
+                    1 => { let _ = handle.with(BatchScheduler::kill_all).await; }
                     _ => handle.interrupt(),
                 }
+            }
+            () = outputs.unread() => {
+                unread = true;
+                let _ = handle.with(BatchScheduler::kill_all).await;
             }
             Some(event) = heard.recv() => show(event, &mut outputs),
             ended = &mut ended => break ended.or_exit(Exit::WorkFailed)?,
@@ -155,7 +166,7 @@ async fn drive(
         show(event, &mut outputs);
     }
     outputs.finish().await;
-    Ok(ended)
+    Ok((ended, unread))
 }
 
 fn show(event: BatchEvent, outputs: &mut TaskOutputs) {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::rc::Rc;
 use std::time::Duration;
 
 use odeon_protocol::id::{FrameworkId, TaskId};
 use odeon_protocol::messages::sandbox::{AgentForClients, ReadSandbox, ReadSandboxError, SandboxChunk, SandboxFile};
 use odeon_runtime::{Endpoint, Node, Peer, PeerError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// How long an agent may wait for new bytes before it answers with none.
 const READ_WAIT: Duration = Duration::from_secs(1);
@@ -28,12 +29,13 @@ pub(super) struct TaskOutputs {
     label: bool,
     ends: BTreeMap<TaskId, watch::Sender<bool>>,
     readers: Vec<JoinHandle<()>>,
+    unread: Rc<Notify>,
 }
 
 impl TaskOutputs {
     /// No outputs yet.
     pub(super) fn new(node: Node, label: bool) -> Self {
-        Self { node, label, ends: BTreeMap::new(), readers: Vec::new() }
+        Self { node, label, ends: BTreeMap::new(), readers: Vec::new(), unread: Rc::default() }
     }
 
     /// Shows what a task prints, from now on.
@@ -49,9 +51,15 @@ impl TaskOutputs {
                 task_id: task_id.clone(),
                 ended: ended.clone(),
                 sink: Sink { file, label, line: Vec::new() },
+                unread: Rc::clone(&self.unread),
             };
             self.readers.push(actix_rt::spawn(reader.read()));
         }
+    }
+
+    /// Resolves when nobody reads any more what is shown, as after `| head`.
+    pub(super) async fn unread(&self) {
+        self.unread.notified().await;
     }
 
     /// The task has ended: what it has printed by now is all.
@@ -81,6 +89,7 @@ struct Reader {
     task_id: TaskId,
     ended: watch::Receiver<bool>,
     sink: Sink,
+    unread: Rc<Notify>,
 }
 
 impl Reader {
@@ -93,19 +102,23 @@ impl Reader {
                 Ok(Ok(SandboxChunk { data, complete })) => {
                     offset += data.len() as u64;
                     failures = 0;
-                    if self.sink.take(&data).is_err() || complete {
+                    if self.sink.take(&data).is_err() {
+                        return self.unread.notify_one();
+                    }
+                    if complete {
                         break;
                     }
                 }
                 Ok(Err(ReadSandboxError::UnknownTask(_))) | Err(_) if !has_ended => {
                     tokio::time::sleep(RETRY_WAIT).await;
                 }
-                problem => {
+                // A task that never ran has printed nothing; that is no loss.
+                Ok(Err(ReadSandboxError::UnknownTask(_))) => break,
+                Ok(Err(error)) => break self.give_up(&error),
+                Err(error) => {
                     failures += 1;
-                    let gone = matches!(problem, Ok(Err(_)) | Err(PeerError::Unreachable { .. }));
-                    if gone || failures >= FAILURES_MAX {
-                        self.give_up(&problem);
-                        break;
+                    if matches!(error, PeerError::Unreachable { .. }) || failures >= FAILURES_MAX {
+                        break self.give_up(&error);
                     }
                     tokio::time::sleep(RETRY_WAIT).await;
                 }
@@ -126,11 +139,9 @@ impl Reader {
         self.agent.send_within(question, READ_WAIT + ANSWER_WAIT_MAX).await
     }
 
-    /// A task that never ran has printed nothing; that is no loss.
-    fn give_up(&self, problem: &Result<Result<SandboxChunk, ReadSandboxError>, PeerError>) {
-        if !matches!(problem, Ok(Err(ReadSandboxError::UnknownTask(_)))) {
-            warn!(task = %self.task_id, file = ?self.sink.file, ?problem, "the rest of the output is lost");
-        }
+    fn give_up(&self, error: &impl std::fmt::Display) {
+        // The end of the task is told to the person anyway, and with it that the agent is gone.
+        info!(task = %self.task_id, file = ?self.sink.file, %error, "the rest of the output is lost");
     }
 }
 
@@ -156,7 +167,12 @@ impl Sink {
     }
 
     fn end(&mut self) -> std::io::Result<()> {
-        if self.line.is_empty() { Ok(()) } else { self.write_line() }
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        // The label of another task comes next, on a line of its own.
+        self.line.push(b'\n');
+        self.write_line()
     }
 
     fn write_line(&mut self) -> std::io::Result<()> {

@@ -160,3 +160,15 @@ fn clients_at_the_same_time_do_not_disturb_each_other() {
     }
     assert_eq!(cluster.client.list("frameworks").len(), 6);
 }
+
+#[test]
+fn a_command_whose_output_nobody_reads_any_more_is_ended() {
+    let stage = Stage::new();
+    let cluster = Cluster::of_two_agents(&stage);
+    let line = format!("{} run -- yes | head -1", env!("CARGO_BIN_EXE_odeon"));
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &line]).env("ODEON_MASTER", &cluster.client.master);
+    let finished = crate::support::Running::start(line, &mut shell).end().expect(0);
+    assert_eq!(finished.text(), "y\n");
+    cluster.client.wait_for_task("TASK_KILLED");
+}

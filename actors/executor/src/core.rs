@@ -24,7 +24,7 @@ use updates::UpdateQueue;
 /// How long the agent may be out of reach before the executor ends its tasks and itself.
 pub const AGENT_LOST_AFTER: Duration = Duration::from_secs(2);
 /// How long the first registration may take.
-pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(30);
+pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two attempts to register.
 pub const REGISTER_RETRY: Duration = Duration::from_millis(200);
 /// Before an update that was not answered is sent again.
