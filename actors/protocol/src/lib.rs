@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod block;
+pub mod codec;
 pub mod executor;
 pub mod framework;
 pub mod id;

@@ -2,6 +2,7 @@
 //!
 //! This file holds no list of messages: each area declares its own, next to their types.
 
+use crate::codec::CodecError;
 use actix::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -24,6 +25,30 @@ pub trait RemoteMessage:
     const WIRE_NAME: &'static str;
     /// The queue that carries the message and its reply.
     const LANE: Lane = Lane::Control;
+
+    /// Writes the message, see [`codec::encode`](crate::codec::encode).
+    ///
+    /// These four are written out for each type by the macro, so that the code of a message is
+    /// compiled once, where it is declared, and not in every crate that sends or hears it.
+    ///
+    /// # Errors
+    /// [`CodecError`] if the message holds what msgpack cannot.
+    fn encode(&self) -> Result<Vec<u8>, CodecError>;
+    /// Reads a message, see [`codec::decode`](crate::codec::decode).
+    ///
+    /// # Errors
+    /// [`CodecError`] if the bytes are not exactly one such message.
+    fn decode(bytes: &[u8], depth_max: usize) -> Result<Self, CodecError>;
+    /// Writes a reply to the message.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    fn encode_reply(reply: &Self::Result) -> Result<Vec<u8>, CodecError>;
+    /// Reads a reply to the message.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    fn decode_reply(bytes: &[u8], depth_max: usize) -> Result<Self::Result, CodecError>;
 }
 
 /// An interface: the set of messages that a kind of actor accepts.
@@ -56,6 +81,21 @@ macro_rules! remote_message {
         impl $crate::wire::RemoteMessage for $message {
             const WIRE_NAME: &'static str = $name;
             const LANE: $crate::wire::Lane = $crate::wire::Lane::$lane;
+            $crate::remote_message!(@codec);
+        }
+    };
+    (@codec) => {
+        fn encode(&self) -> Result<Vec<u8>, $crate::codec::CodecError> {
+            $crate::codec::encode(self)
+        }
+        fn decode(bytes: &[u8], depth_max: usize) -> Result<Self, $crate::codec::CodecError> {
+            $crate::codec::decode(bytes, depth_max)
+        }
+        fn encode_reply(reply: &Self::Result) -> Result<Vec<u8>, $crate::codec::CodecError> {
+            $crate::codec::encode(reply)
+        }
+        fn decode_reply(bytes: &[u8], depth_max: usize) -> Result<Self::Result, $crate::codec::CodecError> {
+            $crate::codec::decode(bytes, depth_max)
         }
     };
 }

@@ -3,6 +3,7 @@
 //! An error of the handler itself is not here: it is part of the reply.
 
 use crate::name::{ActorName, Endpoint};
+use odeon_protocol::codec::CodecError;
 use odeon_protocol::id::IdError;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,14 @@ impl PeerError {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         matches!(self, Self::Stopped | Self::Timeout { .. } | Self::LinkLost { .. })
+    }
+
+    pub(crate) fn undecodable(message: &str, cause: &CodecError) -> Self {
+        Self::Undecodable { message: message.into(), cause: cause.to_string() }
+    }
+
+    pub(crate) fn unencodable(message: &str, cause: &CodecError) -> Self {
+        Self::Unencodable { message: message.into(), cause: cause.to_string() }
     }
 
     /// Whether the same message may succeed later.

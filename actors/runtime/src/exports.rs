@@ -3,7 +3,6 @@
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
 use crate::error::PeerError;
-use crate::frame;
 use crate::name::NodeId;
 use crate::sender::From;
 use actix::dev::{RecipientRequest, ToEnvelope};
@@ -113,6 +112,10 @@ impl<M: RemoteMessage> Door<M> {
     }
 }
 
+fn decode<M: RemoteMessage>(body: &[u8], depth_max: usize) -> Result<M, PeerError> {
+    M::decode(body, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
+}
+
 fn refusal<M>(error: actix::prelude::SendError<M>) -> PeerError {
     match error {
         actix::prelude::SendError::Full(_) => PeerError::MailboxFull,
@@ -150,12 +153,13 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
 
 impl<M: RemoteMessage> AnyDoor for Door<M> {
     fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Answer<Vec<u8>>, PeerError> {
-        let answer = self.ask(sender, frame::decode_body::<M>(M::WIRE_NAME, body, depth_max)?);
-        Ok(async move { frame::encode_body(M::WIRE_NAME, &answer.await?) }.boxed())
+        let answer = self.ask(sender, decode::<M>(body, depth_max)?);
+        let encoded = |reply| M::encode_reply(&reply).map_err(|error| PeerError::unencodable(M::WIRE_NAME, &error));
+        Ok(answer.map(move |reply| reply.and_then(encoded)).boxed())
     }
 
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
-        self.tell(sender, frame::decode_body(M::WIRE_NAME, body, depth_max)?)
+        self.tell(sender, decode(body, depth_max)?)
     }
 
     fn lane(&self) -> Lane {

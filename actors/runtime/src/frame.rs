@@ -5,7 +5,6 @@
 
 use crate::error::PeerError;
 use crate::name::NodeId;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// The version of this wire format; both ends of a link must speak the same one.
@@ -99,26 +98,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Header<'_>, &[u8]), FrameError> {
     Ok((header, body))
 }
 
-/// Writes a message or a reply as msgpack with named fields.
-pub(crate) fn encode_body<T: Serialize>(message: &str, value: &T) -> Result<Vec<u8>, PeerError> {
-    let refused =
-        |e: rmp_serde::encode::Error| PeerError::Unencodable { message: message.into(), cause: e.to_string() };
-    rmp_serde::to_vec_named(value).map_err(refused)
-}
-
-/// Reads a message or a reply; refuses bodies that are nested too deep or have bytes left over.
-pub(crate) fn decode_body<T: DeserializeOwned>(message: &str, body: &[u8], depth_max: usize) -> Result<T, PeerError> {
-    let refused = |cause: String| PeerError::Undecodable { message: message.into(), cause };
-    let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(body));
-    decoder.set_max_depth(depth_max);
-    let value = T::deserialize(&mut decoder).map_err(|error| refused(error.to_string()))?;
-    let left = body.len() as u64 - decoder.position();
-    if left > 0 {
-        return Err(refused(format!("{left} bytes are left over")));
-    }
-    Ok(value)
-}
-
 /// Writes the greeting: magic and version in a form that every version can read, then the node.
 pub(crate) fn encode_hello(version: u16, node: &NodeId, line: u32) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
@@ -171,31 +150,11 @@ mod tests {
         assert_eq!(decode_hello(b"GET / HTTP/1.1"), Err(FrameError::Magic));
     }
 
-    #[test]
-    fn a_body_nested_too_deep_or_with_a_tail_is_refused() {
-        let bomb = vec![0x91; 100_000];
-        let refused = decode_body::<serde::de::IgnoredAny>("m", &bomb, 128);
-        assert!(matches!(refused, Err(PeerError::Undecodable { .. })));
-        let refused = decode_body::<u8>("m", &[1, 2, 3], 128);
-        assert_eq!(refused, Err(PeerError::Undecodable { message: "m".into(), cause: "2 bytes are left over".into() }));
-    }
-
-    #[test]
-    fn a_length_without_its_elements_allocates_nothing_and_is_refused() {
-        for claim in
-            [&[0xdd, 0xff, 0xff, 0xff, 0xff][..], &[0xc6, 0xff, 0xff, 0xff, 0xff], &[0xdb, 0xff, 0xff, 0xff, 0xff]]
-        {
-            assert!(decode_body::<Vec<u64>>("m", claim, 128).is_err());
-            assert!(decode_body::<String>("m", claim, 128).is_err());
-        }
-    }
-
     proptest! {
         #[test]
         fn no_bytes_make_the_decoders_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
             let _ = decode_hello(&bytes);
-            let _ = decode_body::<Vec<(String, Option<Vec<u64>>)>>("m", &bytes, 128);
         }
     }
 }

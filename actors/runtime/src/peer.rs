@@ -4,7 +4,6 @@
 
 use crate::error::PeerError;
 use crate::fabric::{Fabric, Route, Target, lock};
-use crate::frame;
 use crate::link::{Call, Link};
 use crate::name::{ActorAddress, ActorName};
 use odeon_protocol::wire::{Accepts, RemoteMessage};
@@ -71,7 +70,7 @@ impl<I> Peer<I> {
         match self.fabric.route(&self.target)? {
             Route::Near => timeout(within, self.ask_near(message)?).await.unwrap_or(Err(late)),
             Route::Far(link) => {
-                let body = frame::encode_body(M::WIRE_NAME, &message)?;
+                let body = encode(&message)?;
                 drop(message);
                 timeout(within, self.ask_far::<M>(&link, &body, within)).await.unwrap_or(Err(late))
             }
@@ -97,7 +96,7 @@ impl<I> Peer<I> {
                 let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
                 door.tell(&self.fabric.id, message)
             }
-            Route::Far(link) => link.tell(&self.call::<M>(&frame::encode_body(M::WIRE_NAME, &message)?)),
+            Route::Far(link) => link.tell(&self.call::<M>(&encode(&message)?)),
         }
     }
 
@@ -132,7 +131,7 @@ impl<I> Peer<I> {
         within: Duration,
     ) -> Result<M::Result, PeerError> {
         let reply = link.ask(self.call::<M>(body), within).await?;
-        frame::decode_body(M::WIRE_NAME, &reply, self.fabric.limits.body_depth_max)
+        M::decode_reply(&reply, self.fabric.limits.body_depth_max).map_err(|e| PeerError::undecodable(M::WIRE_NAME, &e))
     }
 
     fn call<'a, M: RemoteMessage>(&'a self, body: &'a [u8]) -> Call<'a> {
@@ -146,4 +145,8 @@ impl<I> Peer<I> {
     fn not_exported<M: RemoteMessage>(&self) -> PeerError {
         PeerError::NotExported { actor: self.actor.clone(), message: M::WIRE_NAME.to_owned() }
     }
+}
+
+fn encode<M: RemoteMessage>(message: &M) -> Result<Vec<u8>, PeerError> {
+    message.encode().map_err(|error| PeerError::unencodable(M::WIRE_NAME, &error))
 }

@@ -11,6 +11,7 @@ use crate::name::{ActorName, NodeId};
 use crate::transport::Connection;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use odeon_protocol::codec;
 use odeon_protocol::wire::Lane;
 use std::io;
 use std::pin::Pin;
@@ -188,8 +189,9 @@ impl Reader {
             Kind::Ask => self.on_ask(&header, body),
             Kind::Reply => self.on_reply(header.correlation, Ok(bytes.slice_ref(body))),
             Kind::Refusal => {
-                let error = frame::decode_body("the refusal", body, self.fabric.limits.body_depth_max);
-                self.on_reply(header.correlation, Err(error.unwrap_or_else(|error| error)));
+                let error = codec::decode(body, self.fabric.limits.body_depth_max);
+                let error = error.unwrap_or_else(|error| PeerError::undecodable("the refusal", &error));
+                self.on_reply(header.correlation, Err(error));
             }
         }
         Ok(())
@@ -252,7 +254,7 @@ impl Reader {
 fn refusal(correlation: u64, error: &PeerError, frame_bytes_max: usize) -> Bytes {
     let header = Header::bare(Kind::Refusal, correlation);
     let encode = |error: &PeerError| {
-        let body = frame::encode_body("the refusal", error).expect("errors are plain data");
+        let body = codec::encode(error).expect("errors are plain data");
         frame::encode(&header, &body, frame_bytes_max)
     };
     encode(error).or_else(|too_large| encode(&too_large)).expect("two numbers fit any allowed frame").into()

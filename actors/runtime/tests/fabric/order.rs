@@ -179,6 +179,7 @@ impl odeon_protocol::wire::RemoteMessage for LongName {
         Ok(name) => name,
         Err(_) => panic!("ascii"),
     };
+    odeon_protocol::remote_message!(@codec);
 }
 
 odeon_protocol::interface! { LongNameApi: LongName }

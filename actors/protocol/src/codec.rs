@@ -1,0 +1,63 @@
+//! Messages and replies as bytes: msgpack with named fields, read with a bound on depth.
+//!
+//! Headers, frames and lengths are the fabric's.
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::io::Cursor;
+
+/// Why a value has no bytes, or why bytes are not a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CodecError(String);
+
+/// Writes a value.
+///
+/// # Errors
+/// [`CodecError`] if it holds what msgpack cannot.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    rmp_serde::to_vec_named(value).map_err(|error| CodecError(error.to_string()))
+}
+
+/// Reads a value; allocates no more than the bytes hold.
+///
+/// # Errors
+/// [`CodecError`] if the bytes are not such a value, are nested deeper than `depth_max`, or go on behind it.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, CodecError> {
+    let mut decoder = rmp_serde::Deserializer::new(Cursor::new(bytes));
+    decoder.set_max_depth(depth_max);
+    let value = T::deserialize(&mut decoder).map_err(|error| CodecError(error.to_string()))?;
+    match bytes.len() as u64 - decoder.position() {
+        0 => Ok(value),
+        left => Err(CodecError(format!("{left} bytes are left over"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_body_nested_too_deep_or_with_a_tail_is_refused() {
+        let bomb = vec![0x91; 100_000];
+        assert!(decode::<serde::de::IgnoredAny>(&bomb, 128).is_err());
+        assert_eq!(decode::<u8>(&[1, 2, 3], 128), Err(CodecError("2 bytes are left over".into())));
+    }
+
+    #[test]
+    fn a_length_without_its_elements_allocates_nothing_and_is_refused() {
+        for claim in
+            [&[0xdd, 0xff, 0xff, 0xff, 0xff][..], &[0xc6, 0xff, 0xff, 0xff, 0xff], &[0xdb, 0xff, 0xff, 0xff, 0xff]]
+        {
+            assert!(decode::<Vec<u64>>(claim, 128).is_err());
+            assert!(decode::<String>(claim, 128).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<Vec<(String, Option<Vec<u64>>)>>(&bytes, 128);
+        }
+    }
+}
