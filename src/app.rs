@@ -17,6 +17,7 @@ use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::logging;
+use crate::output::escaped_lines;
 
 /// What surrounds a command: read once at the start, handed down as a value.
 #[derive(Clone)]
@@ -124,5 +125,5 @@ fn finish(result: Result<i32, Failure>) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the one place where a failure is told to the person")]
 fn tell(failure: &Failure) {
-    eprintln!("odeon: {failure}");
+    eprintln!("odeon: {}", escaped_lines(&failure.to_string()));
 }

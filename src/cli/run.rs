@@ -56,7 +56,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "*")]
     role: Role,
     /// Adds a variable to the environment of the command
-    #[arg(long, value_name = "NAME=VALUE", value_parser = super::key_value)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
     /// Starts a failed copy again, so often
     #[arg(long, default_value_t = 0)]
@@ -88,6 +88,9 @@ impl RunArgs {
     }
 
     fn plan(&self, seed: u64) -> Result<BatchPlan, Failure> {
+        if self.command[0].is_empty() {
+            return Err(Failure::usage("the command is empty: give a program behind --"));
+        }
         let command = CommandInfo {
             argv: self.command.clone(),
             environment: self.env.iter().cloned().collect::<BTreeMap<_, _>>(),
@@ -101,6 +104,14 @@ impl RunArgs {
             Some(timeout) => plan.placement_timeout(timeout.get()),
             None => plan,
         })
+    }
+}
+
+/// A variable is taken as it is, blanks included.
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
     }
 }
 
@@ -217,5 +228,5 @@ fn line(status: &TaskStatus) -> String {
 
 #[expect(clippy::print_stderr, reason = "what became of a task is told to the person, beside the output of the task")]
 fn tell(text: &str) {
-    eprintln!("{}", crate::output::escaped(text).replace("\\n", "\n"));
+    eprintln!("{}", crate::output::escaped_lines(text));
 }

@@ -60,9 +60,19 @@ struct CheckedJob {
 
 /// Checks the job, trains, and prints the result.
 pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
+    let job = read_job(&args.job, args.workers)?;
     let mut signals = EndSignals::listen()?;
-    let checked = check(&args.job, args.workers).await?;
-    let training = match args.master.given(environment)? {
+    let given = args.master.given(environment)?;
+    if given.is_some() && (args.keep || args.data_dir.is_some()) {
+        let text = "--keep and --data-dir are for a cluster of its own, and a master is given; unset ODEON_MASTER or leave them out";
+        return Err(Failure::usage(text));
+    }
+    let checked = tokio::select! {
+        biased;
+        () = signals.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started")),
+        checked = check(&args.job, job) => checked?,
+    };
+    let training = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
             on_cluster(checked, master, &args.listen, &mut signals).await?
@@ -74,23 +84,29 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
     Ok(if training.model.converged { Exit::Done } else { Exit::NotConverged }.into())
 }
 
-/// Reads the job file and all of its data: whatever is wrong with them is told before anything starts.
-async fn check(path: &Path, workers: Option<u32>) -> Result<CheckedJob, Failure> {
+fn read_job(path: &Path, workers: Option<u32>) -> Result<TrainingJob, Failure> {
     let text = read_text(path).or_exit(Exit::Usage)?;
     let mut job: TrainingJob = document::parse(path, &text).or_exit(Exit::Usage)?;
     if let Some(workers) = workers {
         job.train.workers = workers;
     }
-    let name = path.display();
-    job.validate().map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    job.validate().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     let beside = path.parent().unwrap_or(Path::new("")).join(&job.data.path);
     job.data.path = std::path::absolute(beside).or_exit(Exit::Usage)?;
+    Ok(job)
+}
+
+/// Reads all of the data: whatever is wrong with it is told before anything starts.
+async fn check(path: &Path, job: TrainingJob) -> Result<CheckedJob, Failure> {
+    let name = path.display();
     let cpus = job.resources.cpus;
     let worker = worker_resources(&job)
         .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
     let (data_path, spec) = (job.data.path.clone(), job.data_spec());
-    let scanned = tokio::task::spawn_blocking(move || source::scan(&data_path, &spec)).await;
-    let data = scanned.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    let (scanned, scan) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime would wait for the end of a blocking task, also after an interrupt.
+    std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec)));
+    let data = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
     Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     Ok(CheckedJob { job, data, worker })
 }

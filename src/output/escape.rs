@@ -22,6 +22,12 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// As [`escaped`], but line breaks stay.
+#[must_use]
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a terminal or a reader's eye may be misled by `character`.
 pub(super) fn is_unsafe(character: char) -> bool {
     let separates_lines = matches!(character, '\u{2028}' | '\u{2029}');

@@ -13,6 +13,7 @@ mod style;
 mod table;
 
 pub use escape::escaped;
+pub(crate) use escape::escaped_lines;
 pub use format::{Format, render};
 pub use json::{JSON_VERSION, document};
 pub use listed::{Column, Listed};

@@ -81,6 +81,49 @@ fn nan_and_infinity_are_named_by_file_row_and_column() {
 }
 
 #[test]
+fn a_number_whose_square_overflows_is_named_by_file_row_and_column() {
+    let data = data().replacen("2,4,7", "2,4,1e160", 1);
+    assert_training_refused(JOB, data, &["data.csv", "row 4", "\"y\"", "1e160", "larger unit"]);
+}
+
+#[test]
+fn a_pipe_in_place_of_the_data_is_refused_and_not_waited_for() {
+    let stage = Stage::new();
+    stage.write("job.toml", JOB);
+    nix::unistd::mkfifo(&stage.here().join("data.csv"), nix::sys::stat::Mode::S_IRUSR).expect("a pipe");
+    assert_refused(stage.odeon(["train", "job.toml"]).end(), USAGE, &["data.csv", "not a regular file"]);
+}
+
+#[test]
+fn what_a_cell_holds_cannot_steer_the_terminal() {
+    let data = data().replacen("2,4,7", "2,4,\u{1b}[31mred", 1);
+    let stage = Stage::new();
+    stage.write("job.toml", JOB);
+    stage.write("data.csv", data);
+    let finished = stage.odeon(["train", "job.toml"]).end().expect(USAGE);
+    assert!(finished.stderr.contains("\\u{1b}[31mred") && !finished.stderr.contains('\u{1b}'), "{}", finished.stderr);
+}
+
+#[test]
+fn directories_for_a_cluster_of_its_own_are_refused_beside_a_master() {
+    let stage = Stage::new();
+    stage.write("job.toml", JOB);
+    stage.write("data.csv", data());
+    for flag in [["--keep", "--output=json"], ["--data-dir", "kept"]] {
+        let arguments = ["train", "job.toml", "--master", "127.0.0.1:1"].iter().chain(&flag);
+        assert_refused(stage.odeon(arguments).end(), USAGE, &["--keep", "--data-dir", "a master is given"]);
+    }
+    assert_eq!(stage.files_here(), ["data.csv", "job.toml"]);
+}
+
+#[test]
+fn an_empty_command_and_a_variable_without_a_name_are_refused_before_anything_starts() {
+    let stage = Stage::new();
+    assert_refused(stage.odeon(["run", "--", ""]).end(), USAGE, &["the command is empty"]);
+    assert_refused(stage.odeon(["run", "--env", "=x", "--", "true"]).end(), USAGE, &["NAME=VALUE"]);
+}
+
+#[test]
 fn an_empty_cell_and_a_short_row_are_named_by_file_and_row() {
     assert_training_refused(JOB, data().replacen("2,4,7", "2,,7", 1), &["data.csv", "row 4", "height"]);
     assert_training_refused(JOB, data().replacen("2,4,7", "2,4", 1), &["data.csv", "row 4"]);
@@ -127,6 +170,9 @@ fn a_value_of_a_job_that_makes_no_sense_is_named_by_its_key() {
     assert_training_refused(&with("workers = 0"), data(), &["job.toml", "workers", "0"]);
     assert_training_refused(&with("tolerance = -1.0"), data(), &["job.toml", "tolerance", "-1"]);
     assert_training_refused(&with("workers = \"many\""), data(), &["job.toml", "workers"]);
+    let with = |line: &str| format!("{JOB}\n[resources]\n{line}\n");
+    assert_training_refused(&with("mem_mib = 9223372036854775807"), data(), &["job.toml", "resources.mem_mib"]);
+    assert_training_refused(&with("cpus = 1e300"), data(), &["job.toml", "resources.cpus", "1e300"]);
 }
 
 #[test]

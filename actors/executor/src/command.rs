@@ -103,7 +103,10 @@ fn not_started(program: &str, error: &io::Error) -> TaskFailure {
             (format!("the interpreter of {program} is not there"), NOT_FOUND)
         }
         io::ErrorKind::NotFound if is_path => (format!("the program {program} is not there"), NOT_FOUND),
-        io::ErrorKind::NotFound => (format!("the program {program} is not on the PATH of the task"), NOT_FOUND),
+        io::ErrorKind::NotFound => (
+            format!("the program {program} is not on the PATH of the task; give its full path, or set PATH"),
+            NOT_FOUND,
+        ),
         io::ErrorKind::PermissionDenied => (format!("the program {program} may not be executed"), NOT_EXECUTABLE),
         _ if error.raw_os_error() == Some(NO_EXECUTABLE_FORMAT) => {
             (format!("{program} is neither a program nor a script that names its interpreter"), NOT_EXECUTABLE)

@@ -140,6 +140,8 @@ struct OpenPass {
     pass: Pass,
     layout: BlockLayout,
     reduction: Reduction,
+    /// Who has insisted that its sums are not finite.
+    overflow: Option<WorkerId>,
 }
 
 /// What is known of one worker.
@@ -347,10 +349,16 @@ impl CoordinatorCore {
         fault: BadPartial,
         out: &mut Vec<Effect>,
     ) {
-        let (Phase::Running(open_pass), Some(sender)) = (&self.phase, self.workers.get_mut(worker)) else { return };
+        let (Phase::Running(open_pass), Some(sender)) = (&mut self.phase, self.workers.get_mut(worker)) else { return };
         sender.bad_partials += 1;
         let bad_partials = sender.bad_partials;
         if bad_partials >= self.limits.bad_partials_max {
+            if fault == BadPartial::NotFinite
+                && let Some(first) = open_pass.overflow.replace(worker.clone())
+            {
+                let (pass_number, second) = (self.pass_number, worker.clone());
+                return self.fail(TrainError::Overflow { pass_number, first, second }, out);
+            }
             self.drop_worker(now, worker, DropReason::BadPartials(bad_partials, fault), out);
         } else if !again.is_empty() {
             let request = ComputePartials { pass_number: self.pass_number, pass: open_pass.pass.clone(), nodes: again };
@@ -397,7 +405,8 @@ impl CoordinatorCore {
         };
         self.pass_number += 1;
         let layout = self.trainer.layout(pass.split());
-        self.phase = Phase::Running(OpenPass { reduction: Reduction::new(layout.block_count()), pass, layout });
+        self.phase =
+            Phase::Running(OpenPass { reduction: Reduction::new(layout.block_count()), pass, layout, overflow: None });
         for worker in self.workers.values_mut() {
             worker.open.clear();
             worker.delivered.clear();

@@ -342,6 +342,20 @@ fn bad_partials_are_asked_for_again_and_the_third_ends_the_worker() {
 }
 
 #[test]
+fn sums_that_two_workers_find_not_finite_end_the_job_with_what_to_do() {
+    let mut simulation = Simulation::new(2);
+    for worker in [0, 1] {
+        for _ in 0..3 {
+            let asked = simulation.request(worker).nodes[0];
+            simulation.send(worker, asked, vec![f64::INFINITY; 6]);
+        }
+    }
+    let error = TrainError::Overflow { pass_number: 1, first: id(0), second: id(1) };
+    assert_eq!(*simulation.last(), Effect::Failed(error.clone()));
+    assert!(error.to_string().contains("scale them down"), "{error}");
+}
+
+#[test]
 fn a_reply_that_arrives_many_times_counts_once_and_without_blame() {
     let mut simulation = Simulation::new(2);
     let (worker, reply) = simulation.replies[0].clone();

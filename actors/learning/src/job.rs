@@ -16,6 +16,12 @@ pub const NAME_LENGTH_MAX: usize = 100;
 pub const WORKERS_MAX: u32 = 1024;
 /// Most evaluations a job may ask for.
 pub const ROUNDS_MAX: u32 = 1_000_000;
+/// Most processors a worker may ask for.
+pub const CPUS_MAX: f64 = 1e6;
+/// Most memory a worker may ask for, in MiB: an exbibyte.
+pub const MEM_MIB_MAX: u64 = 1 << 40;
+/// Largest penalty: above it, sums of squares of weights no longer fit a number.
+pub const L2_MAX: f64 = 1e100;
 /// Most correction pairs a job may ask for.
 pub const HISTORY_MAX: usize = 1000;
 
@@ -196,7 +202,7 @@ impl TrainingJob {
         })?;
         self.validate_data()?;
         let l2 = self.model.l2;
-        require("model.l2", l2.is_finite() && l2 >= 0.0, || format!("{l2} is not a finite number of at least 0"))?;
+        require("model.l2", (0.0..=L2_MAX).contains(&l2), || format!("{l2:?} is not between 0 and {L2_MAX:?}"))?;
         within("train.workers", u64::from(train.workers), u64::from(WORKERS_MAX))?;
         require("train.tolerance", train.tolerance > 0.0 && train.tolerance < 1.0, || {
             format!("{} is not strictly between 0 and 1", train.tolerance)
@@ -204,8 +210,10 @@ impl TrainingJob {
         within("train.rounds_max", u64::from(train.rounds_max), u64::from(ROUNDS_MAX))?;
         within("train.history", train.history as u64, HISTORY_MAX as u64)?;
         let cpus = self.resources.cpus;
-        require("resources.cpus", cpus.is_finite() && cpus > 0.0, || format!("{cpus} is not a finite number above 0"))?;
-        require("resources.mem_mib", self.resources.mem_mib > 0, || "0 is not above 0".to_owned())
+        require("resources.cpus", cpus > 0.0 && cpus <= CPUS_MAX, || {
+            format!("{cpus:?} is not above 0 and at most {CPUS_MAX}")
+        })?;
+        within("resources.mem_mib", self.resources.mem_mib, MEM_MIB_MAX)
     }
 
     fn validate_data(&self) -> Result<(), JobError> {
@@ -279,7 +287,7 @@ mod tests {
     #[test]
     fn each_value_out_of_bounds_is_named_by_its_key() {
         type Break = fn(&mut TrainingJob);
-        let faults: [(&str, Break); 18] = [
+        let faults: [(&str, Break); 21] = [
             ("version", |job| job.version = 2),
             ("name", |job| job.name = String::new()),
             ("name", |job| job.name = "a/b".into()),
@@ -298,6 +306,9 @@ mod tests {
             ("train.history", |job| job.train.history = 0),
             ("resources.cpus", |job| job.resources.cpus = f64::NAN),
             ("resources.mem_mib", |job| job.resources.mem_mib = 0),
+            ("resources.mem_mib", |job| job.resources.mem_mib = u64::MAX),
+            ("resources.cpus", |job| job.resources.cpus = 1e300),
+            ("model.l2", |job| job.model.l2 = 1e300),
         ];
         for (key, break_it) in faults {
             let mut broken = job(SMALLEST);

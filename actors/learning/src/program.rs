@@ -123,6 +123,18 @@ pub enum TrainError {
         /// Rows in the sums.
         actual: f64,
     },
+    /// Two workers say so of one pass: the fault is not with them.
+    #[error(
+        "the sums of pass {pass_number} are not finite, say {first} and {second}: the data or the penalty are too large for 64 bits; scale them down"
+    )]
+    Overflow {
+        /// Counts the passes of the job from 1.
+        pass_number: u64,
+        /// Who found it.
+        first: WorkerId,
+        /// Who confirmed it.
+        second: WorkerId,
+    },
     /// Logistic regression needs both classes.
     #[error("all training rows are of class {0}")]
     OneClass(u8),

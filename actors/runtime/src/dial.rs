@@ -31,30 +31,32 @@ enum HandshakeError {
     SameIdentity,
 }
 
-/// Tells the fabric that a link has ended, even if its task panics.
+/// Tells the fabric that a link has ended, even if its task panics or is dropped with its runtime.
 struct Ending {
     fabric: Arc<Fabric>,
     link: Arc<Link>,
     key: Option<LinkKey>,
     endpoint: Option<Endpoint>,
-    cause: String,
+    /// Set when the link has come to an end of its own.
+    cause: Option<String>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.fabric.on_end(self.key.as_ref(), &self.link, self.endpoint.as_ref(), &self.cause);
+        let cut_short = || if std::thread::panicking() { "the link task panicked" } else { "the process ends" };
+        let cause = self.cause.as_deref().unwrap_or_else(cut_short);
+        self.fabric.on_end(self.key.as_ref(), &self.link, self.endpoint.as_ref(), cause);
     }
 }
 
 /// Dials an endpoint and runs the link.
 pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, queues: Queues, endpoint: Endpoint) {
-    let cause = "the link task panicked".to_owned();
     let mut ending = Ending {
         fabric: Arc::clone(&fabric),
         link: Arc::clone(&link),
         key: None,
         endpoint: Some(endpoint.clone()),
-        cause,
+        cause: None,
     };
     let limit = fabric.limits.dial_timeout;
     let opened = tokio::select! {
@@ -66,10 +68,10 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, queues: Queues, e
         },
     };
     match opened {
-        Err(cause) => ending.cause = cause,
+        Err(cause) => ending.cause = Some(cause),
         Ok((node, framed)) => {
             let key = (node, Side::Dialled, line_of(&endpoint));
-            ending.cause = run_link(&fabric, &link, &mut ending.key, key, Some(&endpoint), framed, queues).await;
+            ending.cause = Some(run_link(&fabric, &link, &mut ending.key, key, Some(&endpoint), framed, queues).await);
         }
     }
 }
@@ -137,10 +139,10 @@ async fn accept(fabric: Arc<Fabric>, connection: Connection, permit: tokio::sync
 
 async fn run_accepted(fabric: &Arc<Fabric>, node: NodeId, line: u32, framed: Framed) {
     let (link, queues) = fabric.new_link(node.to_string());
-    let cause = "the link task panicked".to_owned();
-    let mut ending = Ending { fabric: Arc::clone(fabric), link: Arc::clone(&link), key: None, endpoint: None, cause };
+    let mut ending =
+        Ending { fabric: Arc::clone(fabric), link: Arc::clone(&link), key: None, endpoint: None, cause: None };
     let key = (node, Side::Accepted, line);
-    ending.cause = run_link(fabric, &link, &mut ending.key, key, None, framed, queues).await;
+    ending.cause = Some(run_link(fabric, &link, &mut ending.key, key, None, framed, queues).await);
 }
 
 async fn run_link(

@@ -149,6 +149,20 @@ pub enum DataError {
         /// The cell, cut if long.
         text: String,
     },
+    /// A number so large that sums over the rows would no longer be numbers.
+    #[error(
+        "{file}: row {row}, column \"{column}\": {text} is beyond {VALUE_MAX:e}, and sums of squares would overflow; use a larger unit"
+    )]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Line in the file.
+        row: u64,
+        /// Column.
+        column: String,
+        /// The cell, cut if long.
+        text: String,
+    },
     /// A class label other than 0 and 1.
     #[error("{file}: row {row}, column \"{column}\": \"{text}\" is not a class label, which is 0 or 1")]
     NotALabel {
@@ -181,6 +195,8 @@ pub enum DataError {
     },
 }
 
+/// Largest magnitude of a cell: squares of a million million such numbers add up to less than 64 bits hold.
+pub const VALUE_MAX: f64 = 1e100;
 /// Longest piece of a bad cell that an error repeats, in characters.
 const CELL_TEXT_MAX: usize = 40;
 /// Similarity (Jaro–Winkler, 0 to 1) from which a name is offered as the nearest.
@@ -285,7 +301,8 @@ impl<R: Read> NumericCsv<R> {
         }
         let text = || cell.chars().take(CELL_TEXT_MAX).collect();
         match cell.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(number),
+            Ok(number) if number.abs() <= VALUE_MAX => Ok(number),
+            Ok(number) if number.is_finite() => Err(DataError::TooLarge { file, row, column: name, text: text() }),
             Ok(_) => Err(DataError::NotFinite { file, row, column: name, text: text() }),
             Err(_) => Err(DataError::NotANumber { file, row, column: name, text: text() }),
         }

@@ -55,10 +55,15 @@ pub fn read_rows(path: &Path, spec: &DataSpec, wanted: &[usize]) -> Result<Rows,
 
 fn open(path: &Path, spec: &DataSpec) -> Result<NumericCsv<File>, DataError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| match error.kind() {
+    let refused = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => DataError::FileMissing { file: name.clone() },
         _ => DataError::Unreadable { file: name.clone(), reason: error.to_string() },
-    })?;
+    };
+    // A pipe can be read once, and here every worker reads: opening one would wait for ever.
+    if !path.metadata().map_err(refused)?.is_file() {
+        return Err(DataError::Unreadable { file: name, reason: "it is not a regular file".to_owned() });
+    }
+    let file = File::open(path).map_err(refused)?;
     NumericCsv::open(file, &name, spec)
 }
 
