@@ -16,7 +16,7 @@ use odeon_protocol::messages::master_scheduler::{
     SchedulerForMaster, Subscribe, SuppressOffers, TeardownFramework,
 };
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, Exports, From, Journal, LinkEvent, Node, NodeId, PeerError};
+use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog};
 use std::time::Duration;
 use tracing::{error, warn};
 
@@ -30,7 +30,7 @@ pub(crate) struct Beginning {
     pub(crate) core: MasterCore,
     /// What the core emitted when it began.
     pub(crate) first: MasterOutbox,
-    pub(crate) journal: Journal<Record>,
+    pub(crate) log: Box<dyn RecordLog<Record>>,
     pub(crate) clock: Clock,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct MasterActor {
     core: MasterCore,
     clock: Clock,
     /// What the committer begins with; it needs the actor's address, and is built at the start.
-    beginning: Option<(MasterOutbox, Journal<Record>)>,
+    beginning: Option<(MasterOutbox, Box<dyn RecordLog<Record>>)>,
     committer: Option<Committer<Effect, Record>>,
     /// The timer that is set, and when it is due.
     timer: Option<(SpawnHandle, Duration)>,
@@ -48,8 +48,8 @@ pub(crate) struct MasterActor {
 
 impl MasterActor {
     pub(crate) fn new(node: &Node, beginning: Beginning) -> Self {
-        let Beginning { core, first, journal, clock } = beginning;
-        let beginning = Some((first, journal));
+        let Beginning { core, first, log, clock } = beginning;
+        let beginning = Some((first, log));
         Self { node: node.clone(), core, clock, beginning, committer: None, timer: None }
     }
 
@@ -135,10 +135,10 @@ impl Actor for MasterActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        if let Some((first, journal)) = self.beginning.take() {
+        if let Some((first, log)) = self.beginning.take() {
             let messenger = Messenger { node: self.node.clone(), own: context.address() };
             let perform = move |effect| messenger.perform(effect);
-            self.committer = Some(Committer::new(&self.node, MASTER, Some(journal), perform));
+            self.committer = Some(Committer::with_log(&self.node, MASTER, log, perform));
             self.commit(first);
         }
         let (mut links, own) = (self.node.subscribe_links(), context.address());

@@ -84,13 +84,12 @@ impl MasterCore {
     pub fn recover(
         name: &MasterId,
         rules: MasterRules,
-        mut registry: Registry,
+        registry: Registry,
         now: Moment,
         out: &mut MasterOutbox,
     ) -> Self {
         let epoch = Epoch(registry.epoch.0 + 1);
         out.write(Record::EpochStarted { epoch });
-        registry.forget_removed(rules.ended_frameworks_max);
         let mut core = Self {
             allocator: Allocator::new(rules.allocator.clone()),
             master_id: MasterId::new(format!("{name}-{epoch}")).expect("the name of the master leaves room for a term"),
@@ -110,15 +109,16 @@ impl MasterCore {
             next_framework: 0,
             next_offer: 0,
         };
-        core.take_over(registry, now);
+        core.take_over(registry, now, out);
         core.timers.set(Timer::Allocation, now.after(core.rules.allocator.allocation_interval));
         core
     }
 
-    fn take_over(&mut self, registry: Registry, now: Moment) {
-        for framework_id in registry.removed_frameworks {
-            self.ended.push_back(EndedFramework::forgotten(framework_id));
+    fn take_over(&mut self, registry: Registry, now: Moment, out: &mut MasterOutbox) {
+        for removed in registry.removed_frameworks {
+            self.ended.push_back(EndedFramework::forgotten(removed.framework_id));
         }
+        self.forget_ended(out);
         for (framework_id, framework) in registry.frameworks {
             self.recover_framework(framework_id, framework, now);
         }

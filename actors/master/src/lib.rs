@@ -7,9 +7,11 @@ mod core;
 pub mod effect;
 mod node;
 mod record;
+mod registry;
 mod settings;
 
 pub use crate::core::{CommandReceipt, MasterCore, MasterOutbox, TaskKey};
 pub use node::{MasterNode, MasterSettings, StartMasterError};
-pub use record::{Record, RegisteredAgent, RegisteredFramework, Registry};
+pub use record::{Record, RegisteredAgent, RegisteredFramework, Registry, RemovedFramework};
+pub use registry::{OpenRegistryError, StoreError, StoreVersion};
 pub use settings::MasterRules;

@@ -1,18 +1,18 @@
-//! A master as a value: its node, its journal and its actor, started and stopped in order.
+//! A master as a value: its node, its registry and its actor, started and stopped in order.
 //!
 //! Starts no actor system, keeps nothing global and parses no configuration; many can be in one process.
 
 use crate::actor::{Beginning, MASTER, MasterActor, StopMaster};
 use crate::core::{MasterCore, MasterOutbox};
-use crate::record::{Record, Registry};
+use crate::record::Registry;
+use crate::registry::{OpenRegistryError, RegistryLog, open_registry};
 use crate::settings::MasterRules;
 use actix::Addr;
 use odeon_protocol::id::MasterId;
 use odeon_protocol::messages::Epoch;
-use odeon_runtime::journal::JournalError;
 use odeon_runtime::transport::Transport;
 use odeon_runtime::{
-    Clock, Endpoint, FabricLimits, Journal, ListenError, Node, OnPanic, StartError, Supervised, SupervisorSpec,
+    Clock, Endpoint, FabricLimits, ListenError, Node, OnPanic, StartError, Supervised, SupervisorSpec,
 };
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -22,8 +22,6 @@ use tracing::info;
 
 /// Messages that may wait for the master; each waiting asker has a place besides.
 const MAILBOX_CAPACITY: usize = 4096;
-/// The file of the registry in the working directory.
-const JOURNAL_FILE: &str = "registry.journal";
 
 /// What a master needs to start.
 #[derive(Debug, Clone)]
@@ -63,7 +61,7 @@ pub enum StartMasterError {
     },
     /// The registry cannot be read.
     #[error("cannot open the registry")]
-    Registry(#[from] JournalError),
+    Registry(#[from] OpenRegistryError),
     /// The node refuses its settings.
     #[error("cannot start the node of the master")]
     Node(#[from] StartError),
@@ -95,7 +93,7 @@ impl MasterNode {
     /// # Errors
     /// [`StartMasterError`] names the step that failed; nothing runs then.
     pub async fn start(settings: MasterSettings, transport: Arc<dyn Transport>) -> Result<Self, StartMasterError> {
-        let (journal, registry) = open_registry(settings.work_dir).await?;
+        let (log, registry) = read_registry(settings.work_dir).await?;
         let MasterSettings { node_name, incarnation, seed, limits, mut rules, .. } = settings;
         let builder = Node::builder(node_name).incarnation(incarnation).seed(seed);
         let node = builder.transport(transport).limits(limits).start().await?;
@@ -103,7 +101,7 @@ impl MasterNode {
         let (clock, mut first) = (Clock::start(), MasterOutbox::new());
         let core = MasterCore::recover(&settings.master_id, rules, registry, clock.now(), &mut first);
         let (master_id, epoch) = (core.master_id().clone(), core.epoch());
-        let (actor, supervised) = supervise(&node, Beginning { core, first, journal, clock });
+        let (actor, supervised) = supervise(&node, Beginning { core, first, log: Box::new(log), clock });
         let bound = match node.listen(settings.bind).await {
             Ok(bound) => bound,
             Err(error) => {
@@ -130,17 +128,12 @@ async fn stop(node: &Node, actor: &Addr<MasterActor>, supervised: &Supervised) {
     node.shut_down();
 }
 
-/// Opens the registry off the arbiter, and shortens it if it says the same in more words than needed.
-async fn open_registry(work_dir: PathBuf) -> Result<(Journal<Record>, Registry), StartMasterError> {
+/// Makes the directory and opens the registry, off the arbiter.
+async fn read_registry(work_dir: PathBuf) -> Result<(RegistryLog, Registry), StartMasterError> {
     let open = move || {
         let made = std::fs::create_dir_all(&work_dir);
         made.map_err(|source| StartMasterError::WorkDir { path: work_dir.clone(), source })?;
-        let (journal, records, _) = Journal::<Record>::open(work_dir.join(JOURNAL_FILE))?;
-        let record_count = records.len();
-        let registry = Registry::of(records);
-        let shortest = registry.to_records();
-        let journal = if shortest.len() < record_count { journal.replace_with(&shortest)? } else { journal };
-        Ok((journal, registry))
+        Ok(open_registry(&work_dir)?)
     };
     tokio::task::spawn_blocking(open).await.expect("opening the registry does not panic")
 }

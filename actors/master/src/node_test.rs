@@ -1,6 +1,7 @@
 //! A whole master on a network in memory: what agents and schedulers see of it from far.
 
 use super::*;
+use crate::registry::StoreError;
 use actix::{Actor, Context, Handler, Message};
 use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::executor::CommandInfo;
@@ -198,7 +199,7 @@ async fn a_directory_is_used_by_one_master_at_a_time() {
     let (network, directory) = (InMemoryNetwork::new(1), tempfile::tempdir().unwrap());
     let first = MasterNode::start(settings(directory.path()), network.host("master")).await.unwrap();
     let second = MasterNode::start(settings(directory.path()), network.host("other")).await;
-    assert!(matches!(second, Err(StartMasterError::Registry(JournalError::Locked { .. }))));
+    assert!(matches!(second, Err(StartMasterError::Registry(OpenRegistryError::Store(StoreError::InUse { .. })))));
     first.stop().await;
 }
 

@@ -49,6 +49,14 @@ pub enum Record {
     FrameworkRemoved {
         /// The framework.
         framework_id: FrameworkId,
+        /// When, in milliseconds since the Unix epoch; the oldest are forgotten first.
+        #[serde(default)]
+        removed_ms: u64,
+    },
+    /// A framework ended so long ago that its id is not remembered any more.
+    FrameworkForgotten {
+        /// The framework.
+        framework_id: FrameworkId,
     },
 }
 
@@ -72,6 +80,15 @@ pub struct RegisteredFramework {
     pub admitted_ms: u64,
 }
 
+/// A framework that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedFramework {
+    /// The framework.
+    pub framework_id: FrameworkId,
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub removed_ms: u64,
+}
+
 /// The sum of all records, as a new master finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registry {
@@ -82,15 +99,16 @@ pub struct Registry {
     /// Frameworks that may come back.
     pub frameworks: BTreeMap<FrameworkId, RegisteredFramework>,
     /// Frameworks that have ended, oldest first.
-    pub removed_frameworks: VecDeque<FrameworkId>,
+    pub removed_frameworks: VecDeque<RemovedFramework>,
 }
 
 impl Registry {
-    /// Adds up records in the order in which they were written.
+    /// Adds up records in the order in which they were written, or in that of their rows in a store.
     #[must_use]
     pub fn of(records: impl IntoIterator<Item = Record>) -> Self {
         let mut registry = Self::default();
         records.into_iter().for_each(|record| registry.apply(record));
+        registry.removed_frameworks.make_contiguous().sort_by_key(|removed| removed.removed_ms);
         registry
     }
 
@@ -111,17 +129,14 @@ impl Registry {
             Record::FrameworkAdmitted { framework_id, info, admitted_ms } => {
                 self.frameworks.insert(framework_id, RegisteredFramework { info, admitted_ms });
             }
-            Record::FrameworkRemoved { framework_id } => {
+            Record::FrameworkRemoved { framework_id, removed_ms } => {
                 self.frameworks.remove(&framework_id);
-                self.removed_frameworks.push_back(framework_id);
+                self.removed_frameworks.push_back(RemovedFramework { framework_id, removed_ms });
+            }
+            Record::FrameworkForgotten { framework_id } => {
+                self.removed_frameworks.retain(|removed| removed.framework_id != framework_id);
             }
         }
-    }
-
-    /// Forgets all but the newest frameworks that have ended.
-    pub fn forget_removed(&mut self, keep: usize) {
-        let excess = self.removed_frameworks.len().saturating_sub(keep);
-        self.removed_frameworks.drain(..excess);
     }
 
     /// The shortest list of records with the same sum, to replace a long one.
@@ -141,7 +156,10 @@ impl Registry {
             admitted_ms: framework.admitted_ms,
         }));
         let removed = self.removed_frameworks.iter().cloned();
-        records.extend(removed.map(|framework_id| Record::FrameworkRemoved { framework_id }));
+        records.extend(removed.map(|removed| Record::FrameworkRemoved {
+            framework_id: removed.framework_id,
+            removed_ms: removed.removed_ms,
+        }));
         records
     }
 }
@@ -167,7 +185,7 @@ mod tests {
         }
         records.push(Record::AgentUnreachable { agent_id: agent(1) });
         records.push(Record::AgentRemoved { agent_id: agent(2) });
-        records.push(Record::FrameworkRemoved { framework_id: framework(3) });
+        records.push(Record::FrameworkRemoved { framework_id: framework(3), removed_ms: 9 });
         let registry = Registry::of(records);
         assert_eq!(registry.epoch, Epoch(2));
         assert!(registry.agents[&agent(1)].unreachable && !registry.agents.contains_key(&agent(2)));

@@ -1,12 +1,13 @@
 //! `Committer`: performs effects in order and writes records off the arbiter, many with one sync.
 //!
-//! The order is decided by [`CommitQueue`]; the bytes are [`Journal`]'s. A failed write is never
+//! The order is decided by [`CommitQueue`]; the bytes are the [`RecordLog`]'s, usually a [`Journal`]. A failed write is never
 //! tried again as if the file were clean: it fails the node.
 
 use crate::commit_queue::{CommitQueue, Durable, WriteBatch};
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::node::Node;
 use crate::outbox::Outbox;
+use crate::record_log::RecordLog;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -38,20 +39,28 @@ struct Shared<E, R> {
     /// Effects that may leave and have not yet, because one before them is being performed.
     ready: RefCell<VecDeque<E>>,
     performing: Cell<bool>,
-    journal: JournalSlot<R>,
+    log: LogSlot<R>,
     progress: watch::Sender<Progress>,
 }
 
-/// The journal is away while a write is under way.
-enum JournalSlot<R> {
+type Log<R> = Box<dyn RecordLog<R>>;
+
+/// The log is away while a write is under way.
+enum LogSlot<R> {
     None,
-    Kept(RefCell<Option<Journal<R>>>),
+    Kept(RefCell<Option<Log<R>>>),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
     durable: Durable,
     failed: bool,
+}
+
+impl<R> LogSlot<R> {
+    fn kept(log: Log<R>) -> Self {
+        Self::Kept(RefCell::new(Some(log)))
+    }
 }
 
 impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
@@ -65,14 +74,29 @@ impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
         journal: Option<Journal<R>>,
         perform: impl FnMut(E) + 'static,
     ) -> Self {
+        let log = journal.map_or(LogSlot::None, |journal| LogSlot::kept(Box::new(journal)));
+        Self::build(node, part.into(), log, Box::new(perform))
+    }
+
+    /// As [`new`](Self::new), with records that go to a log of any kind.
+    pub fn with_log(
+        node: &Node,
+        part: impl Into<String>,
+        log: Box<dyn RecordLog<R>>,
+        perform: impl FnMut(E) + 'static,
+    ) -> Self {
+        Self::build(node, part.into(), LogSlot::kept(log), Box::new(perform))
+    }
+
+    fn build(node: &Node, part: String, log: LogSlot<R>, perform: Box<dyn FnMut(E)>) -> Self {
         let shared = Shared {
             node: node.clone(),
-            part: part.into(),
+            part,
             queue: RefCell::new(CommitQueue::new()),
-            perform: RefCell::new(Box::new(perform)),
+            perform: RefCell::new(perform),
             ready: RefCell::default(),
             performing: Cell::new(false),
-            journal: journal.map_or(JournalSlot::None, |journal| JournalSlot::Kept(RefCell::new(Some(journal)))),
+            log,
             progress: watch::channel(Progress::default()).0,
         };
         Self { shared: Rc::new(shared) }
@@ -127,44 +151,44 @@ impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
     }
 
     fn write_next(&self) {
-        let JournalSlot::Kept(slot) = &self.shared.journal else {
+        let LogSlot::Kept(slot) = &self.shared.log else {
             let unneeded = self.shared.queue.borrow_mut().next_write();
             if let Some(batch) = unneeded {
                 self.on_durable(batch.up_to);
             }
             return;
         };
-        // After a failure the journal does not come back, so nothing is written any more.
-        let Some(journal) = slot.borrow_mut().take() else { return };
+        // After a failure the log does not come back, so nothing is written any more.
+        let Some(log) = slot.borrow_mut().take() else { return };
         let next = self.shared.queue.borrow_mut().next_write();
         match next {
-            None => *slot.borrow_mut() = Some(journal),
+            None => *slot.borrow_mut() = Some(log),
             Some(batch) => {
-                actix_rt::spawn(self.clone().watch_write(journal, batch));
+                actix_rt::spawn(self.clone().watch_write(log, batch));
             }
         }
     }
 
     /// Runs a write in a task of its own, so that a panic of an effect that it releases is seen.
-    async fn watch_write(self, journal: Journal<R>, batch: WriteBatch<R>) {
-        let ended = actix_rt::spawn(self.clone().write(journal, batch)).await;
+    async fn watch_write(self, log: Log<R>, batch: WriteBatch<R>) {
+        let ended = actix_rt::spawn(self.clone().write(log, batch)).await;
         if let Some(error) = ended.err().filter(tokio::task::JoinError::is_panic) {
             self.fail(&format!("an effect panicked: {error}"));
         }
     }
 
-    async fn write(self, mut journal: Journal<R>, batch: WriteBatch<R>) {
+    async fn write(self, mut log: Log<R>, batch: WriteBatch<R>) {
         let WriteBatch { up_to, records } = batch;
-        let written = tokio::task::spawn_blocking(move || journal.append(&records).map(|()| journal)).await;
+        let written = tokio::task::spawn_blocking(move || log.append(&records).map(|()| log)).await;
         match written {
-            Ok(Ok(journal)) => {
-                if let JournalSlot::Kept(slot) = &self.shared.journal {
-                    *slot.borrow_mut() = Some(journal);
+            Ok(Ok(log)) => {
+                if let LogSlot::Kept(slot) = &self.shared.log {
+                    *slot.borrow_mut() = Some(log);
                 }
                 self.on_durable(up_to);
                 self.write_next();
             }
-            Ok(Err(error)) => self.fail(&error.with_cause()),
+            Ok(Err(error)) => self.fail(&error.reason),
             Err(error) => self.fail(&format!("the journal writer panicked: {error}")),
         }
     }
@@ -187,12 +211,5 @@ struct Performing<'a>(&'a Cell<bool>);
 impl Drop for Performing<'_> {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-impl JournalError {
-    fn with_cause(&self) -> String {
-        let cause = std::error::Error::source(self).map(|cause| format!(": {cause}"));
-        format!("{self}{}", cause.unwrap_or_default())
     }
 }

@@ -284,7 +284,10 @@ fn a_framework_that_is_back_in_time_keeps_its_tasks_and_one_that_is_late_is_gone
     play.lose("f");
     wait_in_touch(&mut play, &agent_id, 3_600_000);
     assert_eq!(play.commands(), vec!["shutdown framework"]);
-    assert_eq!(play.records.last(), Some(&Record::FrameworkRemoved { framework_id: key.0.clone() }));
+    assert_eq!(
+        play.records.last(),
+        Some(&Record::FrameworkRemoved { framework_id: key.0.clone(), removed_ms: play.now_ms })
+    );
     let task = &play.core.on_get_tasks(&GetTasks { framework_id: None })[0];
     assert_eq!((task.state, task.message.as_str()), (TaskState::Killed, "the framework has been removed"));
     let message = Subscribe {

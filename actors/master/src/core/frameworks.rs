@@ -155,7 +155,7 @@ impl MasterCore {
 
     /// Ends a framework, its tasks and its executors; its id is not good any more.
     pub(super) fn end_framework(&mut self, framework_id: &FrameworkId, now: Moment, out: &mut MasterOutbox) {
-        out.write(Record::FrameworkRemoved { framework_id: framework_id.clone() });
+        out.write(Record::FrameworkRemoved { framework_id: framework_id.clone(), removed_ms: now.wall_ms });
         self.rescind_offers_of_framework(framework_id, now, out);
         self.shut_down_on_agents(framework_id, out);
         let Some(framework) = self.frameworks.get(framework_id) else { return };
@@ -170,8 +170,15 @@ impl MasterCore {
         self.timers.cancel(&Timer::Failover(framework_id.clone()));
         let framework = self.frameworks.remove(framework_id);
         self.ended.push_back(EndedFramework { framework_id: framework_id.clone(), framework });
+        self.forget_ended(out);
+    }
+
+    /// Keeps as many ended frameworks as the rules allow, here and in the registry.
+    pub(super) fn forget_ended(&mut self, out: &mut MasterOutbox) {
         while self.ended.len() > self.rules.ended_frameworks_max {
-            self.ended.pop_front();
+            if let Some(EndedFramework { framework_id, .. }) = self.ended.pop_front() {
+                out.write(Record::FrameworkForgotten { framework_id });
+            }
         }
     }
 
