@@ -116,6 +116,7 @@ fn master_rules(config: &MasterConfig) -> Result<MasterRules, Failure> {
         minimum,
         weights: weights(&config.weights)?,
         seed: 0,
+        ..AllocatorConfig::default()
     };
     Ok(MasterRules {
         ping_interval: config.agent_ping_timeout.get(),

@@ -1,25 +1,41 @@
-//! The allocator: what it is told, what it answers, and one run.
+//! The allocator: what it is told and what it answers.
 //!
 //! Events of agents, of frameworks, and resources that come back are in the files below this one.
 
 pub(crate) mod agents;
+pub(crate) mod convert;
 pub(crate) mod frameworks;
 pub(crate) mod listing;
+pub(crate) mod maintenance;
+pub(crate) mod pause;
 pub(crate) mod recover;
+pub(crate) mod run;
+pub(crate) mod why;
 
-use crate::bundle::{Bundle, Names};
 use crate::candidates::Candidates;
+use crate::kinds::Kinds;
+use crate::profile::Domain;
+use crate::quota::{Quota, QuotaError, QuotaLevels};
+use crate::random::Random;
 use crate::refusals::Refusals;
-use crate::roster::{Client, Roster};
+use crate::roster::{Client, Roster, RosterRules};
+use crate::round::Rules;
 use crate::share::Weight;
 use crate::slots::{Slot, Slots};
+use crate::sorter::SorterKind;
+use crate::totals::{Amounts, Totals};
 use agents::Agent;
 use frameworks::Framework;
+use maintenance::InverseGrant;
 use odeon_protocol::id::{AgentId, FrameworkId};
-use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar};
+use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar, TypedResources};
 use odeon_protocol::role::Role;
-use std::collections::BTreeMap;
+use pause::Pause;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// The name of graphics processors.
+const GPUS: &str = "gpus";
 
 /// How the allocator behaves from the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +46,21 @@ pub struct AllocatorConfig {
     pub minimum: Vec<Resources>,
     /// Weights by role, at any level of the tree; one for a role that is not named.
     pub weights: BTreeMap<Role, Weight>,
-    /// Decides in which order a run looks at the agents.
+    /// Names that play no part in shares.
+    pub excluded: BTreeSet<String>,
+    /// How roles are ordered.
+    pub role_sorter: SorterKind,
+    /// How the frameworks of a role are ordered.
+    pub framework_sorter: SorterKind,
+    /// At which levels of the tree of roles quota binds.
+    pub quota_levels: QuotaLevels,
+    /// Whether resources that come back and filters that end are a reason for a run, beyond what Mesos does.
+    pub offers_on_events: bool,
+    /// Whether agents with GPUs go only to frameworks that know them.
+    pub filter_gpus: bool,
+    /// Where the master stands.
+    pub domain: Option<Domain>,
+    /// Decides in which order a run looks at the agents, and whatever else is left to chance.
     pub seed: u64,
 }
 
@@ -42,12 +72,19 @@ impl Default for AllocatorConfig {
             allocation_interval: Duration::from_secs(1),
             minimum: vec![cpus, mem],
             weights: BTreeMap::new(),
+            excluded: BTreeSet::new(),
+            role_sorter: SorterKind::Drf,
+            framework_sorter: SorterKind::Drf,
+            quota_levels: QuotaLevels::Top,
+            offers_on_events: true,
+            filter_gpus: true,
+            domain: None,
             seed: 0,
         }
     }
 }
 
-/// All that an agent has free, for one framework under one role; it becomes one offer.
+/// What of an agent goes to one framework under one role; it becomes one offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// To whom.
@@ -57,21 +94,24 @@ pub struct Grant {
     /// Whose resources.
     pub agent: AgentId,
     /// What; charged to the framework until it is recovered.
-    pub resources: Resources,
+    pub resources: TypedResources,
 }
 
 /// Divides what agents have between frameworks. All methods return at once; none reads a clock.
 #[derive(Debug)]
 pub struct Allocator {
-    allocation_interval: Duration,
-    minimum: Vec<Bundle>,
-    names: Names,
+    config: AllocatorConfig,
+    rules: Rules,
+    kinds: Kinds,
     agents: Slots<Agent>,
     agent_slots: BTreeMap<AgentId, Slot<Agent>>,
     frameworks: BTreeMap<FrameworkId, Framework>,
     roster: Roster,
     refusals: Refusals<Agent, Client>,
     candidates: Candidates<Agent>,
+    random: Random,
+    inverse: Vec<InverseGrant>,
+    pause: Option<Pause>,
     run_count: u64,
 }
 
@@ -79,32 +119,36 @@ impl Allocator {
     /// An allocator without agents and frameworks.
     #[must_use]
     pub fn new(config: AllocatorConfig) -> Self {
-        let mut names = Names::default();
+        let mut kinds = Kinds::default();
+        let mut random = Random::new(config.seed);
+        let rules = Rules {
+            minimum: config.minimum.iter().map(|quantity| kinds.quantity(quantity)).collect(),
+            filtered_gpus: config.filter_gpus.then(|| kinds.number(GPUS)),
+            domain: config.domain.clone(),
+        };
+        let roster = Roster::new(RosterRules {
+            totals: Totals::new(config.excluded.iter().map(|name| kinds.number(name)).collect()),
+            quota_levels: config.quota_levels,
+            weights: config.weights.clone(),
+            role_sorter: config.role_sorter,
+            framework_sorter: config.framework_sorter,
+            seed: random.next(),
+        });
         Self {
-            allocation_interval: config.allocation_interval,
-            minimum: config.minimum.iter().map(|quantity| names.bundle(quantity)).collect(),
-            names,
+            rules,
+            kinds,
             agents: Slots::new(),
             agent_slots: BTreeMap::new(),
             frameworks: BTreeMap::new(),
-            roster: Roster::new(config.weights),
+            roster,
             refusals: Refusals::new(),
             candidates: Candidates::new(config.seed),
+            random,
+            inverse: Vec::new(),
+            pause: None,
             run_count: 0,
+            config,
         }
-    }
-
-    /// Runs once over the marked agents; each grant is charged already and becomes an offer.
-    ///
-    /// A refusal that is due ends before the run if it has blocked one, and after it otherwise.
-    #[must_use = "what is granted is charged until it is recovered"]
-    pub fn allocate(&mut self, now: Duration) -> Vec<Grant> {
-        self.end_refusals(now);
-        self.run_count += 1;
-        let agents = self.candidates.drain(&self.agents);
-        let grants = agents.into_iter().filter_map(|agent| self.grant(agent)).collect();
-        self.end_refusals(now);
-        grants
     }
 
     /// Whether a run has anything to look at; if so, call [`Self::allocate`] soon.
@@ -129,23 +173,24 @@ impl Allocator {
         self.roster.set_weight(role, weight);
     }
 
-    fn end_refusals(&mut self, now: Duration) {
-        for agent in self.refusals.end_due(now, self.run_count) {
-            self.candidates.mark(agent);
-        }
+    /// Sets the quota of a role from now on, or ends it with a default one; by itself it is no reason for a run.
+    ///
+    /// # Errors
+    /// [`QuotaError`].
+    pub fn set_quota(&mut self, role: &Role, quota: &Quota) -> Result<(), QuotaError> {
+        quota.check(role, self.roster.books.levels())?;
+        let mut amounts = |scalars: &BTreeMap<String, Scalar>| -> Amounts {
+            scalars.iter().map(|(name, amount)| (self.kinds.number(name), amount.thousandths())).collect()
+        };
+        let (guarantees, limits) = (amounts(&quota.guarantees), amounts(&quota.limits));
+        self.roster.books.set_quota(role.as_str(), guarantees, limits, !quota.is_default());
+        Ok(())
     }
 
-    fn grant(&mut self, slot: Slot<Agent>) -> Option<Grant> {
-        let agent = &mut self.agents[slot];
-        if !agent.is_active || !agent.free().is_worth_offering(&self.minimum) {
-            return None;
+    /// Marks an agent for something that is no reason for a run in Mesos.
+    fn mark_event(&mut self, agent: Slot<Agent>) {
+        if self.config.offers_on_events {
+            self.candidates.mark(agent);
         }
-        let verdict = self.refusals.verdict(slot, agent.free());
-        let client = self.roster.first(|client| !verdict.is_refused_by(client))?;
-        let (taken, is_first) = agent.take_free(client);
-        self.roster.charge(client, &taken, is_first);
-        let (framework, role) = self.roster.name(client);
-        let resources = self.names.resources(&taken);
-        Some(Grant { framework: framework.clone(), role: role.clone(), agent: agent.id.clone(), resources })
     }
 }

@@ -1,5 +1,7 @@
 //! Who is offered what: the acceptance scenarios of Mesos that apply, and what this allocator does beyond them.
 
+mod classes;
+
 use crate::{AgentError, Allocator, AllocatorConfig, FrameworkError, Grant, Holding, RecoverError, Weight};
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::{Resources, Scalar};
@@ -40,10 +42,10 @@ impl Cluster {
         let holding = |(framework, role, resources): &(&str, &str, &str)| Holding {
             framework: framework_id(framework),
             role: self::role(role),
-            resources: self::resources(resources),
+            resources: self::resources(resources).into(),
         };
         let used: Vec<Holding> = used.iter().map(holding).collect();
-        self.allocator.add_agent(agent_id(id), &resources(total), BTreeMap::new(), &used).unwrap();
+        self.allocator.add_agent(agent_id(id), resources(total), BTreeMap::new(), &used).unwrap();
         self.run()
     }
 
@@ -319,9 +321,9 @@ fn a_filter_does_not_hold_back_more_than_was_refused() {
     cluster.decline("a1", DAY);
     assert_eq!(cluster.run(), NOTHING);
     let (framework, role, agent) = (framework_id("f1"), role("role1"), agent_id("a1"));
-    cluster.allocator.recover(cluster.now, &framework, &role, &agent, &resources("cpus:1;mem:512"), None).unwrap();
+    cluster.allocator.recover(cluster.now, &framework, &role, &agent, resources("cpus:1;mem:512"), None).unwrap();
     assert_eq!(cluster.run(), ["a1 to f1@role1"]);
-    assert_eq!(cluster.offers["a1"].resources, resources("cpus:2;mem:1024"));
+    assert_eq!(cluster.offers["a1"].resources, resources("cpus:2;mem:1024").into());
 }
 
 #[test]
@@ -393,11 +395,11 @@ fn an_agent_that_shrinks_below_what_is_used_has_nothing_free() {
     let mut cluster = Cluster::new();
     cluster.framework("f1", "role1");
     cluster.agent("a1", "cpus:4;mem:1024;ports:[1-10]");
-    cluster.allocator.update_agent(&agent_id("a1"), &resources("cpus:1;mem:2048"), BTreeMap::new()).unwrap();
-    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("mem:1024")));
+    cluster.allocator.update_agent(&agent_id("a1"), resources("cpus:1;mem:2048"), BTreeMap::new()).unwrap();
+    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("mem:1024").into()));
     assert_eq!(cluster.share("role1"), 4.0);
     cluster.give_back("a1");
-    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("cpus:1;mem:2048")));
+    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("cpus:1;mem:2048").into()));
 }
 
 #[test]
@@ -419,10 +421,10 @@ fn events_that_contradict_what_is_known_are_errors_and_change_nothing() {
     cluster.agent("a1", "cpus:4;mem:1024");
     let (f1, f2, a1) = (framework_id("f1"), framework_id("f2"), agent_id("a1"));
     let allocator = &mut cluster.allocator;
-    let added = allocator.add_agent(a1.clone(), &resources("cpus:1"), BTreeMap::new(), &[]);
+    let added = allocator.add_agent(a1.clone(), resources("cpus:1"), BTreeMap::new(), &[]);
     assert_eq!(added, Err(AgentError::Known(a1.clone())));
-    let port = Holding { framework: f1.clone(), role: role("role1"), resources: resources("ports:[1-1]") };
-    let added = allocator.add_agent(agent_id("a2"), &resources("cpus:1"), BTreeMap::new(), &[port.clone(), port]);
+    let port = Holding { framework: f1.clone(), role: role("role1"), resources: resources("ports:[1-1]").into() };
+    let added = allocator.add_agent(agent_id("a2"), resources("cpus:1"), BTreeMap::new(), &[port.clone(), port]);
     assert!(matches!(added, Err(AgentError::Holdings { .. })));
     assert_eq!(allocator.mark(&agent_id("a2")), Err(AgentError::Unknown(agent_id("a2"))));
     let none = BTreeSet::new();
@@ -442,7 +444,7 @@ fn more_than_is_held_does_not_come_back() {
     cluster.agent("a1", "cpus:4;mem:1024");
     let mut recover = |framework: &str, role: &str, agent: &str, resources: &str| {
         let (framework, role, agent) = (framework_id(framework), self::role(role), agent_id(agent));
-        cluster.allocator.recover(Duration::ZERO, &framework, &role, &agent, &self::resources(resources), None)
+        cluster.allocator.recover(Duration::ZERO, &framework, &role, &agent, self::resources(resources), None)
     };
     assert_eq!(recover("f1", "role1", "a2", "cpus:1"), Err(RecoverError::UnknownAgent(agent_id("a2"))));
     assert!(matches!(recover("f1", "role2", "a1", "cpus:1"), Err(RecoverError::NotHeld { source: Some(_), .. })));
@@ -450,5 +452,5 @@ fn more_than_is_held_does_not_come_back() {
     assert_eq!(error.to_string(), "framework f1 does not hold cpus:5 of agent a1 under role role1");
     assert_eq!(recover("f1", "role1", "a1", "cpus:4;mem:1024"), Ok(()));
     assert!(matches!(recover("f1", "role1", "a1", "cpus:1"), Err(RecoverError::NotHeld { source: Some(_), .. })));
-    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("cpus:4;mem:1024")));
+    assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("cpus:4;mem:1024").into()));
 }

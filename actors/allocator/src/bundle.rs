@@ -1,32 +1,26 @@
-//! Resources by dense numbers in place of names: what the allocator computes with, many times for each offer.
+//! Resources by the dense number of their kind: what the allocator computes with, many times for each offer.
 //!
 //! The rules are those of `Resources`, and a test holds the two together; the gain is that nothing here
-//! compares or copies text. [`Names`] translates at the border of the crate.
+//! compares or copies text. `Kinds` translates at the border of the crate, and knows what a kind means.
 
-use crate::totals::Sums;
-use odeon_protocol::resources::{Range, Ranges, Resources, Scalar};
-use std::collections::{BTreeMap, BTreeSet};
+use odeon_protocol::resources::{Range, Ranges};
+use std::collections::BTreeSet;
 
 /// Values of one kind by number, sorted; nothing is not kept.
-type Values<T> = Vec<(u32, T)>;
+pub(crate) type Values<T> = Vec<(u32, T)>;
 
 /// Amounts of numbered resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Bundle {
     /// In thousandths.
-    scalars: Values<u64>,
-    ranges: Values<Ranges>,
-    sets: Values<BTreeSet<String>>,
+    pub(crate) scalars: Values<u64>,
+    pub(crate) ranges: Values<Ranges>,
+    pub(crate) sets: Values<BTreeSet<String>>,
 }
 
 impl Bundle {
     pub(crate) fn is_empty(&self) -> bool {
         self.scalars.is_empty() && self.ranges.is_empty() && self.sets.is_empty()
-    }
-
-    /// The scalars by number, in thousandths.
-    pub(crate) fn scalars(&self) -> &[(u32, u64)] {
-        &self.scalars
     }
 
     /// The sum; nothing if a scalar overflows, or a range or set has an item twice.
@@ -63,10 +57,29 @@ impl Bundle {
             && all_within(&self.sets, &whole.sets, BTreeSet::is_subset)
     }
 
-    /// Whether this is not nothing and holds the scalars of at least one entry; without entries, anything does.
-    pub(crate) fn is_worth_offering(&self, minimum: &[Self]) -> bool {
-        let holds = |quantity: &Self| all_within(&quantity.scalars, &self.scalars, |part, whole| part <= whole);
-        !self.is_empty() && (minimum.is_empty() || minimum.iter().any(holds))
+    /// The amount of a scalar.
+    pub(crate) fn scalar(&self, kind: u32) -> u64 {
+        value(&self.scalars, kind).copied().unwrap_or_default()
+    }
+
+    /// The part that is of certain kinds.
+    pub(crate) fn only(&self, is_wanted: impl Fn(u32) -> bool) -> Self {
+        Self {
+            scalars: self.scalars.iter().filter(|(kind, _)| is_wanted(*kind)).copied().collect(),
+            ranges: self.ranges.iter().filter(|(kind, _)| is_wanted(*kind)).cloned().collect(),
+            sets: self.sets.iter().filter(|(kind, _)| is_wanted(*kind)).cloned().collect(),
+        }
+    }
+
+    /// Whether all that it holds is of certain kinds.
+    pub(crate) fn is_only(&self, is_wanted: impl Fn(u32) -> bool) -> bool {
+        self.kinds().all(is_wanted)
+    }
+
+    /// The kinds of which it holds something.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = u32> {
+        let scalars = self.scalars.iter().map(|(kind, _)| *kind);
+        scalars.chain(self.ranges.iter().map(|(kind, _)| *kind)).chain(self.sets.iter().map(|(kind, _)| *kind))
     }
 }
 
@@ -113,76 +126,19 @@ fn outside(ranges: &Ranges, taken: &Ranges) -> Ranges {
     ranges.checked_sub(&common).expect("a common part is a part")
 }
 
-/// The numbers of all names that were ever met; a name keeps its number.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    numbers: BTreeMap<String, u32>,
-    names: Vec<String>,
-}
-
-impl Names {
-    /// Translates; a new name gets the next number.
-    pub(crate) fn bundle(&mut self, resources: &Resources) -> Bundle {
-        let mut bundle = Bundle {
-            scalars: resources.scalars().map(|(name, amount)| (self.number(name), amount.thousandths())).collect(),
-            ranges: resources.ranges().map(|(name, ranges)| (self.number(name), ranges.clone())).collect(),
-            sets: resources.sets().map(|(name, items)| (self.number(name), items.clone())).collect(),
-        };
-        bundle.scalars.sort_unstable();
-        bundle.ranges.sort_unstable_by_key(|(number, _)| *number);
-        bundle.sets.sort_unstable_by_key(|(number, _)| *number);
-        bundle
-    }
-
-    /// Translates back.
-    pub(crate) fn resources(&self, bundle: &Bundle) -> Resources {
-        let mut resources = Resources::empty();
-        for (number, amount) in &bundle.scalars {
-            resources = resources.with_scalar(self.name(*number), Scalar::from_thousandths(*amount));
-        }
-        for (number, ranges) in &bundle.ranges {
-            resources = resources.with_ranges(self.name(*number), ranges.clone());
-        }
-        for (number, items) in &bundle.sets {
-            resources = resources.with_set(self.name(*number), items.clone());
-        }
-        resources
-    }
-
-    /// Sums as resources, for listings; what 64 bits do not hold is shown as the largest amount.
-    pub(crate) fn sums(&self, sums: &Sums) -> Resources {
-        self.names.iter().zip(sums.iter()).fold(Resources::empty(), |resources, (name, amount)| {
-            let amount = u64::try_from(amount).unwrap_or(u64::MAX);
-            resources.with_scalar(name, Scalar::from_thousandths(amount))
-        })
-    }
-
-    fn name(&self, number: u32) -> &str {
-        &self.names[number as usize]
-    }
-
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = u32::try_from(self.names.len()).expect("4 billion names do not fit into memory");
-        self.numbers.insert(name.to_owned(), number);
-        self.names.push(name.to_owned());
-        number
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::Kinds;
+    use odeon_protocol::resources::{Resources, Scalar, TypedResources};
     use proptest::prelude::*;
 
-    fn bundle(names: &mut Names, text: &str) -> Bundle {
-        names.bundle(&text.parse().unwrap())
+    fn bundle(kinds: &mut Kinds, text: &str) -> Bundle {
+        kinds.bundle(&text.parse().unwrap())
     }
 
     /// Resources of few names and small values, so that parts and overlaps are frequent.
-    fn resources() -> impl Strategy<Value = Resources> {
+    fn resources() -> impl Strategy<Value = TypedResources> {
         let scalars = proptest::collection::btree_map("[abc]", 1..4_u64, 0..4);
         let numbers = || proptest::collection::btree_set(1..12_u64, 0..8);
         let sets = proptest::collection::btree_map("[fg]", proptest::collection::btree_set("[x-z]", 0..3), 0..3);
@@ -194,14 +150,14 @@ mod tests {
             for (name, amount) in scalars {
                 resources = resources.with_scalar(&name, Scalar::from_thousandths(amount));
             }
-            sets.into_iter().fold(resources, |resources, (name, items)| resources.with_set(&name, items))
+            sets.into_iter().fold(resources, |resources, (name, items)| resources.with_set(&name, items)).into()
         })
     }
 
     proptest! {
         #[test]
         fn bundles_follow_the_rules_of_resources(a in resources(), b in resources()) {
-            let mut names = Names::default();
+            let mut names = Kinds::default();
             let (x, y) = (names.bundle(&b), names.bundle(&a));
             prop_assert_eq!(&names.resources(&x), &b);
             prop_assert_eq!(y.checked_add(&x).map(|sum| names.resources(&sum)), a.checked_add(&b).ok());
@@ -216,23 +172,9 @@ mod tests {
 
     #[test]
     fn what_a_shrunk_agent_has_left_is_never_negative() {
-        let mut names = Names::default();
+        let mut names = Kinds::default();
         let total = bundle(&mut names, "cpus:2;mem:64;ports:[10-20,30-40];disks:{a,b}");
         let used = bundle(&mut names, "cpus:3;mem:60;ports:[5-12,18-32];disks:{b,c};gpus:1");
         assert_eq!(names.resources(&total.without(&used)).to_string(), "mem:4;ports:[13-17,33-40];disks:{a}");
-    }
-
-    #[test]
-    fn resources_are_worth_offering_from_any_of_the_quantities_on() {
-        let mut names = Names::default();
-        let minimum = [bundle(&mut names, "cpus:0.01"), bundle(&mut names, "mem:32;disk:5")];
-        for worth in ["cpus:0.01", "mem:32;disk:5"] {
-            assert!(bundle(&mut names, worth).is_worth_offering(&minimum), "{worth}");
-        }
-        for poor in ["", "cpus:0.009;mem:32", "ports:[1-9]"] {
-            assert!(!bundle(&mut names, poor).is_worth_offering(&minimum), "{poor}");
-        }
-        assert!(bundle(&mut names, "ports:[1-9]").is_worth_offering(&[]));
-        assert!(!Bundle::default().is_worth_offering(&[]));
     }
 }

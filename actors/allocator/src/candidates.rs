@@ -3,6 +3,7 @@
 //! The order is shuffled from a seed, so that no framework always meets the same agents first, and two
 //! allocators with one seed and one history shuffle alike.
 
+use crate::random::Random;
 use crate::slots::{Slot, Slots};
 use std::collections::BTreeSet;
 
@@ -11,12 +12,12 @@ use std::collections::BTreeSet;
 pub(crate) struct Candidates<A> {
     all: bool,
     some: BTreeSet<Slot<A>>,
-    random: u64,
+    random: Random,
 }
 
 impl<A> Candidates<A> {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { all: false, some: BTreeSet::new(), random: seed }
+        Self { all: false, some: BTreeSet::new(), random: Random::new(seed) }
     }
 
     pub(crate) fn mark(&mut self, agent: Slot<A>) {
@@ -40,25 +41,8 @@ impl<A> Candidates<A> {
         let some = std::mem::take(&mut self.some);
         let mut drained: Vec<_> =
             if std::mem::take(&mut self.all) { agents.slots().collect() } else { some.into_iter().collect() };
-        for last in (1..drained.len()).rev() {
-            let chosen = self.below(last as u64 + 1);
-            drained.swap(last, chosen);
-        }
+        self.random.shuffle(&mut drained);
         drained
-    }
-
-    /// A number below `bound`; the bias of the remainder is below 2^-32 for less than 2^32 agents.
-    fn below(&mut self, bound: u64) -> usize {
-        usize::try_from(self.next() % bound).expect("an index below a length fits")
-    }
-
-    /// The next number of SplitMix64 (Steele, Lea, Flood, *Fast Splittable Pseudorandom Number Generators*, 2014).
-    fn next(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 

@@ -20,24 +20,44 @@
 //! Ghodsi et al., *Dominant Resource Fairness*, NSDI 2011; the order, filters and minimum sizes are those of
 //! the hierarchical allocator of Mesos.
 //!
-//! Deliberately absent: quota, reservations, gangs, revocable and shared resources, capabilities.
+//! # What else is here
+//! Quota with guarantees and limits, reservations, volumes that are given out whole or shared, revocable resources,
+//! capabilities, constraints, maintenance with inverse offers, the pause after a failover, and the reason why
+//! somebody is not offered something ([`Allocator::why`]). The rules are in `docs/allocator.md`.
+//!
+//! Deliberately absent: gangs, preemption, and what becomes of an offer.
 
 mod allocator;
+mod books;
 mod bundle;
 mod candidates;
+mod constraints;
+mod kinds;
+mod lottery;
+mod profile;
+mod quota;
+mod random;
 mod refusals;
 mod roster;
+mod round;
 mod share;
 mod slots;
 mod sorter;
 mod totals;
 
 pub use allocator::agents::{AgentError, Holding};
+pub use allocator::convert::ConvertError;
 pub use allocator::frameworks::FrameworkError;
 pub use allocator::listing::RoleShare;
+pub use allocator::maintenance::{InverseGrant, Unavailability};
 pub use allocator::recover::RecoverError;
+pub use allocator::why::Reason;
 pub use allocator::{Allocator, AllocatorConfig, Grant};
+pub use constraints::{Constraint, Constraints, Pattern, PatternError, Predicate, Selector};
+pub use profile::{AgentProfile, Capabilities, Domain, FrameworkProfile};
+pub use quota::{Quota, QuotaError, QuotaLevels};
 pub use share::{Share, Weight, WeightError};
+pub use sorter::SorterKind;
 
 #[cfg(test)]
 mod allocator_test;

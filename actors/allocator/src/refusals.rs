@@ -41,13 +41,9 @@ struct Refusal {
     after_run: u64,
 }
 
-/// Who refuses one offer.
+/// What is refused of one agent.
 #[derive(Debug)]
-pub(crate) struct Verdict<'a, C> {
-    of_agent: Option<&'a OfAgent<C>>,
-    offered: &'a Bundle,
-    is_within_last_refused: bool,
-}
+pub(crate) struct AgentRefusals<'a, C>(Option<&'a OfAgent<C>>);
 
 impl<A, C> Refusals<A, C> {
     pub(crate) fn new() -> Self {
@@ -79,11 +75,9 @@ impl<A, C> Refusals<A, C> {
         self.by_client.insert((client, agent));
     }
 
-    /// Who would refuse these resources of an agent.
-    pub(crate) fn verdict<'a>(&'a self, agent: Slot<A>, offered: &'a Bundle) -> Verdict<'a, C> {
-        let of_agent = self.by_agent.get(&agent);
-        let is_within_last_refused = of_agent.is_some_and(|of_agent| offered.is_within(&of_agent.last_refused));
-        Verdict { of_agent, offered, is_within_last_refused }
+    /// What is refused of an agent.
+    pub(crate) fn of(&self, agent: Slot<A>) -> AgentRefusals<'_, C> {
+        AgentRefusals(self.by_agent.get(&agent))
     }
 
     /// Ends what is due and has blocked a run up to `last_run`; returns the agents, in order of the deadlines.
@@ -159,31 +153,41 @@ impl<C> OfAgent<C> {
     }
 }
 
-impl<C> Verdict<'_, C> {
-    /// Whether a client would refuse.
-    pub(crate) fn is_refused_by(&self, client: Slot<C>) -> bool {
-        let Some(of_agent) = self.of_agent else { return false };
-        let covers = |refusal: &Refusal| {
+impl<C> AgentRefusals<'_, C> {
+    /// Whether an offer lies within what was refused last; asked once for many clients.
+    pub(crate) fn covers(&self, offered: &Bundle) -> bool {
+        self.0.is_some_and(|of_agent| offered.is_within(&of_agent.last_refused))
+    }
+
+    /// Until when a client refuses an offer, if it does; `is_covered` is what [`Self::covers`] said of it.
+    pub(crate) fn until(&self, client: Slot<C>, offered: &Bundle, is_covered: bool) -> Option<Duration> {
+        let of_agent = self.0?;
+        let covers = |refusal: &&Refusal| {
             if Arc::ptr_eq(&refusal.refused, &of_agent.last_refused) {
-                return self.is_within_last_refused;
+                return is_covered;
             }
-            self.offered.is_within(&refusal.refused)
+            offered.is_within(&refusal.refused)
         };
-        of_agent.by_client.get(&client).is_some_and(|refusals| refusals.iter().any(covers))
+        of_agent.by_client.get(&client)?.iter().filter(covers).map(|refusal| refusal.until).max()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::Names;
+    use crate::kinds::Kinds;
 
     fn cpus(amount: u32) -> Bundle {
-        Names::default().bundle(&format!("cpus:{amount}").parse().unwrap())
+        Kinds::default().bundle(&format!("cpus:{amount}").parse().unwrap())
     }
 
     const fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    fn is_refused(refusals: &Refusals<char, u8>, agent: Slot<char>, client: Slot<u8>, offered: &Bundle) -> bool {
+        let of_agent = refusals.of(agent);
+        of_agent.until(client, offered, of_agent.covers(offered)).is_some()
     }
 
     const AGENT: Slot<char> = Slot::MIN;
@@ -198,11 +202,11 @@ mod tests {
         let mut refusals = Refusals::new();
         refusals.add(AGENT, CLIENT, cpus(2), seconds(5), 0);
         refusals.add(AGENT, Slot::MAX, cpus(1), seconds(5), 0);
-        assert!(refusals.verdict(AGENT, &cpus(2)).is_refused_by(CLIENT));
-        assert!(!refusals.verdict(AGENT, &cpus(3)).is_refused_by(CLIENT));
-        assert!(!refusals.verdict(AGENT, &cpus(2)).is_refused_by(Slot::MAX));
-        assert!(refusals.verdict(AGENT, &cpus(1)).is_refused_by(Slot::MAX));
-        assert!(!refusals.verdict(Slot::MAX, &cpus(1)).is_refused_by(CLIENT));
+        assert!(is_refused(&refusals, AGENT, CLIENT, &cpus(2)));
+        assert!(!is_refused(&refusals, AGENT, CLIENT, &cpus(3)));
+        assert!(!is_refused(&refusals, AGENT, Slot::MAX, &cpus(2)));
+        assert!(is_refused(&refusals, AGENT, Slot::MAX, &cpus(1)));
+        assert!(!is_refused(&refusals, Slot::MAX, CLIENT, &cpus(1)));
     }
 
     #[test]
@@ -232,7 +236,7 @@ mod tests {
             refusals.add(AGENT, CLIENT, cpus(step + 1), seconds(50 - u64::from(step)), 0);
         }
         assert_eq!(refusals.len(), REFUSALS_PER_CLIENT_AND_AGENT_MAX);
-        assert!(refusals.verdict(AGENT, &cpus(20)).is_refused_by(CLIENT));
+        assert!(is_refused(&refusals, AGENT, CLIENT, &cpus(20)));
     }
 
     #[test]
@@ -241,7 +245,7 @@ mod tests {
         refusals.add(AGENT, CLIENT, cpus(2), seconds(5), 0);
         refusals.add(AGENT, Slot::MAX, cpus(2), seconds(5), 0);
         refusals.clear_client(CLIENT);
-        let refused_by = |client| refusals.verdict(AGENT, &cpus(2)).is_refused_by(client);
+        let refused_by = |client| is_refused(&refusals, AGENT, client, &cpus(2));
         assert!(!refused_by(CLIENT) && refused_by(Slot::MAX));
         refusals.clear_agent(AGENT);
         assert!(is_empty(&refusals));

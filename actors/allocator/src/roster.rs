@@ -4,11 +4,17 @@
 //! holds something under it, so that tasks of a framework that is gone, or not back yet, count in the role.
 //! Not here: what an agent has, and filters.
 
+use crate::books::{Book, Books};
 use crate::bundle::Bundle;
+use crate::constraints::Constraints;
+use crate::kinds::{Kind, Kinds};
+use crate::profile::Capabilities;
+use crate::quota::QuotaLevels;
+use crate::random::Random;
 use crate::share::{Share, Weight};
 use crate::slots::{Slot, Slots};
-use crate::sorter::{Node, Sorter};
-use crate::totals::Totals;
+use crate::sorter::{Node, SharedPart, Sorter, SorterKind};
+use crate::totals::{Amounts, Totals};
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::role::Role;
 use std::collections::BTreeMap;
@@ -17,6 +23,11 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Roster {
     pub(crate) totals: Totals,
+    pub(crate) books: Books,
+    framework_sorter: SorterKind,
+    random: Random,
+    /// How many clients have minimum sizes of their own.
+    own_minimum_count: usize,
     sorter: Sorter<Slot<RoleEntry>>,
     roles: Slots<RoleEntry>,
     by_name: BTreeMap<Role, Slot<RoleEntry>>,
@@ -27,6 +38,7 @@ pub(crate) struct Roster {
 #[derive(Debug)]
 struct RoleEntry {
     role: Role,
+    book: Slot<Book>,
     leaf: Slot<Node<Slot<RoleEntry>>>,
     sorter: Sorter<Slot<Client>>,
     clients: BTreeMap<FrameworkId, Slot<Client>>,
@@ -41,14 +53,73 @@ pub(crate) struct Client {
     is_subscribed: bool,
     /// On how many agents it holds something.
     agent_count: usize,
+    terms: Terms,
+}
+
+/// What a client takes, and what not.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) capabilities: Capabilities,
+    /// In place of the cluster's minimum sizes.
+    pub(crate) minimum: Option<Vec<Amounts>>,
+    pub(crate) constraints: Option<Constraints>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { capabilities: Capabilities::ALL, minimum: None, constraints: None }
+    }
+}
+
+/// Whoever looks at roles and their clients in order.
+pub(crate) trait Visitor {
+    /// Whether the clients of a role are of interest, and whether anything is.
+    fn enter(&mut self, role: RoleView<'_>, books: &Books) -> Interest;
+    /// Looks at a client; the answer says whether the walk ends here.
+    fn visit(&mut self, slot: Slot<Client>, terms: &Terms, role: RoleView<'_>, books: &mut Books) -> bool;
+}
+
+/// A role, and where its quota is booked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RoleView<'a> {
+    pub(crate) role: &'a Role,
+    pub(crate) book: Slot<Book>,
+}
+
+/// What a visitor says of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Show its clients.
+    Clients,
+    /// Go on to the next role.
+    Next,
+    /// End the walk.
+    End,
+}
+
+/// How a roster works from the start.
+#[derive(Debug)]
+pub(crate) struct RosterRules {
+    pub(crate) totals: Totals,
+    pub(crate) quota_levels: QuotaLevels,
+    pub(crate) weights: BTreeMap<Role, Weight>,
+    pub(crate) role_sorter: SorterKind,
+    pub(crate) framework_sorter: SorterKind,
+    pub(crate) seed: u64,
 }
 
 impl Roster {
-    pub(crate) fn new(weights: BTreeMap<Role, Weight>) -> Self {
-        let weights = weights.into_iter().map(|(role, weight)| (role.into(), weight)).collect();
+    pub(crate) fn new(rules: RosterRules) -> Self {
+        let weights = rules.weights.into_iter().map(|(role, weight)| (role.into(), weight)).collect();
+        let mut random = Random::new(rules.seed);
+        let role_random = (rules.role_sorter == SorterKind::Random).then(|| Random::new(random.next()));
         Self {
-            totals: Totals::default(),
-            sorter: Sorter::new(weights),
+            totals: rules.totals,
+            books: Books::new(rules.quota_levels),
+            framework_sorter: rules.framework_sorter,
+            random,
+            own_minimum_count: 0,
+            sorter: Sorter::new(weights, role_random),
             roles: Slots::new(),
             by_name: BTreeMap::new(),
             clients: Slots::new(),
@@ -73,6 +144,7 @@ impl Roster {
             leaf: entry.sorter.insert(framework.as_str(), client),
             is_subscribed: false,
             agent_count: 0,
+            terms: Terms::default(),
         });
         entry.clients.insert(framework.clone(), client);
         client
@@ -102,37 +174,104 @@ impl Roster {
         self.sorter.set_active(entry.leaf, entry.sorter.is_active(), &self.totals);
     }
 
-    /// Counts what a client was given on an agent; `is_first` if it held nothing there before.
-    pub(crate) fn charge(&mut self, client: Slot<Client>, bundle: &Bundle, is_first: bool) {
-        let Client { role, leaf, .. } = self.clients[client];
-        let entry = &mut self.roles[role];
-        entry.sorter.charge(leaf, bundle, &self.totals);
-        self.sorter.charge(entry.leaf, bundle, &self.totals);
-        self.clients[client].agent_count += usize::from(is_first);
+    /// Sets what a client takes.
+    pub(crate) fn set_terms(&mut self, client: Slot<Client>, terms: Terms) {
+        let client = &mut self.clients[client];
+        self.own_minimum_count -= usize::from(client.terms.minimum.is_some());
+        self.own_minimum_count += usize::from(terms.minimum.is_some());
+        client.terms = terms;
     }
 
-    /// Counts what came back from a client; `is_last` if it holds nothing there any more. Then [`Self::retire`] it.
-    pub(crate) fn credit(&mut self, client: Slot<Client>, bundle: &Bundle, is_last: bool) {
-        let Client { role, leaf, .. } = self.clients[client];
+    /// Whether the cluster's minimum sizes hold for everyone.
+    pub(crate) fn is_minimum_common(&self) -> bool {
+        self.own_minimum_count == 0
+    }
+
+    /// Counts what a client was given on an agent, but not in the books of quota; see [`Self::book`].
+    pub(crate) fn charge(&mut self, given: &Given<'_>, kinds: &Kinds) {
+        let Client { role, leaf, .. } = self.clients[given.client];
         let entry = &mut self.roles[role];
-        entry.sorter.credit(leaf, bundle, &self.totals);
-        self.sorter.credit(entry.leaf, bundle, &self.totals);
-        self.clients[client].agent_count -= usize::from(is_last);
+        let amounts = kinds.amounts(given.bundle, |kind| !kind.is_shared);
+        entry.sorter.charge(leaf, &amounts, &self.totals);
+        self.sorter.charge(entry.leaf, &amounts, &self.totals);
+        for shared in given.shared(kinds) {
+            entry.sorter.charge_shared(leaf, &shared, &self.totals);
+            self.sorter.charge_shared(entry.leaf, &shared, &self.totals);
+        }
+        self.clients[given.client].agent_count += usize::from(given.is_only);
+    }
+
+    /// Counts what came back from a client; then [`Self::retire`] it.
+    pub(crate) fn credit(&mut self, given: &Given<'_>, kinds: &Kinds) {
+        let Client { role, leaf, .. } = self.clients[given.client];
+        let entry = &mut self.roles[role];
+        let amounts = kinds.amounts(given.bundle, |kind| !kind.is_shared);
+        entry.sorter.credit(leaf, &amounts, &self.totals);
+        self.sorter.credit(entry.leaf, &amounts, &self.totals);
+        for shared in given.shared(kinds) {
+            entry.sorter.credit_shared(leaf, &shared, &self.totals);
+            self.sorter.credit_shared(entry.leaf, &shared, &self.totals);
+        }
+        self.clients[given.client].agent_count -= usize::from(given.is_only);
+    }
+
+    /// Puts what a client was given into the books of quota.
+    pub(crate) fn book(&mut self, client: Slot<Client>, bundle: &Bundle, kinds: &Kinds) {
+        let book = self.roles[self.clients[client].role].book;
+        self.books.add_used(book, &kinds.amounts(bundle, Kind::is_quotable));
+    }
+
+    /// Ends [`Self::book`].
+    pub(crate) fn unbook(&mut self, client: Slot<Client>, bundle: &Bundle, kinds: &Kinds) {
+        let book = self.roles[self.clients[client].role].book;
+        self.books.sub_used(book, &kinds.amounts(bundle, Kind::is_quotable));
+    }
+
+    /// Replaces a part of what a client holds by something else of the same agent; that is no grant.
+    pub(crate) fn convert(&mut self, old: &Given<'_>, new: &Given<'_>, kinds: &Kinds) {
+        let Client { role, leaf, .. } = self.clients[old.client];
+        let entry = &mut self.roles[role];
+        let amounts = |given: &Given<'_>| kinds.amounts(given.bundle, |kind| !kind.is_shared);
+        entry.sorter.swap(leaf, &amounts(old), &amounts(new), &self.totals);
+        self.sorter.swap(entry.leaf, &amounts(old), &amounts(new), &self.totals);
+        for shared in new.shared(kinds) {
+            entry.sorter.charge_shared(leaf, &shared, &self.totals);
+            self.sorter.charge_shared(entry.leaf, &shared, &self.totals);
+        }
+        for shared in old.shared(kinds) {
+            entry.sorter.credit_shared(leaf, &shared, &self.totals);
+            self.sorter.credit_shared(entry.leaf, &shared, &self.totals);
+        }
+        self.unbook(old.client, old.bundle, kinds);
+        self.book(new.client, new.bundle, kinds);
     }
 
     pub(crate) fn set_weight(&mut self, role: &Role, weight: Weight) {
         self.sorter.set_weight(role.as_str(), weight, &self.totals);
     }
 
-    /// The first active client, in order, that `may_take` agrees to.
-    pub(crate) fn first(&mut self, mut may_take: impl FnMut(Slot<Client>) -> bool) -> Option<Slot<Client>> {
-        let Self { totals, sorter, roles, .. } = self;
+    /// Shows the active clients to a visitor, in order; what the visitor decides does not change this walk.
+    pub(crate) fn walk(&mut self, visitor: &mut impl Visitor) {
+        let Self { totals, sorter, roles, clients, books, .. } = self;
         sorter.refresh(totals);
-        sorter.first(|role| {
-            let clients = &mut roles[role].sorter;
-            clients.refresh(totals);
-            clients.first(|client| may_take(client).then_some(client))
-        })
+        sorter.first(|slot| {
+            let RoleEntry { role, book, sorter, .. } = &mut roles[slot];
+            let view = RoleView { role, book: *book };
+            match visitor.enter(view, books) {
+                Interest::Clients => {}
+                Interest::Next => return None,
+                Interest::End => return Some(()),
+            }
+            sorter.refresh(totals);
+            sorter.first(|client| visitor.visit(client, &clients[client].terms, view, books).then_some(()))
+        });
+    }
+
+    /// What a client takes, and its role.
+    pub(crate) fn view(&self, slot: Slot<Client>) -> (&Terms, RoleView<'_>) {
+        let client = &self.clients[slot];
+        let RoleEntry { role, book, .. } = &self.roles[client.role];
+        (&client.terms, RoleView { role, book: *book })
     }
 
     /// The framework and the role that a client stands for.
@@ -155,10 +294,12 @@ impl Roster {
         if let Some(&slot) = self.by_name.get(role) {
             return slot;
         }
+        let random = (self.framework_sorter == SorterKind::Random).then(|| Random::new(self.random.next()));
         let slot = self.roles.insert_with(|slot| RoleEntry {
             role: role.clone(),
+            book: self.books.keep(role.as_str()),
             leaf: self.sorter.insert(&format!("{role}/."), slot),
-            sorter: Sorter::new(BTreeMap::new()),
+            sorter: Sorter::new(BTreeMap::new(), random),
             clients: BTreeMap::new(),
         });
         self.by_name.insert(role.clone(), slot);
@@ -172,6 +313,7 @@ impl Roster {
             return;
         }
         let Some(client) = self.clients.remove(slot) else { return };
+        self.own_minimum_count -= usize::from(client.terms.minimum.is_some());
         let entry = &mut self.roles[client.role];
         entry.clients.remove(&client.framework);
         entry.sorter.remove(client.leaf, &self.totals);
@@ -180,7 +322,33 @@ impl Roster {
         }
         if let Some(entry) = self.roles.remove(client.role) {
             self.by_name.remove(&entry.role);
+            self.books.let_go(entry.book);
             self.sorter.remove(entry.leaf, &self.totals);
         }
+    }
+}
+
+/// A part of an agent that a client was given, gives back or exchanges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) client: Slot<Client>,
+    /// The number of the agent.
+    pub(crate) agent: u32,
+    pub(crate) bundle: &'a Bundle,
+    /// Whether the client holds nothing else there: before it is given, or after it came back.
+    pub(crate) is_only: bool,
+    /// What the agent has; tells how much one copy of a shared volume is.
+    pub(crate) total: &'a Bundle,
+}
+
+impl Given<'_> {
+    /// The shared volumes in it.
+    fn shared(&self, kinds: &Kinds) -> Vec<SharedPart> {
+        let shared = self.bundle.scalars.iter().filter(|(kind, _)| kinds.kind(*kind).is_shared);
+        let part = |(kind, amount): &(u32, u64)| {
+            let size = self.total.scalar(*kind).max(1);
+            SharedPart { agent: self.agent, kind: *kind, copies: amount / size, name: kinds.kind(*kind).name, size }
+        };
+        shared.map(part).collect()
     }
 }

@@ -32,6 +32,10 @@ impl Weight {
         }
     }
 
+    pub(crate) fn thousandths(self) -> u32 {
+        self.0
+    }
+
     /// The weight as an amount.
     #[must_use]
     pub fn amount(self) -> Scalar {

@@ -42,6 +42,11 @@ impl<T> Slot<T> {
     pub(crate) const MIN: Self = Self(0, PhantomData);
     /// Above every slot in use, for ranges.
     pub(crate) const MAX: Self = Self(u32::MAX, PhantomData);
+
+    /// The number, for keys that do not name the type.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Entries by slot.

@@ -7,23 +7,56 @@
 //! Only clients that are active are in the order, but all count in the share of what is above them. A charge
 //! moves only the nodes on its path. A change of the totals changes every share, so the order is made anew,
 //! once, when it is next asked for. The sorter knows neither quota nor filters.
+//!
+//! A sorter may also order by chance: a leaf then comes first with a probability of the product, down its path,
+//! of each weight over the sum of those of the active siblings.
 
-use crate::bundle::Bundle;
+use crate::lottery::Lottery;
+use crate::random::Random;
 use crate::share::{Share, Weight};
 use crate::slots::{Slot, Slots};
 use crate::totals::{Sums, Totals};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// How clients are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SorterKind {
+    /// The smallest dominant share first.
+    #[default]
+    Drf,
+    /// By chance, in proportion to the weights.
+    Random,
+}
+
+/// Of a shared volume: the node that holds it, and which volume of which agent it is.
+type SharedKey<C> = (Slot<Node<C>>, u32, u32);
+
 /// A tree of clients of type `C`.
 #[derive(Debug)]
 pub(crate) struct Sorter<C> {
+    random: Option<Random>,
+    /// For the order by chance, made anew when who is active or a weight changes.
+    lottery: Option<Lottery<C>>,
+    /// How many copies of a shared volume each node holds; it counts as one.
+    shared: BTreeMap<SharedKey<C>, u64>,
     nodes: Slots<Node<C>>,
     root: Slot<Node<C>>,
     by_path: BTreeMap<Arc<str>, Slot<Node<C>>>,
     weights: BTreeMap<String, Weight>,
     /// The generation of the totals for which the whole order holds.
     generation: u64,
+}
+
+/// A part of a grant that others may hold as well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SharedPart {
+    pub(crate) agent: u32,
+    pub(crate) kind: u32,
+    pub(crate) copies: u64,
+    pub(crate) name: u32,
+    /// Of one copy, in thousandths.
+    pub(crate) size: u64,
 }
 
 /// A step of a path, or a client at its end.
@@ -56,10 +89,11 @@ struct Key<C> {
 
 impl<C: Copy> Sorter<C> {
     /// An empty tree; `weights` by path, one where none is given.
-    pub(crate) fn new(weights: BTreeMap<String, Weight>) -> Self {
+    pub(crate) fn new(weights: BTreeMap<String, Weight>, random: Option<Random>) -> Self {
         let mut nodes = Slots::new();
         let root = nodes.insert(Node::new("".into(), None, Weight::ONE));
-        Self { nodes, root, by_path: BTreeMap::new(), weights, generation: 0 }
+        let (lottery, shared, by_path) = (None, BTreeMap::new(), BTreeMap::new());
+        Self { random, lottery, shared, nodes, root, by_path, weights, generation: 0 }
     }
 
     /// Adds an inactive client that holds nothing; no client is at or above this path.
@@ -91,25 +125,66 @@ impl<C: Copy> Sorter<C> {
         if (self.nodes[leaf].active_count > 0) == active {
             return;
         }
+        self.lottery = None;
         self.for_path(leaf, totals, |node| if active { node.active_count += 1 } else { node.active_count -= 1 });
     }
 
-    /// Counts one grant.
-    pub(crate) fn charge(&mut self, leaf: Slot<Node<C>>, bundle: &Bundle, totals: &Totals) {
+    /// Counts what a client was given, and that it was given something.
+    pub(crate) fn charge(&mut self, leaf: Slot<Node<C>>, amounts: &[(u32, u64)], totals: &Totals) {
         self.for_path(leaf, totals, |node| {
-            node.allocated.add(bundle);
+            node.allocated.add(amounts);
             node.grant_count += 1;
         });
     }
 
+    /// Replaces some of what was charged; that is no grant.
+    pub(crate) fn swap(&mut self, leaf: Slot<Node<C>>, old: &[(u32, u64)], new: &[(u32, u64)], totals: &Totals) {
+        self.for_path(leaf, totals, |node| {
+            node.allocated.add(new);
+            node.allocated.sub(old);
+        });
+    }
+
     /// Takes back some of what was charged.
-    pub(crate) fn credit(&mut self, leaf: Slot<Node<C>>, bundle: &Bundle, totals: &Totals) {
-        self.for_path(leaf, totals, |node| node.allocated.sub(bundle));
+    pub(crate) fn credit(&mut self, leaf: Slot<Node<C>>, amounts: &[(u32, u64)], totals: &Totals) {
+        self.for_path(leaf, totals, |node| node.allocated.sub(amounts));
+    }
+
+    /// Counts copies of a shared volume, as one for each node however many clients below it hold it.
+    pub(crate) fn charge_shared(&mut self, leaf: Slot<Node<C>>, shared: &SharedPart, totals: &Totals) {
+        let SharedPart { agent, kind, copies, name, size } = *shared;
+        let mut next = Some(leaf);
+        while let Some(slot) = next {
+            let held = self.shared.entry((slot, agent, kind)).or_insert(0);
+            *held += copies;
+            if *held == copies {
+                self.nodes[slot].allocated.add(&[(name, size)]);
+                self.reposition(slot, totals);
+            }
+            next = self.nodes[slot].parent;
+        }
+    }
+
+    /// Ends [`Self::charge_shared`]; a node is credited when nobody below it holds the volume any more.
+    pub(crate) fn credit_shared(&mut self, leaf: Slot<Node<C>>, shared: &SharedPart, totals: &Totals) {
+        let SharedPart { agent, kind, copies, name, size } = *shared;
+        let mut next = Some(leaf);
+        while let Some(slot) = next {
+            let held = self.shared.get_mut(&(slot, agent, kind)).expect("only what was charged is credited");
+            *held -= copies;
+            if *held == 0 {
+                self.shared.remove(&(slot, agent, kind));
+                self.nodes[slot].allocated.sub(&[(name, size)]);
+                self.reposition(slot, totals);
+            }
+            next = self.nodes[slot].parent;
+        }
     }
 
     /// Sets the weight of a path, whether or not there is a client at it now.
     pub(crate) fn set_weight(&mut self, path: &str, weight: Weight, totals: &Totals) {
         self.weights.insert(path.to_owned(), weight);
+        self.lottery = None;
         if let Some(&slot) = self.by_path.get(path) {
             self.nodes[slot].weight = weight;
             self.reposition(slot, totals);
@@ -134,8 +209,32 @@ impl<C: Copy> Sorter<C> {
     }
 
     /// The answer of the first active client, in order, that gives one.
-    pub(crate) fn first<R>(&self, mut answer: impl FnMut(C) -> Option<R>) -> Option<R> {
-        self.first_below(self.root, &mut answer)
+    pub(crate) fn first<R>(&mut self, mut answer: impl FnMut(C) -> Option<R>) -> Option<R> {
+        let Some(mut random) = self.random.take() else { return self.first_below(self.root, &mut answer) };
+        let lottery = self.lottery.take().unwrap_or_else(|| self.new_lottery());
+        let found = lottery.draw(&mut random, answer);
+        (self.random, self.lottery) = (Some(random), Some(lottery));
+        found
+    }
+
+    fn new_lottery(&self) -> Lottery<C> {
+        let mut tickets = Vec::new();
+        self.tickets(self.root, Lottery::<C>::WHOLE, &mut tickets);
+        Lottery::new(tickets)
+    }
+
+    /// The clients below a node, and what of the node's chance is theirs.
+    fn tickets(&self, slot: Slot<Node<C>>, chance: u64, tickets: &mut Vec<(C, u64)>) {
+        let children = || self.nodes[slot].order.iter().map(|key| key.node);
+        let weight = |child: Slot<Node<C>>| u128::from(self.nodes[child].weight.thousandths());
+        let sum = children().map(weight).sum::<u128>().max(1);
+        for child in children() {
+            let share = u64::try_from(u128::from(chance) * weight(child) / sum).expect("a part of 64 bits");
+            match self.nodes[child].client {
+                Some(client) => tickets.push((client, share.max(1))),
+                None => self.tickets(child, share, tickets),
+            }
+        }
     }
 
     /// Whether any client is active.

@@ -1,12 +1,13 @@
 //! The order of clients, charge by charge; what is offered to them is tested with the allocator.
 
 use super::*;
-use crate::bundle::Names;
+use crate::kinds::Kinds;
+use crate::totals::Amounts;
 use odeon_protocol::resources::Scalar;
 
 /// A sorter with the totals that an allocator would hold beside it.
 struct Bench {
-    names: Names,
+    kinds: Kinds,
     totals: Totals,
     sorter: Sorter<&'static str>,
     leaves: BTreeMap<&'static str, Slot<Node<&'static str>>>,
@@ -14,8 +15,8 @@ struct Bench {
 
 impl Bench {
     fn new(total: &str) -> Self {
-        let (names, totals) = (Names::default(), Totals::default());
-        let mut bench = Self { names, totals, sorter: Sorter::new(BTreeMap::new()), leaves: BTreeMap::new() };
+        let (kinds, totals) = (Kinds::default(), Totals::default());
+        let mut bench = Self { kinds, totals, sorter: Sorter::new(BTreeMap::new(), None), leaves: BTreeMap::new() };
         bench.grow(total);
         bench
     }
@@ -29,23 +30,24 @@ impl Bench {
         self
     }
 
-    fn bundle(&mut self, text: &str) -> Bundle {
-        self.names.bundle(&text.parse().unwrap())
+    fn amounts(&mut self, text: &str) -> Amounts {
+        let bundle = self.kinds.bundle(&text.parse().unwrap());
+        self.kinds.amounts(&bundle, |_| true)
     }
 
     fn grow(&mut self, text: &str) {
-        let bundle = self.bundle(text);
-        self.totals.add(&bundle);
+        let amounts = self.amounts(text);
+        self.totals.add(&amounts);
     }
 
     fn charge(&mut self, path: &str, text: &str) {
-        let bundle = self.bundle(text);
-        self.sorter.charge(self.leaves[path], &bundle, &self.totals);
+        let amounts = self.amounts(text);
+        self.sorter.charge(self.leaves[path], &amounts, &self.totals);
     }
 
     fn credit(&mut self, path: &str, text: &str) {
-        let bundle = self.bundle(text);
-        self.sorter.credit(self.leaves[path], &bundle, &self.totals);
+        let amounts = self.amounts(text);
+        self.sorter.credit(self.leaves[path], &amounts, &self.totals);
     }
 
     fn order(&mut self) -> Vec<&'static str> {

@@ -2,11 +2,17 @@
 //!
 //! No floating point is kept: sums are exact, and an overflow or a shortage is an error, never a wrap.
 
+mod class;
 mod parse;
+mod parse_typed;
 mod ranges;
+mod typed;
 
+pub use class::{Class, ClassError, DiskSource, Reservation, ReservationKind};
 pub use parse::ParseResourcesError;
+pub use parse_typed::ParseTypedError;
 pub use ranges::{Range, Ranges, RangesError};
+pub use typed::TypedResources;
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

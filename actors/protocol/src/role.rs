@@ -40,6 +40,18 @@ impl Role {
         rule.map_or(Ok(Self(text.clone())), |rule| Err(RoleError { role: text, rule }))
     }
 
+    /// Whether it lies below another role in the tree, at any depth.
+    #[must_use]
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Whether it stands for itself in the tree, not below another role.
+    #[must_use]
+    pub fn is_top_level(&self) -> bool {
+        !self.0.contains('/')
+    }
+
     /// The role as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,11 +1,16 @@
 //! Agents as the allocator sees them: what each has, who holds what of it, and the events that change this.
 
 use super::Allocator;
+use super::maintenance::Maintenance;
+use crate::books::{Book, Books};
 use crate::bundle::Bundle;
-use crate::roster::Client;
+use crate::kinds::{Kind, Kinds};
+use crate::profile::AgentProfile;
+use crate::roster::{Client, Given};
 use crate::slots::Slot;
+use crate::totals::Amounts;
 use odeon_protocol::id::{AgentId, FrameworkId};
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use std::collections::BTreeMap;
 
@@ -17,7 +22,7 @@ pub struct Holding {
     /// Under which role.
     pub role: Role,
     /// What is held.
-    pub resources: Resources,
+    pub resources: TypedResources,
 }
 
 /// Why an event of an agent was refused; nothing has changed then.
@@ -39,6 +44,9 @@ pub enum AgentError {
         #[source]
         source: ResourcesError,
     },
+    /// A shared volume that somebody holds would vanish or change its size.
+    #[error("agent {0} cannot drop or resize a shared volume that is held")]
+    SharedInUse(AgentId),
 }
 
 /// An agent's resources. Always: `free` is what of `total` is not `used`, and `used` is the sum of `held`.
@@ -46,10 +54,14 @@ pub enum AgentError {
 pub(crate) struct Agent {
     pub(super) id: AgentId,
     pub(super) is_active: bool,
-    attributes: BTreeMap<String, String>,
-    total: Bundle,
+    pub(crate) profile: AgentProfile,
+    pub(super) maintenance: Option<Maintenance>,
+    pub(super) total: Bundle,
+    /// What of the total each role has reserved.
+    reserved: Vec<(Slot<Book>, Amounts)>,
     /// Sorted by client; short, and so kept in one piece.
     held: Vec<(Slot<Client>, Bundle)>,
+    /// Without shared volumes: these stay free, whoever holds them.
     used: Bundle,
     free: Bundle,
 }
@@ -67,28 +79,62 @@ impl Agent {
         &self.held
     }
 
+    /// Whether it has any scalar of a name.
+    pub(crate) fn has(&self, name: u32, kinds: &Kinds) -> bool {
+        self.total.scalars.iter().any(|(kind, _)| kinds.kind(*kind).name == name)
+    }
+
+    /// Replaces what it has, and enters it into the books.
+    pub(super) fn set_total(&mut self, total: Bundle, books: &mut Books, kinds: &Kinds) {
+        books.sub_total(&kinds.amounts(&self.total, Kind::is_quotable));
+        books.add_total(&kinds.amounts(&total, Kind::is_quotable));
+        let before = std::mem::take(&mut self.reserved);
+        for (kind, amount) in &total.scalars {
+            let Some(role) = kinds.reserved_for(*kind) else { continue };
+            let amounts = vec![(kinds.kind(*kind).name, *amount)];
+            let book = books.keep(role.as_str());
+            books.add_reserved(book, &amounts);
+            self.reserved.push((book, amounts));
+        }
+        for (book, amounts) in before {
+            books.sub_reserved(book, &amounts);
+            books.let_go(book);
+        }
+        self.free = total.without(&self.used);
+        self.total = total;
+    }
+
+    /// Whether with another total no shared volume that is held would vanish or change its size.
+    pub(super) fn keeps_shared(&self, total: &Bundle, kinds: &Kinds) -> bool {
+        let held = self.held.iter().flat_map(|(_, held)| held.scalars.iter().map(|(kind, _)| *kind));
+        held.filter(|kind| kinds.kind(*kind).is_shared).all(|kind| total.scalar(kind) == self.total.scalar(kind))
+    }
+
     /// Where a client's part is, or where it would be.
     fn held_index(&self, client: Slot<Client>) -> Result<usize, usize> {
         self.held.binary_search_by_key(&client, |(holder, _)| *holder)
     }
 
-    /// Gives all that is free to a client; also says whether the client held nothing here before.
-    pub(super) fn take_free(&mut self, client: Slot<Client>) -> (Bundle, bool) {
-        let taken = std::mem::take(&mut self.free);
-        let sum = |held: &Bundle| held.checked_add(&taken).expect("held and free are disjoint parts of one agent");
-        self.used = sum(&self.used);
+    /// Gives a part of what is free to a client; says whether the client held nothing here before.
+    pub(super) fn take(&mut self, client: Slot<Client>, part: &Bundle, kinds: &Kinds) -> bool {
+        let sum = |held: &Bundle, part: &Bundle| {
+            held.checked_add(part).expect("held and free are disjoint parts of one agent")
+        };
+        let own = part.only(|kind| !kinds.kind(kind).is_shared);
+        self.used = sum(&self.used, &own);
+        self.free = self.free.without(&own);
         let place = self.held_index(client);
         match place {
-            Ok(index) => self.held[index].1 = sum(&self.held[index].1),
-            Err(index) => self.held.insert(index, (client, taken.clone())),
+            Ok(index) => self.held[index].1 = sum(&self.held[index].1, part),
+            Err(index) => self.held.insert(index, (client, part.clone())),
         }
-        (taken, place.is_err())
+        place.is_err()
     }
 
     /// Takes resources back from a client; says whether it holds nothing here any more.
     ///
     /// Nothing happens, and nothing is said, if it holds less.
-    pub(super) fn give_back(&mut self, client: Slot<Client>, part: &Bundle) -> Option<bool> {
+    pub(super) fn give_back(&mut self, client: Slot<Client>, part: &Bundle, kinds: &Kinds) -> Option<bool> {
         if part.is_empty() {
             return Some(false);
         }
@@ -100,7 +146,7 @@ impl Agent {
         } else {
             self.held[index].1 = rest;
         }
-        self.used = self.used.without(part);
+        self.used = self.used.without(&part.only(|kind| !kinds.kind(kind).is_shared));
         self.free = self.total.without(&self.used);
         Some(is_last)
     }
@@ -110,63 +156,109 @@ impl Allocator {
     /// Adds an agent, with what its tasks use; their frameworks need not be here yet.
     ///
     /// # Errors
-    /// [`AgentError::Known`]; [`AgentError::Holdings`] if two holdings share a port, or a sum overflows.
+    /// As [`Self::add_agent_with`].
     pub fn add_agent(
         &mut self,
         id: AgentId,
-        total: &Resources,
+        total: impl Into<TypedResources>,
         attributes: BTreeMap<String, String>,
+        holdings: &[Holding],
+    ) -> Result<(), AgentError> {
+        self.add_agent_with(id, AgentProfile { attributes, ..AgentProfile::new(total.into()) }, holdings)
+    }
+
+    /// Adds an agent that says more of itself than what it has.
+    ///
+    /// # Errors
+    /// [`AgentError::Known`]; [`AgentError::Holdings`] if two holdings share a port, or a sum overflows.
+    pub fn add_agent_with(
+        &mut self,
+        id: AgentId,
+        profile: AgentProfile,
         holdings: &[Holding],
     ) -> Result<(), AgentError> {
         if self.agent_slots.contains_key(&id) {
             return Err(AgentError::Known(id));
         }
-        let used = holdings.iter().try_fold(Resources::empty(), |sum, holding| sum.checked_add(&holding.resources));
-        let used = used.map_err(|source| AgentError::Holdings { agent: id.clone(), source })?;
-        let (total, used) = (self.names.bundle(total), self.names.bundle(&used));
-        let free = total.without(&used);
-        self.roster.totals.add(&total);
-        let mut held: BTreeMap<_, Bundle> = BTreeMap::new();
-        for Holding { framework, role, resources } in holdings.iter().filter(|holding| !holding.resources.is_empty()) {
+        let used = holdings.iter().try_fold(TypedResources::empty(), |sum, held| sum.checked_add(&held.resources));
+        used.map_err(|source| AgentError::Holdings { agent: id.clone(), source })?;
+        let total = self.kinds.bundle(&profile.total);
+        self.roster.totals.add(&self.kinds.amounts(&total, |_| true));
+        let slot = self.agents.insert(Agent {
+            id: id.clone(),
+            is_active: true,
+            profile,
+            maintenance: None,
+            total: Bundle::default(),
+            reserved: Vec::new(),
+            held: Vec::new(),
+            used: Bundle::default(),
+            free: Bundle::default(),
+        });
+        self.agents[slot].set_total(total, &mut self.roster.books, &self.kinds);
+        for Holding { framework, role, resources } in holdings.iter().filter(|held| !held.resources.is_empty()) {
             let client = self.roster.enter(framework, role);
-            let part = self.names.bundle(resources);
-            let before = held.remove(&client);
-            self.roster.charge(client, &part, before.is_none());
-            let sum = before.unwrap_or_default().checked_add(&part).expect("the sum of all holdings is possible");
-            held.insert(client, sum);
+            let part = self.kinds.bundle(resources);
+            self.roster.book(client, &part, &self.kinds);
+            self.charge(slot, client, &part);
         }
-        let held = held.into_iter().collect();
-        let slot = self.agents.insert(Agent { id: id.clone(), is_active: true, attributes, total, held, used, free });
         self.agent_slots.insert(id, slot);
         self.candidates.mark(slot);
+        self.note_agent_back();
         Ok(())
+    }
+
+    /// Gives a part of an agent to a client; quota has booked it already.
+    pub(super) fn charge(&mut self, slot: Slot<Agent>, client: Slot<Client>, part: &Bundle) {
+        let agent = &mut self.agents[slot];
+        let is_only = agent.take(client, part, &self.kinds);
+        let given = Given { client, agent: slot.number(), bundle: part, is_only, total: &agent.total };
+        self.roster.charge(&given, &self.kinds);
     }
 
     /// Replaces what an agent has and says about itself; other attributes make frameworks forget their refusals.
     ///
     /// # Errors
-    /// [`AgentError::Unknown`].
+    /// As [`Self::update_agent_with`].
     pub fn update_agent(
         &mut self,
         id: &AgentId,
-        total: &Resources,
+        total: impl Into<TypedResources>,
         attributes: BTreeMap<String, String>,
     ) -> Result<(), AgentError> {
+        let before = &self.agents[self.agent_slot(id)?].profile;
+        let profile = AgentProfile { total: total.into(), attributes, ..before.clone() };
+        self.update_agent_with(id, profile)
+    }
+
+    /// Replaces all that an agent says of itself.
+    ///
+    /// # Errors
+    /// [`AgentError::Unknown`]; [`AgentError::SharedInUse`].
+    pub fn update_agent_with(&mut self, id: &AgentId, profile: AgentProfile) -> Result<(), AgentError> {
         let slot = self.agent_slot(id)?;
-        let total = self.names.bundle(total);
+        let total = self.kinds.bundle(&profile.total);
         let agent = &mut self.agents[slot];
-        if agent.attributes != attributes {
+        if !agent.keeps_shared(&total, &self.kinds) {
+            return Err(AgentError::SharedInUse(id.clone()));
+        }
+        if agent.profile.attributes != profile.attributes {
             self.refusals.clear_agent(slot);
-            agent.attributes = attributes;
         }
-        if agent.total != total {
-            self.roster.totals.sub(&agent.total);
-            self.roster.totals.add(&total);
-            agent.free = total.without(&agent.used);
-            agent.total = total;
-        }
+        agent.profile = profile;
+        self.replace_total(slot, total);
         self.candidates.mark(slot);
         Ok(())
+    }
+
+    pub(super) fn replace_total(&mut self, slot: Slot<Agent>, total: Bundle) {
+        let agent = &mut self.agents[slot];
+        if agent.total == total {
+            return;
+        }
+        self.roster.totals.sub(&self.kinds.amounts(&agent.total, |_| true));
+        self.roster.totals.add(&self.kinds.amounts(&total, |_| true));
+        agent.set_total(total, &mut self.roster.books, &self.kinds);
     }
 
     /// Removes an agent; what was held of it is charged to nobody any more.
@@ -178,12 +270,15 @@ impl Allocator {
         self.agent_slots.remove(id);
         self.refusals.clear_agent(slot);
         self.candidates.unmark(slot);
-        let Some(agent) = self.agents.remove(slot) else { return Ok(()) };
-        self.roster.totals.sub(&agent.total);
-        for (client, resources) in agent.held {
-            self.roster.credit(client, &resources, true);
+        let Some(mut agent) = self.agents.remove(slot) else { return Ok(()) };
+        self.roster.totals.sub(&self.kinds.amounts(&agent.total, |_| true));
+        for (client, bundle) in std::mem::take(&mut agent.held) {
+            let given = Given { client, agent: slot.number(), bundle: &bundle, is_only: true, total: &agent.total };
+            self.roster.credit(&given, &self.kinds);
+            self.roster.unbook(client, &bundle, &self.kinds);
             self.roster.retire(client);
         }
+        agent.set_total(Bundle::default(), &mut self.roster.books, &self.kinds);
         Ok(())
     }
 
@@ -194,7 +289,7 @@ impl Allocator {
     pub fn activate_agent(&mut self, id: &AgentId) -> Result<(), AgentError> {
         let slot = self.agent_slot(id)?;
         self.agents[slot].is_active = true;
-        self.candidates.mark(slot);
+        self.mark_event(slot);
         Ok(())
     }
 
@@ -218,7 +313,7 @@ impl Allocator {
         Ok(())
     }
 
-    fn agent_slot(&self, id: &AgentId) -> Result<Slot<Agent>, AgentError> {
+    pub(super) fn agent_slot(&self, id: &AgentId) -> Result<Slot<Agent>, AgentError> {
         self.agent_slots.get(id).copied().ok_or_else(|| AgentError::Unknown(id.clone()))
     }
 }

@@ -1,7 +1,8 @@
 //! Frameworks as the allocator sees them: their roles, which of them want offers, and the events that change this.
 
 use super::Allocator;
-use crate::roster::Client;
+use crate::profile::FrameworkProfile;
+use crate::roster::{Client, Terms};
 use crate::slots::Slot;
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::role::Role;
@@ -32,6 +33,14 @@ pub enum FrameworkError {
 pub(crate) struct Framework {
     pub(super) is_active: bool,
     roles: BTreeMap<Role, Subscription>,
+    profile: FrameworkProfile,
+}
+
+impl Framework {
+    /// Whether it is subscribed to a role; if so, whether it wants nothing under it.
+    pub(super) fn is_suppressed(&self, role: &Role) -> Option<bool> {
+        self.roles.get(role).map(|subscription| subscription.is_suppressed)
+    }
 }
 
 #[derive(Debug)]
@@ -51,12 +60,21 @@ impl Allocator {
         roles: &BTreeSet<Role>,
         suppressed: &BTreeSet<Role>,
     ) -> Result<(), FrameworkError> {
+        self.add_framework_with(id, FrameworkProfile::new(roles.clone(), suppressed.clone()))
+    }
+
+    /// Adds a framework that says more of itself than its roles.
+    ///
+    /// # Errors
+    /// As [`Self::add_framework`].
+    pub fn add_framework_with(&mut self, id: FrameworkId, profile: FrameworkProfile) -> Result<(), FrameworkError> {
         if self.frameworks.contains_key(&id) {
             return Err(FrameworkError::Known(id));
         }
-        check_subset(&id, suppressed, |role| roles.contains(role))?;
-        self.frameworks.insert(id.clone(), Framework { is_active: true, roles: BTreeMap::new() });
-        self.set_roles(&id, roles, suppressed);
+        check_subset(&id, &profile.suppressed, |role| profile.roles.contains(role))?;
+        let framework = Framework { is_active: true, roles: BTreeMap::new(), profile: profile.clone() };
+        self.frameworks.insert(id.clone(), framework);
+        self.set_profile(&id, profile);
         self.candidates.mark_all();
         Ok(())
     }
@@ -71,9 +89,20 @@ impl Allocator {
         roles: &BTreeSet<Role>,
         suppressed: &BTreeSet<Role>,
     ) -> Result<(), FrameworkError> {
+        let profile = self.framework(id)?.profile.clone();
+        let (roles, suppressed) = (roles.clone(), suppressed.clone());
+        self.update_framework_with(id, FrameworkProfile { roles, suppressed, ..profile })
+    }
+
+    /// Replaces all that a framework says of itself. Only a role that is new or no longer suppressed is a reason
+    /// for a run in Mesos' way of triggering; here the next run looks at every agent.
+    ///
+    /// # Errors
+    /// As [`Self::update_framework`].
+    pub fn update_framework_with(&mut self, id: &FrameworkId, profile: FrameworkProfile) -> Result<(), FrameworkError> {
         self.framework(id)?;
-        check_subset(id, suppressed, |role| roles.contains(role))?;
-        self.set_roles(id, roles, suppressed);
+        check_subset(id, &profile.suppressed, |role| profile.roles.contains(role))?;
+        self.set_profile(id, profile);
         self.candidates.mark_all();
         Ok(())
     }
@@ -84,7 +113,8 @@ impl Allocator {
     /// [`FrameworkError::Unknown`].
     pub fn remove_framework(&mut self, id: &FrameworkId) -> Result<(), FrameworkError> {
         self.framework(id)?;
-        self.set_roles(id, &BTreeSet::new(), &BTreeSet::new());
+        self.set_profile(id, FrameworkProfile::new(BTreeSet::new(), BTreeSet::new()));
+        self.forget_inverse(id);
         self.frameworks.remove(id);
         Ok(())
     }
@@ -152,15 +182,21 @@ impl Allocator {
         Ok(named.map(change).collect())
     }
 
-    fn set_roles(&mut self, id: &FrameworkId, roles: &BTreeSet<Role>, suppressed: &BTreeSet<Role>) {
+    fn set_profile(&mut self, id: &FrameworkId, profile: FrameworkProfile) {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         let mut before = std::mem::take(&mut framework.roles);
-        for role in roles {
+        for role in &profile.roles {
             let client = self.roster.enter(id, role);
             self.roster.subscribe(client);
-            framework.roles.insert(role.clone(), Subscription { client, is_suppressed: suppressed.contains(role) });
+            let own = profile.minimum.get(role);
+            let minimum = own.map(|sizes| sizes.iter().map(|size| self.kinds.quantity(size)).collect());
+            let (capabilities, constraints) = (profile.capabilities, profile.constraints.get(role).cloned());
+            self.roster.set_terms(client, Terms { capabilities, minimum, constraints });
+            let is_suppressed = profile.suppressed.contains(role);
+            framework.roles.insert(role.clone(), Subscription { client, is_suppressed });
             before.remove(role);
         }
+        framework.profile = profile;
         for subscription in before.into_values() {
             self.refusals.clear_client(subscription.client);
             self.roster.unsubscribe(subscription.client);

@@ -2,10 +2,11 @@
 
 use super::Allocator;
 use super::agents::Holding;
-use crate::roster::Client;
+use crate::roster::{Client, Given};
 use crate::slots::Slot;
 use odeon_protocol::id::{AgentId, FrameworkId};
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::offer::REFUSE_MAX;
+use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use std::time::Duration;
 
@@ -44,29 +45,33 @@ impl Allocator {
         framework: &FrameworkId,
         role: &Role,
         agent: &AgentId,
-        resources: &Resources,
+        resources: impl Into<TypedResources>,
         filter: Option<Duration>,
     ) -> Result<(), RecoverError> {
         let slot = *self.agent_slots.get(agent).ok_or_else(|| RecoverError::UnknownAgent(agent.clone()))?;
-        let not_held = |held: Resources| {
-            let (framework, role, resources) = (framework.clone(), role.clone(), resources.clone());
+        let resources = resources.into();
+        let not_held = |held: TypedResources| {
             let source = held.checked_sub(&resources).err();
+            let (framework, role, resources) = (framework.clone(), role.clone(), resources.clone());
             let wanted = Box::new(Holding { framework, role, resources });
             RecoverError::NotHeld { agent: agent.clone(), wanted, source }
         };
-        let client = self.roster.client(framework, role).ok_or_else(|| not_held(Resources::empty()))?;
-        let part = self.names.bundle(resources);
-        let Some(is_last) = self.agents[slot].give_back(client, &part) else {
-            let held = self.agents[slot].held().iter().find(|(holder, _)| *holder == client);
-            return Err(not_held(held.map(|(_, held)| self.names.resources(held)).unwrap_or_default()));
+        let client = self.roster.client(framework, role).ok_or_else(|| not_held(TypedResources::empty()))?;
+        let part = self.kinds.bundle(&resources);
+        let entry = &mut self.agents[slot];
+        let Some(is_only) = entry.give_back(client, &part, &self.kinds) else {
+            let held = entry.held().iter().find(|(holder, _)| *holder == client);
+            return Err(not_held(held.map(|(_, held)| self.kinds.resources(held)).unwrap_or_default()));
         };
-        self.roster.credit(client, &part, is_last);
+        let given = Given { client, agent: slot.number(), bundle: &part, is_only, total: entry.total() };
+        self.roster.credit(&given, &self.kinds);
+        self.roster.unbook(client, &part, &self.kinds);
         if let Some(refuse) = filter.filter(|refuse| !refuse.is_zero() && self.may_refuse(framework, client)) {
-            let until = now.saturating_add(refuse.max(self.allocation_interval));
+            let until = now.saturating_add(refuse.min(REFUSE_MAX).max(self.config.allocation_interval));
             self.refusals.add(slot, client, part, until, self.run_count);
         }
         self.roster.retire(client);
-        self.candidates.mark(slot);
+        self.mark_event(slot);
         Ok(())
     }
 

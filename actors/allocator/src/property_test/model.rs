@@ -5,7 +5,7 @@
 use crate::share::Share;
 use crate::{Allocator, AllocatorConfig, Grant, Holding, Weight};
 use odeon_protocol::id::{AgentId, FrameworkId};
-use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar};
+use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -126,12 +126,12 @@ impl Model {
             let mut holders: BTreeMap<_, Resources> = BTreeMap::new();
             for grant in self.held.iter().filter(|grant| grant.agent == *id) {
                 let sum = holders.entry((grant.framework.clone(), grant.role.clone())).or_default();
-                *sum = sum.checked_add(&grant.resources).unwrap();
+                *sum = sum.checked_add(&plain(&grant.resources)).unwrap();
             }
             let told: BTreeMap<_, _> = self.allocator.holdings(id).map(owned).collect();
             assert_eq!(told, holders);
             let used = holders.values().fold(Resources::empty(), |sum, held| sum.checked_add(held).unwrap());
-            let free = self.allocator.free(id).unwrap();
+            let free = plain(&self.allocator.free(id).unwrap());
             if agent.total.contains(&used) {
                 assert_eq!(free.checked_add(&used).unwrap(), agent.total);
             } else {
@@ -168,7 +168,7 @@ impl Model {
     /// Every framework that wants offers refuses each of the agents that have something to offer.
     pub(super) fn check_nothing_is_left_over(&self) {
         for (id, _) in self.agents.iter().filter(|(_, agent)| agent.active) {
-            let free = self.allocator.free(id).unwrap();
+            let free = plain(&self.allocator.free(id).unwrap());
             let is_worth_offering = free.scalar(CPUS).thousandths() >= 10 || free.scalar(MEM) >= Scalar::from_whole(32);
             if is_worth_offering {
                 for (framework, role) in self.active_clients() {
@@ -184,7 +184,7 @@ impl Model {
         let holding = used.map(|(framework, role)| Holding {
             framework: framework_id(framework),
             role: ROLES[role].parse().unwrap(),
-            resources,
+            resources: resources.into(),
         });
         let holdings: Vec<Holding> = holding.into_iter().collect();
         let added = self.allocator.add_agent(id.clone(), &total, BTreeMap::new(), &holdings);
@@ -275,7 +275,7 @@ impl Model {
         }
         let index = grant % self.held.len();
         let mut grant = self.held.swap_remove(index);
-        let part: Resources = if part { "cpus:1;mem:64".parse().unwrap() } else { grant.resources.clone() };
+        let part: TypedResources = if part { "cpus:1;mem:64".parse().unwrap() } else { grant.resources.clone() };
         let Grant { framework, role, agent, resources } = &grant;
         let filter = refuse.map(Duration::from_secs);
         let Ok(rest) = resources.checked_sub(&part) else {
@@ -300,7 +300,7 @@ impl Model {
         for grant in &grants {
             let Grant { framework, role, agent, resources } = grant;
             assert!(self.agents[agent].active && active.contains(&(framework.clone(), role.clone())));
-            assert!(!self.is_refused(agent, framework, role, resources));
+            assert!(!self.is_refused(agent, framework, role, &plain(resources)));
             self.hold(grant.clone());
         }
         let deadline = self.allocator.next_deadline();
@@ -318,7 +318,7 @@ impl Model {
     fn is_refused(&self, agent: &AgentId, framework: &FrameworkId, role: &Role, offered: &Resources) -> bool {
         self.refused.iter().any(|(grant, until)| {
             let is_same = grant.agent == *agent && grant.framework == *framework && grant.role == *role;
-            is_same && *until > self.now && grant.resources.contains(offered)
+            is_same && *until > self.now && plain(&grant.resources).contains(offered)
         })
     }
 
@@ -352,7 +352,7 @@ impl Model {
     fn share(&self, path: &str) -> Share {
         let mut parts: BTreeMap<String, u128> = BTreeMap::new();
         for grant in self.held.iter().filter(|grant| paths(&grant.framework, &grant.role).iter().any(|p| p == path)) {
-            for (name, amount) in grant.resources.scalars() {
+            for (name, amount) in plain(&grant.resources).scalars() {
                 *parts.entry(name.to_owned()).or_default() += u128::from(amount.thousandths());
             }
         }
@@ -396,9 +396,14 @@ fn client_path((framework, role): &(FrameworkId, Role)) -> String {
     format!("{role}/./{framework}")
 }
 
-fn owned(holding: (&FrameworkId, &Role, Resources)) -> ((FrameworkId, Role), Resources) {
+fn owned(holding: (&FrameworkId, &Role, TypedResources)) -> ((FrameworkId, Role), Resources) {
     let (framework, role, resources) = holding;
-    ((framework.clone(), role.clone()), resources)
+    ((framework.clone(), role.clone()), plain(&resources))
+}
+
+/// The amounts of resources that have no class.
+fn plain(resources: &TypedResources) -> Resources {
+    resources.quantities().unwrap()
 }
 
 fn masked(mask: u8) -> BTreeSet<Role> {

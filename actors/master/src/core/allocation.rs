@@ -52,7 +52,7 @@ impl MasterCore {
         let holding = |((framework, role), resources): (&(FrameworkId, Role), &Resources)| Holding {
             framework: framework.clone(),
             role: role.clone(),
-            resources: resources.clone(),
+            resources: resources.into(),
         };
         let holdings: Vec<Holding> = agent.ledger.used.iter().map(holding).collect();
         let (total, attributes) = (agent.info.resources.clone(), agent.info.attributes.clone());

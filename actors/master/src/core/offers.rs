@@ -32,6 +32,7 @@ impl MasterCore {
 
     fn make_offer(&mut self, grant: Grant, now: Moment) -> Offer {
         let Grant { framework, role, agent: agent_id, resources } = grant;
+        let resources = resources.quantities().expect("agents are given to the allocator without classes");
         let text = format!("{}-O{}", self.master_id, self.next_offer);
         self.next_offer += 1;
         let offer_id = OfferId::new(text).expect("the id of the master leaves room for a number");

@@ -244,7 +244,7 @@ impl Play {
             assert_eq!(agent.allocated, is_present, "{agent_id} is allocated while it is present");
             let allocated = agent.ledger.allocated().expect("nothing is counted twice");
             if is_present {
-                let free = core.allocator.free(agent_id).expect("the allocator has it");
+                let free = core.allocator.free(agent_id).expect("the allocator has it").quantities().unwrap();
                 let sum = allocated.checked_add(&free).expect("used, offered and free are disjoint");
                 assert_eq!(sum, agent.info.resources, "used + offered + free of {agent_id}");
                 self.check_holdings(agent_id);
@@ -265,7 +265,8 @@ impl Play {
             booked.insert(key.clone(), sum);
         }
         let held = self.core.allocator.holdings(agent_id);
-        let held: BTreeMap<_, _> = held.map(|(f, role, held)| ((f.clone(), role.clone()), held.clone())).collect();
+        let held: BTreeMap<_, _> =
+            held.map(|(f, role, held)| ((f.clone(), role.clone()), held.quantities().unwrap())).collect();
         assert_eq!(held, booked, "the allocator and the ledger of {agent_id} agree");
     }
 

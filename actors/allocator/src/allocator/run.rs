@@ -1,0 +1,94 @@
+//! One run over the marked agents: first what roles are guaranteed, then what is left.
+
+use super::agents::Agent;
+use super::{Allocator, Grant};
+use crate::bundle::Bundle;
+use crate::roster::Client;
+use crate::round::{Round, RoundParts, Stage};
+use crate::slots::Slot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a run gave so far.
+#[derive(Debug, Default)]
+struct Given {
+    grants: Vec<(Slot<Agent>, Slot<Client>, Bundle)>,
+    /// Where the grant of an agent to a client stands; both stages make one offer.
+    places: BTreeMap<(Slot<Agent>, Slot<Client>), usize>,
+    /// Shared volumes that this run has offered already: each is offered once.
+    shared: BTreeSet<(Slot<Agent>, u32)>,
+}
+
+impl Allocator {
+    /// Runs once over the marked agents; each grant is charged already and becomes an offer.
+    ///
+    /// A refusal that is due ends before the run if it has blocked one, and after it otherwise.
+    #[must_use = "what is granted is charged until it is recovered"]
+    pub fn allocate(&mut self, now: Duration) -> Vec<Grant> {
+        if self.is_paused(now) {
+            return Vec::new();
+        }
+        self.pause = None;
+        self.end_refusals(now);
+        self.run_count += 1;
+        let mut agents = self.candidates.drain(&self.agents);
+        let mut given = Given::default();
+        if self.roster.books.is_any_guaranteed() {
+            agents.iter().for_each(|agent| self.divide(*agent, Stage::Guarantees, &mut given));
+            self.random.shuffle(&mut agents);
+        }
+        agents.iter().for_each(|agent| self.divide(*agent, Stage::Fair, &mut given));
+        self.ask_back(&agents, now);
+        self.end_refusals(now);
+        given.grants.into_iter().map(|(agent, client, bundle)| self.grant(agent, client, &bundle)).collect()
+    }
+
+    fn end_refusals(&mut self, now: Duration) {
+        for agent in self.refusals.end_due(now, self.run_count) {
+            self.mark_event(agent);
+        }
+    }
+
+    fn divide(&mut self, slot: Slot<Agent>, stage: Stage, given: &mut Given) {
+        let agent = &self.agents[slot];
+        let is_too_little = || !self.kinds.is_worth_offering(agent.free(), &self.rules.minimum);
+        if !agent.is_active || agent.free().is_empty() || (self.roster.is_minimum_common() && is_too_little()) {
+            return;
+        }
+        let left = if given.shared.is_empty() {
+            agent.free().clone()
+        } else {
+            agent.free().only(|kind| !given.shared.contains(&(slot, kind)))
+        };
+        let (kinds, rules, refusals) = (&self.kinds, &self.rules, self.refusals.of(slot));
+        let parts = RoundParts { stage, agent, left, kinds, rules, refusals, random: &mut self.random };
+        let mut round = Round::new(parts);
+        self.roster.walk(&mut round);
+        for (client, part) in round.into_grants() {
+            self.charge(slot, client, &part);
+            let shared = part.kinds().filter(|kind| self.kinds.kind(*kind).is_shared);
+            given.shared.extend(shared.map(|kind| (slot, kind)));
+            given.add(slot, client, part, stage);
+        }
+    }
+
+    fn grant(&self, agent: Slot<Agent>, client: Slot<Client>, bundle: &Bundle) -> Grant {
+        let (framework, role) = self.roster.name(client);
+        let (framework, role, agent) = (framework.clone(), role.clone(), self.agents[agent].id.clone());
+        Grant { framework, role, agent, resources: self.kinds.resources(bundle) }
+    }
+}
+
+impl Given {
+    fn add(&mut self, agent: Slot<Agent>, client: Slot<Client>, part: Bundle, stage: Stage) {
+        if let Some(place) = self.places.get(&(agent, client)) {
+            let sum = &mut self.grants[*place].2;
+            *sum = sum.checked_add(&part).expect("parts of one agent are disjoint");
+            return;
+        }
+        if stage == Stage::Guarantees {
+            self.places.insert((agent, client), self.grants.len());
+        }
+        self.grants.push((agent, client, part));
+    }
+}

@@ -1,0 +1,156 @@
+//! Why a framework is not offered an agent, asked after a run. The rules are those of the run itself.
+
+use super::Allocator;
+use crate::books::Books;
+use crate::round::{Judgement, Round, RoundParts, Stage};
+use odeon_protocol::id::{AgentId, FrameworkId};
+use odeon_protocol::role::Role;
+use std::time::Duration;
+
+/// Why nothing, or not more, of an agent is held out to a framework under a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No agent of this id is here.
+    UnknownAgent,
+    /// The framework is not subscribed to the role.
+    NotSubscribed,
+    /// The framework is not connected.
+    InactiveFramework,
+    /// The framework asked for no offers under this role.
+    Suppressed,
+    /// The agent is deactivated.
+    InactiveAgent,
+    /// No run is made until enough agents are back after a failover.
+    Paused,
+    /// One of both lacks a capability that the other asks for.
+    Capability(&'static str),
+    /// The constraints of the framework do not admit the agent.
+    Constraint,
+    /// Nothing is free; these hold it, the framework with the largest part first.
+    NothingFree(Vec<(FrameworkId, Role)>),
+    /// What is free is reserved for other roles, or of a class that the framework cannot read.
+    NotForThisRole,
+    /// The role is at its limit.
+    QuotaLimit,
+    /// What is free is held back for guarantees of other roles.
+    Headroom,
+    /// What could be offered is below the minimum size.
+    MinimumSize,
+    /// The framework refused this, for so much longer.
+    Refused(Duration),
+    /// Nothing forbids it: the next run that looks at the agent offers it, unless others come first.
+    NextRun,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownAgent => f.write_str("agent is not known"),
+            Self::NotSubscribed => f.write_str("not subscribed to the role"),
+            Self::InactiveFramework => f.write_str("framework is not active"),
+            Self::Suppressed => f.write_str("suppressed"),
+            Self::InactiveAgent => f.write_str("agent is not active"),
+            Self::Paused => f.write_str("paused after failover"),
+            Self::Capability(name) => write!(f, "capability {name} is missing"),
+            Self::Constraint => f.write_str("constraint"),
+            Self::NothingFree(holders) => {
+                let holders: Vec<String> = holders.iter().map(|(id, role)| format!("{id}@{role}")).collect();
+                write!(f, "nothing is free: held by {}", holders.join(", "))
+            }
+            Self::NotForThisRole => f.write_str("what is free is reserved for others or cannot be read"),
+            Self::QuotaLimit => f.write_str("quota limit"),
+            Self::Headroom => f.write_str("headroom for guarantees"),
+            Self::MinimumSize => f.write_str("minimum size"),
+            Self::Refused(left) => write!(f, "filter for {} ms more", left.as_millis()),
+            Self::NextRun => f.write_str("next run"),
+        }
+    }
+}
+
+impl Reason {
+    /// The reason as one word, for scripts.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownAgent => "unknown-agent",
+            Self::NotSubscribed => "not-subscribed",
+            Self::InactiveFramework => "inactive-framework",
+            Self::Suppressed => "suppressed",
+            Self::InactiveAgent => "inactive-agent",
+            Self::Paused => "paused",
+            Self::Capability(_) => "capability",
+            Self::Constraint => "constraint",
+            Self::NothingFree(_) => "nothing-free",
+            Self::NotForThisRole => "not-for-this-role",
+            Self::QuotaLimit => "quota-limit",
+            Self::Headroom => "headroom",
+            Self::MinimumSize => "minimum-size",
+            Self::Refused(_) => "filter",
+            Self::NextRun => "next-run",
+        }
+    }
+}
+
+impl Allocator {
+    /// Why a framework is not offered what is left of an agent now.
+    #[must_use]
+    pub fn why(&self, now: Duration, framework: &FrameworkId, role: &Role, agent: &AgentId) -> Reason {
+        let Some(&slot) = self.agent_slots.get(agent) else { return Reason::UnknownAgent };
+        let known = self.frameworks.get(framework);
+        let Some((entry, is_suppressed)) = known.and_then(|entry| Some((entry, entry.is_suppressed(role)?))) else {
+            return Reason::NotSubscribed;
+        };
+        let Some(client) = self.roster.client(framework, role) else { return Reason::NotSubscribed };
+        if !entry.is_active {
+            return Reason::InactiveFramework;
+        }
+        let agent = &self.agents[slot];
+        if is_suppressed {
+            return Reason::Suppressed;
+        }
+        if !agent.is_active {
+            return Reason::InactiveAgent;
+        }
+        if self.is_paused(now) {
+            return Reason::Paused;
+        }
+        let mut random = self.random.clone();
+        let refusals = self.refusals.of(slot);
+        let (terms, view) = self.roster.view(client);
+        let books: &Books = &self.roster.books;
+        let mut judge = |stage| {
+            let (kinds, rules, left) = (&self.kinds, &self.rules, agent.free().clone());
+            let refusals = self.refusals.of(slot);
+            let parts = RoundParts { stage, agent, left, kinds, rules, refusals, random: &mut random };
+            let mut round = Round::new(parts);
+            round.see(view);
+            round.judge(client, terms, view, books).map(std::borrow::Cow::into_owned)
+        };
+        let judged = if books.is_unsatisfied(view.book) {
+            judge(Stage::Guarantees).or_else(|_| judge(Stage::Fair))
+        } else {
+            judge(Stage::Fair)
+        };
+        match judged {
+            Ok(_) => Reason::NextRun,
+            Err(Judgement::Capability(name)) => Reason::Capability(name),
+            Err(Judgement::Constraint) => Reason::Constraint,
+            Err(_) if agent.free().is_empty() => Reason::NothingFree(self.holders(agent)),
+            Err(Judgement::NothingFor) => Reason::NotForThisRole,
+            Err(Judgement::Limit) => Reason::QuotaLimit,
+            Err(Judgement::Headroom | Judgement::NoGuarantee) => Reason::Headroom,
+            Err(Judgement::Minimum) => Reason::MinimumSize,
+            Err(Judgement::Refused) => {
+                let free = agent.free();
+                let until = refusals.until(client, free, refusals.covers(free)).unwrap_or(now);
+                Reason::Refused(until.saturating_sub(now))
+            }
+        }
+    }
+
+    fn holders(&self, agent: &super::agents::Agent) -> Vec<(FrameworkId, Role)> {
+        let names = agent.held().iter().map(|(client, _)| self.roster.name(*client));
+        names.map(|(framework, role)| (framework.clone(), role.clone())).collect()
+    }
+}
