@@ -125,7 +125,9 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         let report = RecoveryReport { created, record_count: records.len(), torn_bytes };
         Ok((Self { path, file, records: PhantomData }, records, report))
     }
+}
 
+impl<R: Serialize> Journal<R> {
     /// Replaces the contents, all or nothing: what is left after a crash is the old or the new file.
     ///
     /// # Errors
@@ -138,9 +140,7 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         drop(old);
         Ok(Self { path, file, records: PhantomData })
     }
-}
 
-impl<R: Serialize> Journal<R> {
     /// Appends records and returns once they are durable, with one sync for all.
     ///
     /// # Errors

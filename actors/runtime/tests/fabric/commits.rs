@@ -1,7 +1,7 @@
 //! Durable before visible, with a real journal.
 
 use odeon_runtime::testkit::TwoNodes;
-use odeon_runtime::{CommitError, Committer, Journal, Outbox};
+use odeon_runtime::{CommitError, Committer, CompactingJournal, Journal, Outbox};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -116,6 +116,23 @@ async fn an_effect_that_panics_after_a_write_fails_the_node() {
     })));
     let failure = nodes.home.failed().await;
     assert!(failure.reason.contains("effect 7 is broken"), "{failure}");
+}
+
+#[actix_rt::test]
+async fn a_record_that_says_all_takes_the_place_of_those_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("j");
+    let nodes = TwoNodes::start(1).await;
+    let (journal, ..) = Journal::open(&path).unwrap();
+    let journal = CompactingJournal::new(journal, |record: &String| record.starts_with("all"));
+    let committer = Committer::<u32, String>::with_log(&nodes.home, "agent", Box::new(journal), |_| {});
+    committer.commit(outbox(|out| out.write("one".into()))).await.unwrap();
+    let rest = ["two", "all of one", "three", "all of it", "four"];
+    committer.commit(outbox(|out| rest.into_iter().for_each(|record| out.write(record.into())))).await.unwrap();
+    committer.commit(outbox(|out| out.write("five".into()))).await.unwrap();
+    drop(committer);
+    let (_, records, _) = Journal::<String>::open(&path).unwrap();
+    assert_eq!(records, ["all of it", "four", "five"]);
 }
 
 /// A record that cannot be encoded stands in for a full disk.
