@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use odeon_agent::AgentNode;
+use odeon_agent::{AgentNode, ReconfigurationPolicy};
 use odeon_framework::{DriverSettings, EndedScheduler, Scheduler, run_scheduler};
 use odeon_master::MasterNode;
 use odeon_protocol::framework::FrameworkInfo;
@@ -13,7 +13,7 @@ use odeon_runtime::{Endpoint, Node, Peer};
 use tokio::time::{Duration, Instant};
 
 use crate::app::{Environment, fresh_seed};
-use crate::config::{AgentConfig, LocalConfig, MasterConfig};
+use crate::config::{AgentConfig, HumanDuration, LocalConfig, MasterConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::roles::{start_agent, start_master};
@@ -89,6 +89,9 @@ impl LocalCluster {
                 hostname: Some(name.clone()),
                 work_dir: self.data.path().join(&name),
                 resources: resources_text(config),
+                // A cluster that is started again may be another; and if it is killed, nobody comes back to its executors.
+                reconfiguration_policy: ReconfigurationPolicy::Additive,
+                recovery_timeout: HumanDuration::from_secs(0),
                 ..AgentConfig::default()
             };
             self.agents.push(start_agent(&name, &agent, environment).await?);

@@ -11,7 +11,7 @@ use odeon_agent::{AgentLimits, AgentNode, AgentSettings, detect_resources};
 use odeon_allocator::{AllocatorConfig, Weight};
 use odeon_master::{MasterNode, MasterRules, MasterSettings, StartMasterError};
 use odeon_protocol::id::MasterId;
-use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar};
+use odeon_protocol::resources::{CPUS, DISK, MEM, Resources, Scalar};
 use odeon_protocol::role::Role;
 use odeon_runtime::transport::Tcp;
 use odeon_runtime::{Endpoint, FabricLimits};
@@ -65,6 +65,9 @@ pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environ
         work_dir: config.work_dir.clone(),
         environment: environment.variables.clone(),
         program: environment.program.clone(),
+        recover: config.recover,
+        reconfiguration_policy: config.reconfiguration_policy,
+        disk_is_measured: !config.resources.as_ref().is_some_and(|text| names_disk(text)),
         limits: agent_limits(config),
     };
     warn_if_open("agent", config.bind);
@@ -145,6 +148,8 @@ fn agent_limits(config: &AgentConfig) -> AgentLimits {
         registration_backoff_max: config.registration_backoff_max.get(),
         executor_registration_timeout: config.executor_registration_timeout.get(),
         executor_shutdown_grace: config.executor_shutdown_grace.get(),
+        executor_reregistration_timeout: config.executor_reregistration_timeout.get(),
+        recovery_timeout: config.recovery_timeout.get(),
         task_kill_grace: config.task_kill_grace.get(),
         status_retry_min: config.status_retry_min.get(),
         status_retry_max: config.status_retry_max.get(),
@@ -152,6 +157,10 @@ fn agent_limits(config: &AgentConfig) -> AgentLimits {
         sandbox_keep: config.sandbox_keep,
         ..AgentLimits::DEFAULT
     }
+}
+
+fn names_disk(resources: &str) -> bool {
+    resources.parse::<Resources>().is_ok_and(|named| named.scalars().any(|(name, _)| name == DISK))
 }
 
 fn agent_resources(config: &AgentConfig) -> Result<Resources, Failure> {

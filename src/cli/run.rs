@@ -64,6 +64,9 @@ pub(crate) struct RunArgs {
     /// Gives up (exit code 5) when copies have waited this long for a place
     #[arg(long, value_name = "DURATION")]
     placement_timeout: Option<HumanDuration>,
+    /// Lets the copies outlive an agent that is killed and started again; otherwise they are lost with it
+    #[arg(long)]
+    checkpoint: bool,
     /// Puts the task id before every line
     #[arg(long)]
     label: bool,
@@ -148,6 +151,7 @@ async fn drive(
     };
     let mut info = FrameworkInfo::new(format!("run {}", args.command[0]));
     info.roles = [args.role.clone()].into();
+    info.checkpoint = args.checkpoint;
     info.user = environment.variables.get("USER").cloned().unwrap_or_default();
     let driver = DriverSettings::new(args.master.or_default(environment)?, info, seed);
     let running = run_scheduler(driver, node, BatchScheduler::new(plan, tell));

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use odeon_agent::{ReconfigurationPolicy, Recover};
 use serde::{Deserialize, Serialize};
 
 use super::load::{FORMAT_VERSION, known_version};
@@ -50,6 +51,14 @@ pub struct AgentConfig {
     pub status_retry_min: HumanDuration,
     /// The longest wait before an unacknowledged status update is sent again.
     pub status_retry_max: HumanDuration,
+    /// What becomes of what an earlier process has left: `reconnect` or `fresh`.
+    pub recover: Recover,
+    /// How far the agent may differ from what it was: `equal` or `additive`.
+    pub reconfiguration_policy: ReconfigurationPolicy,
+    /// How long executors of frameworks that checkpoint wait for an agent that is gone; at 0 they do not.
+    pub recovery_timeout: HumanDuration,
+    /// How long an executor may take to come back to an agent that was restarted.
+    pub executor_reregistration_timeout: HumanDuration,
     /// How many completed executors are remembered, with their sandboxes.
     pub completed_executors_max: usize,
     /// Whether the sandboxes of executors that are not remembered stay on disk.
@@ -75,6 +84,10 @@ impl Default for AgentConfig {
             registration_backoff_max: HumanDuration::from_secs(60),
             status_retry_min: HumanDuration::from_secs(10),
             status_retry_max: HumanDuration::from_secs(600),
+            recover: Recover::Reconnect,
+            reconfiguration_policy: ReconfigurationPolicy::Equal,
+            recovery_timeout: HumanDuration::from_secs(15 * 60),
+            executor_reregistration_timeout: HumanDuration::from_secs(15),
             completed_executors_max: 150,
             sandbox_keep: false,
         }
@@ -94,6 +107,7 @@ impl RoleConfig for AgentConfig {
             return Err(Fault::of("resources", "must not be empty, write \"auto\" for what the host has"));
         }
         Fault::if_zero("executor_registration_timeout", self.executor_registration_timeout)?;
+        Fault::if_zero("executor_reregistration_timeout", self.executor_reregistration_timeout)?;
         Fault::if_zero("registration_backoff_min", self.registration_backoff_min)?;
         Fault::if_zero("status_retry_min", self.status_retry_min)?;
         let backoff = [self.registration_backoff_min, self.registration_backoff_max];

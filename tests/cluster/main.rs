@@ -4,6 +4,8 @@
 //! What a function call can show is tested beside the code instead; nothing here looks inside a role.
 
 #[cfg(target_os = "linux")]
+mod agent_recovery;
+#[cfg(target_os = "linux")]
 mod bad_input;
 #[cfg(target_os = "linux")]
 mod docs;

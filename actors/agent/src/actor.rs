@@ -137,7 +137,10 @@ impl Actor for AgentActor {
                 }
             }
         });
-        self.react(context, |core, _, out| core.on_start(out));
+        self.react(context, |core, now, out| {
+            core.on_recovered(now, out);
+            core.on_start(out);
+        });
     }
 }
 

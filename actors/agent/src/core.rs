@@ -1,19 +1,25 @@
 //! Decides what an agent does: its registration, its executors, their tasks and what is told about them.
 //!
-//! Deliberately absent: processes, files, sockets, clocks, and the recovery of tasks after a restart.
+//! Deliberately absent: processes, files, sockets, clocks.
 //! Each `on_*` method takes what has happened, `now` and an outbox.
 
 mod accounting;
+mod checkpoint;
 mod executor;
 mod history;
 mod kill;
 mod launch;
+mod reconfigure;
+mod recovery;
 mod registration;
 mod shutdown;
 mod task;
 mod updates;
 
+pub use checkpoint::Checkpoint;
 pub use history::SandboxLocation;
+pub use reconfigure::{ReconfigurationPolicy, ReconfigureError};
+pub use recovery::{RecoverError, Start};
 
 use crate::effect::{AgentEnd, Effect, Record};
 use crate::settings::AgentLimits;
@@ -51,6 +57,10 @@ pub struct AgentCore {
     /// Never one without an update.
     streams: BTreeMap<TaskKey, StatusStream>,
     history: History,
+    /// The run of the host's system.
+    boot_id: String,
+    /// Written since the last snapshot.
+    records: usize,
     /// Set once the agent is to end; then executors only end.
     end: Option<AgentEnd>,
     finished: bool,
@@ -68,6 +78,8 @@ impl AgentCore {
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             streams: BTreeMap::new(),
+            boot_id: String::new(),
+            records: 0,
             end: None,
             finished: false,
             limits,
@@ -104,7 +116,8 @@ impl AgentCore {
         let kills = self.tasks.values().filter_map(Task::kill_at).min();
         let told = self.streams.values().filter(|_| self.registration.is_registered());
         let streams = told.filter_map(StatusStream::retry_at).min();
-        [registration, executors, kills, streams, self.history.next_deadline()].into_iter().flatten().min()
+        let compaction = self.must_compact().then_some(Duration::ZERO);
+        [registration, executors, kills, streams, compaction, self.history.next_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -117,6 +130,7 @@ impl AgentCore {
         self.check_executors(now, out);
         self.resend_updates(now, out);
         self.forget_sandboxes(now, out);
+        self.compact_if_due(out);
     }
 
     fn forget_sandboxes(&mut self, now: Moment, out: &mut Out) {

@@ -1,8 +1,11 @@
 //! What the core wants done: plain data, carried out by the actor in the order given.
 
+use crate::core::Checkpoint;
 use odeon_protocol::executor::ExecutorInfo;
-use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId, StatusUuid, TaskId};
+use odeon_protocol::id::{AgentId, ContainerId, ExecutorId, FrameworkId, StatusUuid, TaskId};
+use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::master_agent::{ForwardStatus, RegisterAgent, RegisterAgentError};
+use odeon_protocol::role::Role;
 use odeon_protocol::task::{TaskInfo, TaskStatus};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -31,6 +34,13 @@ pub enum Effect {
         place: ContainerPlace,
         /// What to run.
         executor: ExecutorInfo,
+        /// Whether it goes on without the agent for a while.
+        checkpoint: bool,
+    },
+    /// Takes an executor over from the process of the agent before this one; one that is gone has exited.
+    AdoptExecutor {
+        /// The run.
+        place: ContainerPlace,
     },
     /// Hands a task to its executor.
     RunTask {
@@ -81,21 +91,42 @@ pub enum AgentEnd {
     ShutDown(String),
     /// The master does not admit it, and a retry would fail the same way.
     Refused(RegisterAgentError),
-    /// Its actor has failed; the executors end themselves.
+    /// Its actor has failed; the executors end themselves, or wait for the next process.
     Failed(String),
 }
 
-/// What is written before it may be seen: enough to take up the updates of each task again.
-///
-/// Recovery is not built yet: an agent starts with a fresh journal.
+/// What is written before it may be seen: enough for a new process to go on, see [`Checkpoint`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Record {
+    /// All that the records before it say; they are not needed any more.
+    Snapshot(Box<Checkpoint>),
+    /// A master has given the agent its id, or has taken it away.
+    Admitted {
+        /// The id.
+        agent_id: Option<AgentId>,
+        /// The term of the master.
+        epoch: Epoch,
+    },
+    /// A task of a framework that checkpoints was taken; comes before anything is started for it.
+    Launched {
+        /// The framework.
+        framework_id: FrameworkId,
+        /// The role that is charged.
+        role: Role,
+        /// The task.
+        task: TaskInfo,
+        /// The run of the executor that gets it; none if it is refused.
+        container_id: Option<ContainerId>,
+    },
     /// An update that the master will be told.
     Updated {
         /// The framework.
         framework_id: FrameworkId,
         /// The update.
         status: TaskStatus,
+        /// The report of an executor that it came with.
+        #[serde(default)]
+        report: Option<ReportNumber>,
     },
     /// The scheduler has taken note of an update.
     Acknowledged {
@@ -113,4 +144,25 @@ pub enum Record {
         /// The task.
         task_id: TaskId,
     },
+    /// A task that was given up has ended.
+    Dropped {
+        /// The framework.
+        framework_id: FrameworkId,
+        /// The task.
+        task_id: TaskId,
+    },
+    /// The run of an executor of a framework that checkpoints is over.
+    Ended {
+        /// The run.
+        container_id: ContainerId,
+    },
+}
+
+/// The number of a report, so that a repeated one is recognised by the next process of the agent as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportNumber {
+    /// The run of the executor.
+    pub container_id: ContainerId,
+    /// The executor's own count.
+    pub sequence: u64,
 }

@@ -3,7 +3,7 @@
 //! It knows nothing of tasks: what an exit means is the core's business.
 
 use crate::effect::ContainerPlace;
-use crate::process_tree::{CONTAINER_ID, ProcessTree};
+use crate::process_tree::{CONTAINER_ID, EXECUTOR_ID, ProcessTree};
 use crate::sandbox::Sandboxes;
 use nix::sys::signal::Signal;
 use odeon_protocol::task::TaskExit;
@@ -19,13 +19,15 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::error;
 
 /// Between asking the group to end and killing it. The executor has had its grace before.
 const TERMINATE_WAIT: Duration = Duration::from_millis(500);
 /// How long a killed process may take to be gone before it is given up.
 const KILL_WAIT: Duration = Duration::from_secs(10);
+/// Between two looks at an executor that is nobody's child any more: only the parent is told of an end.
+const ADOPTED_LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// What an executor gets of the agent's own environment.
 const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM"];
 
@@ -49,27 +51,42 @@ pub(crate) struct Launcher {
     /// Where executors reach the agent.
     pub(crate) endpoint: Endpoint,
     pub(crate) shutdown_grace: Duration,
+    /// Where executors that outlive the agent find out how to reach the next one.
+    pub(crate) endpoint_file: PathBuf,
+    /// How long they wait for it.
+    pub(crate) recovery_timeout: Duration,
 }
 
-/// Kills a run when sent to, or when dropped.
+/// Kills a run when sent to; when dropped as well, unless the run outlives the agent.
 pub(crate) type KillSwitch = oneshot::Sender<()>;
+
+/// A run under way, and what ends it.
+struct Watched {
+    place: ContainerPlace,
+    kill: oneshot::Receiver<()>,
+    outlives_agent: bool,
+}
 
 impl Launcher {
     /// Starts an executor. The future runs until nothing of it is left.
+    ///
+    /// With `checkpoint` it is told to wait for the next process of the agent, and is left alone if this one fails.
     pub(crate) fn run(
         &self,
         place: ContainerPlace,
         program: Option<String>,
+        checkpoint: bool,
     ) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
         let (switch, kill) = oneshot::channel();
         let program = program.map_or_else(|| self.program.clone(), PathBuf::from);
-        let environment = self.environment_of(&place);
+        let outlives_agent = checkpoint && !self.recovery_timeout.is_zero();
+        let environment = self.environment_of(&place, outlives_agent);
         let directory = self.sandboxes.of_container(&place);
         let run = async move {
             // Making directories and forking would hold the arbiter up.
-            let started = spawn_blocking(move || start(&program, environment, &directory)).await;
+            let started = spawn_blocking(move || start(&program, environment, &directory, outlives_agent)).await;
             match started {
-                Ok(Ok(child)) => watch(child, place, kill).await,
+                Ok(Ok(child)) => Watched { place, kill, outlives_agent }.child(child).await,
                 Ok(Err(error)) => RunEnd::NotStarted(error.to_string()),
                 Err(error) => RunEnd::NotStarted(error.to_string()),
             }
@@ -77,55 +94,109 @@ impl Launcher {
         (switch, run)
     }
 
-    fn environment_of(&self, place: &ContainerPlace) -> BTreeMap<String, String> {
+    /// Takes over an executor that an earlier process of the agent has started. As [`Self::run`]; how the process
+    /// has ended is known to nobody.
+    pub(crate) fn adopt(&self, place: ContainerPlace) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
+        let (switch, kill) = oneshot::channel();
+        (switch, Watched { place, kill, outlives_agent: true }.adopted())
+    }
+
+    fn environment_of(&self, place: &ContainerPlace, outlives_agent: bool) -> BTreeMap<String, String> {
         let is_basic = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
         let basics = self.environment.iter().filter(|(name, _)| is_basic(name));
         let own = [
             ("ODEON_AGENT_ENDPOINT", self.endpoint.to_string()),
             ("ODEON_FRAMEWORK_ID", place.framework_id.to_string()),
-            ("ODEON_EXECUTOR_ID", place.executor_id.to_string()),
+            (EXECUTOR_ID, place.executor_id.to_string()),
             (CONTAINER_ID, place.container_id.to_string()),
             ("ODEON_SANDBOX", self.sandboxes.of_container(place).to_string_lossy().into_owned()),
             ("ODEON_EXECUTOR_SHUTDOWN_GRACE_MS", self.shutdown_grace.as_millis().to_string()),
         ];
-        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let recovery = [
+            ("ODEON_AGENT_ENDPOINT_FILE", self.endpoint_file.to_string_lossy().into_owned()),
+            ("ODEON_RECOVERY_TIMEOUT_MS", self.recovery_timeout.as_millis().to_string()),
+        ];
+        let own = own.into_iter().chain(recovery.into_iter().filter(|_| outlives_agent));
+        let own = own.map(|(name, value)| (name.to_owned(), value));
         basics.map(|(name, value)| (name.clone(), value.clone())).chain(own).collect()
     }
 }
 
-fn start(program: &PathBuf, environment: BTreeMap<String, String>, directory: &PathBuf) -> io::Result<Child> {
+fn start(
+    program: &PathBuf,
+    environment: BTreeMap<String, String>,
+    directory: &PathBuf,
+    outlives_agent: bool,
+) -> io::Result<Child> {
     Sandboxes::make(directory)?;
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("executor.log"))?;
     let mut command = Command::new(program);
     command.arg("executor").env_clear().envs(environment).current_dir(directory);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let started = command.process_group(0).kill_on_drop(true).spawn();
+    let started = command.process_group(0).kill_on_drop(!outlives_agent).spawn();
     started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
 }
 
-async fn watch(mut child: Child, place: ContainerPlace, kill: oneshot::Receiver<()>) -> RunEnd {
-    let Some(root) = child.id().and_then(|id| i32::try_from(id).ok()) else {
-        return RunEnd::NotStarted("it has no process id".to_owned());
-    };
-    let tree = ProcessTree::of(place.container_id.clone(), root);
-    let ended = tokio::select! {
-        ended = child.wait() => ended,
-        _ = kill => end(&mut child, &tree).await,
-    };
+impl Watched {
+    async fn child(self, mut child: Child) -> RunEnd {
+        let Some(root) = child.id().and_then(|id| i32::try_from(id).ok()) else {
+            return RunEnd::NotStarted("it has no process id".to_owned());
+        };
+        let Self { place, kill, outlives_agent } = self;
+        let tree = ProcessTree::of(place.container_id.clone(), root);
+        let ended = tokio::select! {
+            ended = child.wait() => ended,
+            () = asked(kill, outlives_agent) => end(&tree, child.wait()).await,
+        };
+        sweep(tree, &place).await;
+        RunEnd::Exited(ended.ok().and_then(exit_of))
+    }
+
+    async fn adopted(self) -> RunEnd {
+        let Self { place, kill, outlives_agent } = self;
+        let container_id = place.container_id.clone();
+        let Ok(tree) = spawn_blocking(move || ProcessTree::find(container_id)).await else {
+            return RunEnd::Exited(None);
+        };
+        tokio::select! {
+            () = gone(&tree) => {}
+            () = asked(kill, outlives_agent) => { let _ = end(&tree, async { gone(&tree).await; Ok(()) }).await; }
+        }
+        sweep(tree, &place).await;
+        RunEnd::Exited(None)
+    }
+}
+
+/// Resolves when a run is to be killed.
+async fn asked(kill: oneshot::Receiver<()>, outlives_agent: bool) {
+    if kill.await.is_err() && outlives_agent {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Resolves when a process that is nobody's child any more has ended. A look takes some microseconds.
+async fn gone(tree: &ProcessTree) {
+    while tree.is_alive() {
+        sleep(ADOPTED_LOOK_INTERVAL).await;
+    }
+}
+
+/// Ends the group of a run: politely first.
+async fn end<T>(tree: &ProcessTree, ended: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut ended = std::pin::pin!(ended);
+    tree.signal_group(Signal::SIGTERM);
+    if let Ok(ended) = timeout(TERMINATE_WAIT, &mut ended).await {
+        return ended;
+    }
+    tree.signal_group(Signal::SIGKILL);
+    timeout(KILL_WAIT, ended).await?
+}
+
+async fn sweep(tree: ProcessTree, place: &ContainerPlace) {
     let left = spawn_blocking(move || tree.sweep()).await;
     if !matches!(left, Ok(0)) {
         error!(container_id = %place.container_id, ?left, "processes of an executor cannot be killed");
     }
-    RunEnd::Exited(ended.ok().and_then(exit_of))
-}
-
-async fn end(child: &mut Child, tree: &ProcessTree) -> io::Result<ExitStatus> {
-    tree.signal_group(Signal::SIGTERM);
-    if let Ok(ended) = timeout(TERMINATE_WAIT, child.wait()).await {
-        return ended;
-    }
-    tree.signal_group(Signal::SIGKILL);
-    timeout(KILL_WAIT, child.wait()).await?
 }
 
 fn exit_of(status: ExitStatus) -> Option<TaskExit> {

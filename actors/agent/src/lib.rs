@@ -1,7 +1,7 @@
 //! The agent: executors, sandboxes and status updates.
 //!
-//! Deliberately absent: resource limits around executors, and the recovery of tasks after the agent
-//! has ended: executors end themselves when their agent is gone.
+//! An agent that was killed and is started again goes on with the executors of frameworks that checkpoint;
+//! those of others end themselves when their agent is gone. Deliberately absent: resource limits around executors.
 
 mod actor;
 mod backoff;
@@ -17,8 +17,10 @@ pub mod resources;
 mod sandbox;
 mod settings;
 mod status_stream;
+mod work_dir;
 
+pub use crate::core::ReconfigurationPolicy;
 pub use effect::AgentEnd;
 pub use node::{AgentNode, StartAgentError};
 pub use resources::detect_resources;
-pub use settings::{AgentLimits, AgentSettings};
+pub use settings::{AgentLimits, AgentSettings, Recover};

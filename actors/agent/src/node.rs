@@ -1,12 +1,13 @@
 //! `AgentNode`: an agent as a value. Many can live in one process; it starts no actor system.
 
 use crate::actor::{AgentActor, MAILBOX_CAPACITY, Stop};
-use crate::core::AgentCore;
+use crate::core::{AgentCore, Checkpoint, RecoverError, Start};
 use crate::effect::{AgentEnd, Record};
 use crate::launcher::Launcher;
 use crate::performer::Performer;
 use crate::sandbox::Sandboxes;
 use crate::settings::AgentSettings;
+use crate::work_dir::{WorkDir, boot_id};
 use actix::Addr;
 use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
@@ -28,8 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-const JOURNAL: &str = "agent.journal";
-const SANDBOXES: &str = "sandboxes";
 /// What was told last has so long to leave before the links close.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -49,6 +48,15 @@ pub enum StartAgentError {
     /// The journal cannot be opened; another agent may be using the directory.
     #[error("cannot open the journal")]
     Journal(#[from] JournalError),
+    /// The journal cannot be read; it is left as it was.
+    #[error(
+        "cannot read the journal; to start without the agent's id and tasks, give recover=fresh once: \
+         the file is then set aside"
+    )]
+    Unreadable(#[source] JournalError),
+    /// The agent cannot go on where it has ended.
+    #[error("cannot go on with what runs")]
+    Recover(#[from] RecoverError),
     /// The node does not start.
     #[error("cannot start the node")]
     Node(#[from] StartError),
@@ -70,34 +78,54 @@ pub struct AgentNode {
 impl AgentNode {
     /// Starts an agent on the current arbiter. It registers by itself, now and whenever it must.
     ///
-    /// A journal of an earlier run is set aside as `agent.journal.old`: its tasks have ended with it.
+    /// It goes on where an earlier one with the same directory has ended, however that was.
     ///
     /// # Errors
-    /// [`StartAgentError`] names what stands in the way.
+    /// [`StartAgentError`] names what stands in the way. Nothing was changed then that a later start would miss.
     ///
     /// # Panics
     /// Outside an actix arbiter or `LocalSet`.
     pub async fn start(settings: AgentSettings, transport: Arc<dyn Transport>) -> Result<Self, StartAgentError> {
-        let (work_dir, journal) = prepare(settings.work_dir.clone()).await?;
+        let (work_dir, prepared) = (settings.work_dir.clone(), settings.clone());
+        let prepared = blocking(&work_dir, move || Prepared::make(&prepared)).await?;
         let builder = Node::builder(&settings.name).incarnation(settings.incarnation).seed(settings.seed);
         let node = builder.transport(transport).start().await?;
-        let bound = match node.listen(&settings.listen).await {
-            Ok(bound) => bound,
+        match Self::start_on(node.clone(), settings, prepared).await {
+            Ok(agent) => Ok(agent),
             Err(error) => {
                 node.shut_down();
-                return Err(error.into());
+                Err(error)
             }
-        };
+        }
+    }
+
+    async fn start_on(node: Node, settings: AgentSettings, prepared: Prepared) -> Result<Self, StartAgentError> {
+        let Prepared { work_dir, journal, checkpoint, last_port } = prepared;
+        let bound = listen(&node, &settings.listen, last_port).await?;
         let endpoint = settings.advertise.clone().unwrap_or_else(|| bound.clone());
+        let start = Start {
+            info: info(&settings, &endpoint),
+            boot_id: boot_id(),
+            policy: settings.reconfiguration_policy,
+            disk_is_measured: settings.disk_is_measured,
+        };
+        let core = AgentCore::recover(checkpoint, start, settings.limits.clone(), settings.seed)?;
+        let (snapshot, reached) = (Record::Snapshot(Box::new(core.checkpoint())), local(&bound));
+        let launcher = launcher(&settings, &work_dir, reached.clone());
+        let written = move || {
+            let journal = journal.replace_with(&[snapshot])?;
+            work_dir.tell_endpoint(&reached)?;
+            Ok(journal)
+        };
+        let journal = blocking(&settings.work_dir, written).await?;
         let (end, observed) = watch::channel(None);
-        let launcher = launcher(&settings, &work_dir, local(&bound));
         let sandboxes = launcher.sandboxes.clone();
         let master = node.peer_at(&settings.master, "master");
         let performer = Rc::new(RefCell::new(Performer::new(node.clone(), master, launcher, end)));
-        let core = AgentCore::new(info(&settings, &endpoint), settings.limits, settings.seed);
         let performing = Rc::clone(&performer);
         let perform = move |effect| performing.borrow_mut().perform(effect);
-        let committer = Committer::new(&node, "agent", Some(journal), perform);
+        let starts_anew = |record: &Record| matches!(record, Record::Snapshot(_));
+        let committer = Committer::new(&node, "agent", Some(journal), perform).starting_anew_at(starts_anew);
         let actor = AgentActor::new(core, node.clone(), committer, Rc::clone(&performer), sandboxes);
         let (actor, supervised) = supervise(&node, actor, performer);
         Ok(Self { node, endpoint, actor, supervised, end: observed })
@@ -141,39 +169,51 @@ impl AgentNode {
     }
 }
 
-async fn prepare(work_dir: PathBuf) -> Result<(PathBuf, Journal<Record>), StartAgentError> {
-    let path = work_dir.clone();
-    let prepared = tokio::task::spawn_blocking(move || prepare_blocking(&work_dir)).await;
-    prepared.map_err(|error| StartAgentError::WorkDir { path, source: io::Error::other(error) })?
+/// What is known before the node is up.
+struct Prepared {
+    work_dir: WorkDir,
+    journal: Journal<Record>,
+    checkpoint: Checkpoint,
+    last_port: Option<Endpoint>,
 }
 
-fn prepare_blocking(work_dir: &Path) -> Result<(PathBuf, Journal<Record>), StartAgentError> {
-    let failed = |source| StartAgentError::WorkDir { path: work_dir.to_owned(), source };
-    let path = std::path::absolute(work_dir).map_err(failed)?;
-    Sandboxes::make(&path.join(SANDBOXES)).map_err(failed)?;
-    let journal = fresh_journal(&path)?;
-    Ok((path, journal))
-}
-
-/// Sets an old journal aside, whatever state it is in, and begins a new one.
-fn fresh_journal(work_dir: &Path) -> Result<Journal<Record>, StartAgentError> {
-    let path = work_dir.join(JOURNAL);
-    // Opened first, because that finds out whether another agent uses it.
-    if let Err(error @ (JournalError::Locked { .. } | JournalError::Io { .. })) = Journal::<Record>::open(&path) {
-        return Err(error.into());
+impl Prepared {
+    fn make(settings: &AgentSettings) -> Result<Self, StartAgentError> {
+        let work_dir = WorkDir::make(&settings.work_dir)?;
+        let (journal, checkpoint) = work_dir.open_journal(settings.recover, settings.limits.status_updates_max)?;
+        let last_port = work_dir.last_port(&settings.listen);
+        Ok(Self { work_dir, journal, checkpoint, last_port })
     }
-    let aside = work_dir.join(format!("{JOURNAL}.old"));
-    std::fs::rename(&path, aside).map_err(|source| StartAgentError::WorkDir { path: work_dir.to_owned(), source })?;
-    Ok(Journal::open(path)?.0)
 }
 
-fn launcher(settings: &AgentSettings, work_dir: &Path, endpoint: Endpoint) -> Launcher {
+/// Does what blocks off the arbiter.
+async fn blocking<T: Send + 'static>(
+    work_dir: &Path,
+    work: impl FnOnce() -> Result<T, StartAgentError> + Send + 'static,
+) -> Result<T, StartAgentError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| StartAgentError::WorkDir { path: work_dir.to_owned(), source: io::Error::other(error) })?
+}
+
+/// Listens where the agent did before if that is free, so that who knows it finds it again.
+async fn listen(node: &Node, wanted: &Endpoint, last: Option<Endpoint>) -> Result<Endpoint, ListenError> {
+    if let Some(last) = last
+        && let Ok(bound) = node.listen(&last).await
+    {
+        return Ok(bound);
+    }
+    node.listen(wanted).await
+}
+
+fn launcher(settings: &AgentSettings, work_dir: &WorkDir, endpoint: Endpoint) -> Launcher {
     Launcher {
-        sandboxes: Sandboxes::new(work_dir.join(SANDBOXES)),
+        sandboxes: Sandboxes::new(work_dir.sandboxes()),
         program: settings.program.clone(),
         environment: settings.environment.clone(),
         endpoint,
         shutdown_grace: settings.limits.executor_shutdown_grace,
+        endpoint_file: work_dir.endpoint_file(),
+        recovery_timeout: settings.limits.recovery_timeout,
     }
 }
 
@@ -202,7 +242,7 @@ fn local(bound: &Endpoint) -> Endpoint {
 }
 
 fn supervise(node: &Node, actor: AgentActor, performer: Rc<RefCell<Performer>>) -> (Addr<AgentActor>, Supervised) {
-    // What the agent knows of its executors is gone with a panic, so it is not started again.
+    // What the actor knows is gone with a panic: only a new process reads the journal.
     let spec = SupervisorSpec { name: "agent".into(), on_panic: OnPanic::Escalate, mailbox_capacity: MAILBOX_CAPACITY };
     let mut once = Some(actor);
     let address = Rc::new(RefCell::new(None));

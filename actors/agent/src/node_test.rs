@@ -1,7 +1,8 @@
 //! A whole agent between a scripted master and a scripted executor; its processes are real.
 
 use super::*;
-use crate::settings::AgentLimits;
+use crate::core::ReconfigurationPolicy;
+use crate::settings::{AgentLimits, Recover};
 use actix::{Actor, Context, Handler, ResponseFuture};
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId};
@@ -130,7 +131,8 @@ impl Stage {
     }
 
     async fn launch(&self, task: TaskInfo) {
-        let message = LaunchTask { epoch: EPOCH, framework_id: framework(), role: Role::default(), task };
+        let message =
+            LaunchTask { epoch: EPOCH, framework_id: framework(), role: Role::default(), task, checkpoint: false };
         self.commands.send(message).await.unwrap().unwrap();
     }
 
@@ -188,6 +190,9 @@ fn settings(directory: &Path) -> AgentSettings {
         work_dir: directory.join("work"),
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         program,
+        recover: Recover::Reconnect,
+        reconfiguration_policy: ReconfigurationPolicy::Equal,
+        disk_is_measured: false,
         limits: AgentLimits {
             executor_shutdown_grace: Duration::from_millis(50),
             kill_margin: Duration::from_millis(50),
@@ -275,7 +280,6 @@ async fn nothing_of_an_agent_survives_its_stop() {
     assert!(matches!(&last, Some(ToMaster::Forward(one)) if one.status.state == TaskState::Killed), "{last:?}");
     let again = AgentNode::start(settings(stage.directory.path()), stage.network.host("agent")).await;
     again.expect("the directory is free again").stop().await;
-    assert!(stage.directory.path().join("work/agent.journal.old").exists());
 }
 
 #[actix::test]

@@ -2,7 +2,7 @@
 
 use crate::actor::{AgentActor, ExecutorOver, ExecutorUnresponsive, RegistrationAnswered};
 use crate::effect::{AgentEnd, ContainerPlace, Effect};
-use crate::launcher::{KillSwitch, Launcher};
+use crate::launcher::{KillSwitch, Launcher, RunEnd};
 use crate::mailer::{Letter, Mailer};
 use actix::Addr;
 use odeon_protocol::executor::ExecutorInfo;
@@ -52,7 +52,8 @@ impl Performer {
         match effect {
             Effect::Register(message) => self.register(message),
             Effect::Forward(message) => self.forward(message),
-            Effect::StartExecutor { place, executor } => self.start(place, executor),
+            Effect::StartExecutor { place, executor, checkpoint } => self.start(place, executor, checkpoint),
+            Effect::AdoptExecutor { place } => self.adopt(place),
             Effect::RunTask { container_id, task } => self.post(&container_id, Letter::Run(Box::new(task))),
             Effect::EndTask { container_id, task_id, grace } => {
                 self.post(&container_id, Letter::End(EndTask { task_id, grace }));
@@ -85,10 +86,20 @@ impl Performer {
         }
     }
 
-    fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo) {
-        let (switch, run) = self.launcher.run(place.clone(), executor.program);
+    fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo, checkpoint: bool) {
+        info!(container_id = %place.container_id, executor_id = %place.executor_id, "an executor is started");
+        let (switch, run) = self.launcher.run(place.clone(), executor.program, checkpoint);
+        self.enlist(place, switch, run);
+    }
+
+    fn adopt(&mut self, place: ContainerPlace) {
+        info!(container_id = %place.container_id, executor_id = %place.executor_id, "an executor is taken over");
+        let (switch, run) = self.launcher.adopt(place.clone());
+        self.enlist(place, switch, run);
+    }
+
+    fn enlist(&mut self, place: ContainerPlace, switch: KillSwitch, run: impl Future<Output = RunEnd> + 'static) {
         let (actor, container_id) = (self.actor(), place.container_id.clone());
-        info!(%container_id, executor_id = %place.executor_id, "an executor is started");
         self.crew.insert(container_id.clone(), Member { place, kill: Some(switch), reached: None });
         actix_rt::spawn(async move {
             let end = run.await;

@@ -17,13 +17,15 @@ const SWEEPS_MAX: u32 = 200;
 /// Between two looks.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The root of a run: its executor process.
+/// In the environment of an executor, and not in that of its commands.
+pub(crate) const EXECUTOR_ID: &str = "ODEON_EXECUTOR_ID";
+
+/// The processes of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessTree {
     container_id: ContainerId,
-    root: Pid,
-    /// When the root started, in ticks; nothing of the run is older.
-    started: u64,
+    /// The executor process; nothing of the run is older. None if it was gone when it was looked for.
+    root: Option<Process>,
 }
 
 /// A process, told by its start from a later one with its number.
@@ -39,22 +41,41 @@ impl ProcessTree {
     /// The run of an executor that has just been started and not been waited for.
     pub(crate) fn of(container_id: ContainerId, root: i32) -> Self {
         let root = Pid::from_raw(root);
-        let started = Process::look(root).map_or(0, |process| process.started);
-        Self { container_id, root, started }
+        let unseen = Process { pid: root, group: root.as_raw(), started: 0, is_zombie: false };
+        Self { container_id, root: Some(Process::look(root).unwrap_or(unseen)) }
     }
 
-    /// Signals the group of the root. Only for as long as the root has not been waited for: after that its
-    /// number may be another's.
+    /// The run of an executor that an earlier process of the agent has started. Blocks.
+    ///
+    /// It is found by the mark of the container alone: no number of a process is remembered, so none that
+    /// was given to a stranger meanwhile is ever taken for it.
+    pub(crate) fn find(container_id: ContainerId) -> Self {
+        let mut tree = Self { container_id, root: None };
+        let executors = tree.members().into_iter().filter(Process::is_executor);
+        tree.root = executors.min_by_key(|process| process.started);
+        tree
+    }
+
+    /// Whether the executor process lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        let root = self.root.as_ref();
+        root.and_then(Process::again).is_some_and(|process| !process.is_zombie)
+    }
+
+    /// Signals the group of the root, unless the number of the root is another's by now.
     pub(crate) fn signal_group(&self, signal: Signal) {
-        // The only failure is that nobody is left.
-        let _ = killpg(self.root, signal);
+        let root = self.root.as_ref().filter(|root| root.again().is_some() || !has_proc());
+        if let Some(root) = root {
+            // The only failure is that nobody is left.
+            let _ = killpg(root.pid, signal);
+        }
     }
 
     /// Kills what lives of the run, again and again until nothing does. Blocks.
     ///
     /// Returns how many processes are left: none, unless the system cannot kill them.
     pub(crate) fn sweep(&self) -> usize {
-        if !Path::new("/proc/self/stat").exists() {
+        if !has_proc() {
             self.signal_group(Signal::SIGKILL);
             return 0;
         }
@@ -77,10 +98,11 @@ impl ProcessTree {
     }
 
     fn has(&self, process: &Process) -> bool {
-        if process.is_zombie || process.started < self.started {
+        let root = self.root.as_ref();
+        if process.is_zombie || root.is_some_and(|root| process.started < root.started) {
             return false;
         }
-        process.group == self.root.as_raw() || process.is_of(&self.container_id)
+        root.is_some_and(|root| process.group == root.pid.as_raw()) || process.is_of(&self.container_id)
     }
 }
 
@@ -97,18 +119,34 @@ impl Process {
         Some(Self { pid, group: fields.get(2)?.parse().ok()?, started: fields.get(19)?.parse().ok()?, is_zombie })
     }
 
+    /// The same process as it is now.
+    fn again(&self) -> Option<Self> {
+        Self::look(self.pid).filter(|now| now.started == self.started)
+    }
+
+    fn environment(&self) -> Vec<u8> {
+        std::fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default()
+    }
+
     fn is_of(&self, container_id: &ContainerId) -> bool {
-        let environment = std::fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
-        has_entry(&environment, &format!("{CONTAINER_ID}={container_id}"))
+        has_entry(&self.environment(), &format!("{CONTAINER_ID}={container_id}"))
+    }
+
+    fn is_executor(&self) -> bool {
+        let name = format!("{EXECUTOR_ID}=");
+        self.environment().split(|byte| *byte == 0).any(|entry| entry.starts_with(name.as_bytes()))
     }
 
     fn kill(&self) {
-        let same = Self::look(self.pid).is_some_and(|now| now.started == self.started);
-        if same {
+        if self.again().is_some() {
             // It may have ended since.
             let _ = kill(self.pid, Signal::SIGKILL);
         }
     }
+}
+
+fn has_proc() -> bool {
+    Path::new("/proc/self/stat").exists()
 }
 
 fn has_entry(environment: &[u8], entry: &str) -> bool {

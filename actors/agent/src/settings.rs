@@ -2,8 +2,10 @@
 //!
 //! Plain data: where it comes from, files or flags, is the caller's business.
 
+use crate::core::ReconfigurationPolicy;
 use odeon_protocol::resources::Resources;
 use odeon_runtime::Endpoint;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,8 +37,25 @@ pub struct AgentSettings {
     pub environment: BTreeMap<String, String>,
     /// The binary of executors that name no program of their own; started with the argument `executor`.
     pub program: PathBuf,
+    /// What becomes of what an earlier process has left.
+    pub recover: Recover,
+    /// How far the agent may differ from what it was in an earlier process.
+    pub reconfiguration_policy: ReconfigurationPolicy,
+    /// Whether the disk in `resources` was measured: then what was offered before stays.
+    pub disk_is_measured: bool,
     /// Waits and bounds.
     pub limits: AgentLimits,
+}
+
+/// What an agent does with what an earlier process has left in its directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recover {
+    /// It goes on with its id, its executors and their tasks.
+    #[default]
+    Reconnect,
+    /// It begins anew: the journal is set aside, and executors that wait are turned away.
+    Fresh,
 }
 
 /// Waits and bounds of an agent; the defaults are in [`AgentLimits::DEFAULT`].
@@ -52,6 +71,12 @@ pub struct AgentLimits {
     pub executor_shutdown_grace: Duration,
     /// How long an executor without a task is kept.
     pub executor_idle_max: Duration,
+    /// How long an executor may take to come back to an agent that was restarted.
+    pub executor_reregistration_timeout: Duration,
+    /// How long executors of frameworks that checkpoint wait for an agent that is gone; at zero they do not.
+    pub recovery_timeout: Duration,
+    /// Records that are written to the journal before a snapshot replaces them.
+    pub journal_records_max: usize,
     /// How long a live executor may be out of reach before it is killed.
     pub executor_reconnect_max: Duration,
     /// How long a task may take to end if it names no grace of its own.
@@ -80,6 +105,9 @@ impl AgentLimits {
         executor_registration_timeout: Duration::from_secs(60),
         executor_shutdown_grace: Duration::from_secs(5),
         executor_idle_max: Duration::from_secs(600),
+        executor_reregistration_timeout: Duration::from_secs(15),
+        recovery_timeout: Duration::from_secs(15 * 60),
+        journal_records_max: 4096,
         executor_reconnect_max: Duration::from_secs(5),
         task_kill_grace: Duration::from_secs(3),
         kill_margin: Duration::from_secs(2),

@@ -7,6 +7,7 @@ use crate::settings::AgentLimits;
 use odeon_protocol::id::StatusUuid;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{TaskState, TaskStatus};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -24,10 +25,12 @@ pub(crate) enum Acknowledged {
 }
 
 /// The updates of one task. Never without the right to be removed when empty.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct StatusStream {
     waiting: VecDeque<TaskStatus>,
+    #[serde(skip)]
     attempts: u32,
+    #[serde(skip)]
     retry_at: Option<Duration>,
 }
 
@@ -58,9 +61,20 @@ impl StatusStream {
         self.retry_at = None;
     }
 
+    /// The same updates, none of them on its way.
+    pub(crate) fn at_rest(&self) -> Self {
+        Self { waiting: self.waiting.clone(), ..Self::default() }
+    }
+
     /// When the head is sent again.
     pub(crate) fn retry_at(&self) -> Option<Duration> {
         self.retry_at
+    }
+
+    /// The oldest update.
+    #[cfg(test)]
+    pub(crate) fn head(&self) -> Option<&TaskStatus> {
+        self.waiting.front()
     }
 
     /// The state of the newest update.

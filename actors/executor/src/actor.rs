@@ -23,7 +23,7 @@ use odeon_protocol::messages::agent_executor::{
 };
 use odeon_protocol::task::{TaskInfo, Work};
 use odeon_runtime::Clock;
-use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
+use odeon_runtime::{Endpoint, LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -94,9 +94,14 @@ impl ExecutorActor {
     }
 
     fn register(&mut self, message: RegisterExecutor, ctx: &mut Context<Self>) {
-        let agent = self.agent.clone();
-        let asked = async move { agent.send_within(message, REGISTER_ATTEMPT).await };
-        ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
+        let (node, given, file) = (self.node.clone(), self.settings.agent.clone(), self.settings.agent_file.clone());
+        let asked = async move {
+            let agent: Peer<AgentForExecutors> = node.peer_at(&agent_endpoint(given, file).await, "agent");
+            let answer = agent.send_within(message, REGISTER_ATTEMPT).await;
+            (agent, answer)
+        };
+        ctx.spawn(asked.into_actor(self).map(|(agent, answer), actor, ctx| {
+            actor.agent = agent;
             let answer = answer.inspect_err(|error| debug!(%error, "cannot register with the agent")).ok();
             let mut out = Vec::new();
             actor.core.on_register_answered(answer, actor.clock.now(), &mut out);
@@ -204,6 +209,16 @@ impl ExecutorActor {
 
     fn is_linked(&self) -> bool {
         self.agent_node.as_ref().is_some_and(|node| self.node.linked_nodes().contains(node))
+    }
+}
+
+/// Where the agent listens: where it says so now, or where it was when it started this executor.
+async fn agent_endpoint(given: Endpoint, file: Option<PathBuf>) -> Endpoint {
+    let Some(file) = file else { return given };
+    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
+    match read {
+        Ok(Ok(text)) if !text.trim().is_empty() => Endpoint::new(text.trim()),
+        _ => given,
     }
 }
 

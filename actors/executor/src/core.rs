@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use updates::UpdateQueue;
 
-/// How long the agent may be out of reach before the executor ends its tasks and itself.
+/// How long the agent may be out of reach before the executor ends its tasks and itself, unless its framework
+/// checkpoints.
 pub const AGENT_LOST_AFTER: Duration = Duration::from_secs(2);
 /// How long the first registration may take.
 pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,6 +46,19 @@ pub struct Identity {
     pub container_id: ContainerId,
     /// The grace when the agent is gone and cannot name one.
     pub shutdown_grace: Duration,
+    /// How long it waits for an agent that is gone, if its framework checkpoints.
+    pub recovery_timeout: Option<Duration>,
+}
+
+impl Identity {
+    fn agent_lost_after(&self) -> Duration {
+        self.recovery_timeout.unwrap_or(AGENT_LOST_AFTER)
+    }
+
+    /// The agent may also be gone before it was reached.
+    fn register_timeout(&self) -> Duration {
+        self.recovery_timeout.unwrap_or_default().max(REGISTER_TIMEOUT)
+    }
 }
 
 /// The state of an executor process.
@@ -86,7 +100,7 @@ impl ExecutorCore {
 
     /// The process is up: registers.
     pub fn on_start(&mut self, now: Moment, out: &mut Vec<Effect>) {
-        self.link = Link::waiting(now.after(REGISTER_TIMEOUT));
+        self.link = Link::waiting(now.after(self.identity.register_timeout()));
         self.register(out);
     }
 
@@ -114,7 +128,7 @@ impl ExecutorCore {
         if self.ended || self.link != Link::Up {
             return;
         }
-        self.link = Link::waiting(now.after(AGENT_LOST_AFTER));
+        self.link = Link::waiting(now.after(self.identity.agent_lost_after()));
         self.register(out);
     }
 

@@ -11,11 +11,16 @@ use proptest::prelude::*;
 const GRACE: Duration = Duration::from_secs(4);
 
 fn core() -> ExecutorCore {
+    core_that_waits(None)
+}
+
+fn core_that_waits(recovery_timeout: Option<Duration>) -> ExecutorCore {
     let identity = Identity {
         framework_id: FrameworkId::new("F").unwrap(),
         executor_id: ExecutorId::new("e").unwrap(),
         container_id: ContainerId::new("c").unwrap(),
         shutdown_grace: GRACE,
+        recovery_timeout,
     };
     ExecutorCore::new(identity, BTreeSet::from(["nap".to_owned()]))
 }
@@ -123,6 +128,48 @@ fn a_talkative_task_overwrites_its_own_waiting_words() {
     assert_eq!(the_status(&next).message, "3");
     let rest = effects(&mut core, |core, out| core.on_update_answered(2, Some(Ok(())), at(3), out));
     assert_eq!(rest, []);
+}
+
+/// An executor with one task whose agent has just gone out of reach; returns when it ends its task.
+fn ms_until_it_gives_its_agent_up(mut core: ExecutorCore) -> u64 {
+    let mut out = Vec::new();
+    core.on_start(at(0), &mut out);
+    core.on_register_answered(welcome(), at(0), &mut out);
+    core.on_run_task(run_task("t", registered("nap")), at(0), &mut out);
+    core.on_link_down(at(1000), &mut out);
+    let mut ms = 1000;
+    while !out.contains(&Effect::AskToEnd(id("t"))) {
+        core.on_register_answered(None, at(ms), &mut out);
+        let due = core.next_deadline().expect("it waits or has given up");
+        ms = u64::try_from(due.as_millis()).unwrap();
+        core.on_timer(at(ms), &mut out);
+    }
+    ms - 1000
+}
+
+#[test]
+fn an_agent_that_is_gone_is_waited_for_as_long_as_the_framework_checkpoints() {
+    assert_eq!(ms_until_it_gives_its_agent_up(core()), 2000);
+    let window = Duration::from_secs(15 * 60);
+    assert_eq!(ms_until_it_gives_its_agent_up(core_that_waits(Some(window))), 900_000);
+}
+
+#[test]
+fn the_end_of_a_task_waits_for_the_agent_that_is_started_again() {
+    let mut core = core_that_waits(Some(Duration::from_secs(900)));
+    let mut out = Vec::new();
+    core.on_start(at(0), &mut out);
+    core.on_register_answered(welcome(), at(0), &mut out);
+    core.on_run_task(run_task("t", command(&["true"])), at(0), &mut out);
+    core.on_link_down(at(10), &mut out);
+    core.on_register_answered(None, at(11), &mut out);
+    out.clear();
+    core.on_task_ended(&id("t"), TaskEnd::Done, at(20), &mut out);
+    assert_eq!(out, []);
+    let back = effects(&mut core, |core, out| core.on_register_answered(welcome(), at(60_000), out));
+    assert_eq!(sent(&back), [(1, TaskState::Finished)]);
+    let end = effects(&mut core, |core, out| core.on_update_answered(1, Some(Ok(())), at(60_001), out));
+    assert_eq!(end, [Effect::End(ExecutorEnd::TaskDone)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The executor: runs tasks, and the trait that users implement for theirs.
 //!
 //! An agent starts an executor process, which calls [`run_executor`]. Deliberately absent: resource
-//! limits, which the agent puts around the process, and recovery of an executor whose agent is gone.
+//! limits, which the agent puts around the process, and recovery of an executor that has ended itself.
 
 pub mod core;
 pub mod effect;

@@ -79,9 +79,16 @@ fn settings() -> ExecutorSettings {
         executor_id: ExecutorId::new("e").unwrap(),
         container_id: ContainerId::new("c").unwrap(),
         shutdown_grace: Duration::from_secs(1),
+        recovery_timeout: None,
     };
     let base_environment = BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]);
-    ExecutorSettings { agent: Endpoint::new(AGENT), identity, sandbox: PathBuf::from("/"), base_environment }
+    ExecutorSettings {
+        agent: Endpoint::new(AGENT),
+        agent_file: None,
+        identity,
+        sandbox: PathBuf::from("/"),
+        base_environment,
+    }
 }
 
 impl Stage {

@@ -21,6 +21,10 @@ pub const CONTAINER_ID: &str = "ODEON_CONTAINER_ID";
 pub const SANDBOX: &str = "ODEON_SANDBOX";
 /// The grace of its tasks if the agent is gone, in milliseconds.
 pub const SHUTDOWN_GRACE_MS: &str = "ODEON_EXECUTOR_SHUTDOWN_GRACE_MS";
+/// How long to wait for an agent that is gone, in milliseconds; set if the framework checkpoints.
+pub const RECOVERY_TIMEOUT_MS: &str = "ODEON_RECOVERY_TIMEOUT_MS";
+/// The file in which an agent that was restarted says where it listens; set if the framework checkpoints.
+pub const AGENT_ENDPOINT_FILE: &str = "ODEON_AGENT_ENDPOINT_FILE";
 
 /// Of the executor's own environment, what a command gets: enough to find programs and to speak the
 /// user's language, and nothing that belongs to the cluster.
@@ -67,6 +71,8 @@ pub enum SettingsError {
 pub struct ExecutorSettings {
     /// Where the agent listens.
     pub agent: Endpoint,
+    /// Where it says so if it is started again; absolute.
+    pub agent_file: Option<PathBuf>,
     /// Who this executor is.
     pub identity: Identity,
     /// The directory of the executor; absolute.
@@ -82,16 +88,21 @@ impl ExecutorSettings {
     /// [`SettingsError`] names the variable at fault.
     pub fn from_environment(variables: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let get = |name| variables.get(name).cloned().ok_or(SettingsError::Missing(name));
+        let given = |name| variables.get(name).cloned();
         let bad_id = |variable| move |source| SettingsError::Id { variable, source };
         let identity = Identity {
             framework_id: FrameworkId::new(get(FRAMEWORK_ID)?).map_err(bad_id(FRAMEWORK_ID))?,
             executor_id: ExecutorId::new(get(EXECUTOR_ID)?).map_err(bad_id(EXECUTOR_ID))?,
             container_id: ContainerId::new(get(CONTAINER_ID)?).map_err(bad_id(CONTAINER_ID))?,
             shutdown_grace: milliseconds(SHUTDOWN_GRACE_MS, get(SHUTDOWN_GRACE_MS)?)?,
+            recovery_timeout: given(RECOVERY_TIMEOUT_MS)
+                .map(|text| milliseconds(RECOVERY_TIMEOUT_MS, text))
+                .transpose()?,
         };
+        let agent_file = given(AGENT_ENDPOINT_FILE).map(|text| absolute(AGENT_ENDPOINT_FILE, text)).transpose()?;
         let sandbox = absolute(SANDBOX, get(SANDBOX)?)?;
         let agent = Endpoint::new(get(AGENT_ENDPOINT)?);
-        Ok(Self { agent, identity, sandbox, base_environment: base_environment(variables) })
+        Ok(Self { agent, agent_file, identity, sandbox, base_environment: base_environment(variables) })
     }
 }
 
@@ -140,6 +151,18 @@ mod tests {
         assert_eq!(settings.agent, Endpoint::new("127.0.0.1:5051"));
         assert_eq!(settings.identity.shutdown_grace, Duration::from_secs(3));
         assert_eq!(settings.sandbox, PathBuf::from("/sandboxes/t"));
+    }
+
+    #[test]
+    fn an_executor_waits_for_its_agent_only_if_it_is_told_to() {
+        let settings = ExecutorSettings::from_environment(&variables()).unwrap();
+        assert_eq!((settings.identity.recovery_timeout, settings.agent_file), (None, None));
+        let mut variables = variables();
+        variables.insert(RECOVERY_TIMEOUT_MS.to_owned(), "900000".to_owned());
+        variables.insert(AGENT_ENDPOINT_FILE.to_owned(), "/work/agent.endpoint".to_owned());
+        let settings = ExecutorSettings::from_environment(&variables).unwrap();
+        assert_eq!(settings.identity.recovery_timeout, Some(Duration::from_secs(900)));
+        assert_eq!(settings.agent_file, Some(PathBuf::from("/work/agent.endpoint")));
     }
 
     #[test]

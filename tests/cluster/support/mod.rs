@@ -12,7 +12,7 @@ mod stage;
 pub(crate) use client::{Client, text};
 pub(crate) use cluster::{Cluster, Roles};
 pub(crate) use jobs::{Trained, example_job, repository, slow_job, slow_job_model};
-pub(crate) use process::Process;
+pub(crate) use process::{Process, signal};
 pub(crate) use running::{Finished, Running};
 pub(crate) use stage::Stage;
 

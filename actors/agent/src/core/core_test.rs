@@ -62,7 +62,13 @@ fn a_broken_link_or_a_ping_that_does_not_count_it_makes_the_agent_register_at_on
 fn commands_of_an_older_master_are_refused() {
     let mut agent = Agent::admitted();
     agent.core.on_registration(Some(Ok(admitted(Epoch(4), vec![]))), at(0), &mut agent.out);
-    let message = LaunchTask { epoch: EPOCH, framework_id: framework("f"), role: Role::default(), task: command("t") };
+    let message = LaunchTask {
+        epoch: EPOCH,
+        framework_id: framework("f"),
+        role: Role::default(),
+        task: command("t"),
+        checkpoint: false,
+    };
     let refused = agent.core.on_launch_task(message, at(0), &mut agent.out);
     assert_eq!(refused, Err(CommandRefused::OldEpoch { command: EPOCH, current: Epoch(4) }));
     let kill = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id("t") };
@@ -77,7 +83,13 @@ fn commands_of_an_older_master_are_refused() {
 #[test]
 fn an_agent_that_never_registered_refuses_commands() {
     let mut agent = Agent::with_limits(AgentLimits::DEFAULT);
-    let message = LaunchTask { epoch: EPOCH, framework_id: framework("f"), role: Role::default(), task: command("t") };
+    let message = LaunchTask {
+        epoch: EPOCH,
+        framework_id: framework("f"),
+        role: Role::default(),
+        task: command("t"),
+        checkpoint: false,
+    };
     let refused = agent.core.on_launch_task(message, at(0), &mut agent.out);
     assert!(matches!(refused, Err(CommandRefused::NotRegistered(_))));
 }

@@ -1,13 +1,15 @@
 //! Executors: from the start of the process to its exit.
 
+use super::checkpoint::KeptExecutor;
 use super::task::Kill;
 use super::{AgentCore, Out, TaskKey};
-use crate::effect::{ContainerPlace, Effect};
+use crate::effect::{ContainerPlace, Effect, Record};
 use crate::settings::AgentLimits;
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskExit, TaskState, TaskStatus};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub(super) struct Executor {
     pub(super) info: ExecutorInfo,
     /// Runs one command, and ends with it.
     pub(super) is_command: bool,
+    /// Whether it outlives the process of the agent.
+    pub(super) checkpoint: bool,
     pub(super) state: ExecutorState,
     /// Live tasks in the order of their launch.
     pub(super) tasks: Vec<TaskId>,
@@ -36,6 +40,8 @@ pub(super) struct Executor {
 pub(super) enum ExecutorState {
     /// Its process was started.
     Starting { until: Duration },
+    /// It was taken over, and has to register again.
+    Returning { until: Duration },
     /// It takes tasks.
     Registered,
     /// It was asked to end.
@@ -45,7 +51,7 @@ pub(super) enum ExecutorState {
 }
 
 /// The numbers of the updates that were taken.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Sequences {
     all_up_to: u64,
     ahead: BTreeSet<u64>,
@@ -74,6 +80,7 @@ impl Executor {
         container_id: ContainerId,
         info: ExecutorInfo,
         is_command: bool,
+        checkpoint: bool,
         register_until: Duration,
     ) -> Self {
         let place =
@@ -82,6 +89,7 @@ impl Executor {
             place,
             info,
             is_command,
+            checkpoint,
             state: ExecutorState::Starting { until: register_until },
             tasks: Vec::new(),
             charged: true,
@@ -93,14 +101,27 @@ impl Executor {
     }
 
     pub(super) fn takes_tasks(&self) -> bool {
-        matches!(self.state, ExecutorState::Starting { .. } | ExecutorState::Registered)
+        use ExecutorState::{Registered, Returning, Starting};
+        matches!(self.state, Starting { .. } | Returning { .. } | Registered)
+    }
+
+    /// What the next process of the agent has to know of it.
+    pub(super) fn kept(&self) -> KeptExecutor {
+        KeptExecutor {
+            framework_id: self.place.framework_id.clone(),
+            info: self.info.clone(),
+            is_command: self.is_command,
+            sequences: self.sequences.clone(),
+        }
     }
 
     pub(super) fn next_deadline(&self, limits: &AgentLimits) -> Option<Duration> {
         let lost = self.link_lost_at.map(|at| at.saturating_add(limits.executor_reconnect_max));
         let idle = self.idle_since.map(|since| since.saturating_add(limits.executor_idle_max));
         match self.state {
-            ExecutorState::Starting { until } | ExecutorState::Ending { until } => Some(until),
+            ExecutorState::Starting { until }
+            | ExecutorState::Returning { until }
+            | ExecutorState::Ending { until } => Some(until),
             ExecutorState::Registered => lost.into_iter().chain(idle).min(),
             ExecutorState::Killed => None,
         }
@@ -149,6 +170,9 @@ impl AgentCore {
             let executor = &self.executors[&container_id];
             match executor.state {
                 ExecutorState::Starting { .. } => self.give_up_start(&container_id, now, out),
+                ExecutorState::Returning { .. } => {
+                    self.kill_executor(&container_id, "it did not come back to the restarted agent in time", out);
+                }
                 ExecutorState::Ending { .. } => self.kill_executor(&container_id, "it did not end in time", out),
                 ExecutorState::Registered if executor.tasks.is_empty() => self.end_executor(&container_id, now, out),
                 ExecutorState::Registered => self.kill_executor(&container_id, "its link was lost", out),
@@ -181,7 +205,9 @@ impl AgentCore {
         let until = now.after(grace.saturating_add(self.limits.kill_margin));
         let Some(executor) = self.executors.get_mut(container_id) else { return };
         match executor.state {
-            ExecutorState::Starting { .. } => self.kill_executor(container_id, "it is not needed any more", out),
+            ExecutorState::Starting { .. } | ExecutorState::Returning { .. } => {
+                self.kill_executor(container_id, "it is not needed any more", out);
+            }
             ExecutorState::Registered => {
                 executor.state = ExecutorState::Ending { until };
                 out.send(Effect::ShutdownExecutor { container_id: container_id.clone(), grace });
@@ -219,6 +245,9 @@ impl AgentCore {
         executor.state = ExecutorState::Killed;
         self.fail_tasks(container_id, reason, text, now, out);
         let executor = self.executors.remove(container_id).expect("it was there");
+        if executor.checkpoint {
+            self.write(Record::Ended { container_id: container_id.clone() }, out);
+        }
         self.history.on_exited(&executor.place, now);
         self.forget_sandboxes(now, out);
         self.finish_if_done(out);

@@ -100,7 +100,12 @@ impl Agent {
     }
 
     pub(super) fn launch(&mut self, ms: u64, task: TaskInfo) {
-        let message = LaunchTask { epoch: EPOCH, framework_id: framework("f"), role: Role::default(), task };
+        self.launch_as(ms, task, false);
+    }
+
+    pub(super) fn launch_as(&mut self, ms: u64, task: TaskInfo, checkpoint: bool) {
+        let (framework_id, role) = (framework("f"), Role::default());
+        let message = LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint };
         self.core.on_launch_task(message, at(ms), &mut self.out).unwrap();
     }
 
@@ -175,6 +180,7 @@ pub(super) fn describe(effect: &Effect) -> String {
         Effect::Register(message) => format!("register {}", message.tasks.len()),
         Effect::Forward(ForwardStatus { status, .. }) => format!("forward {} {}", status.task_id, status.state),
         Effect::StartExecutor { place, .. } => format!("start {}", place.executor_id),
+        Effect::AdoptExecutor { place } => format!("adopt {}", place.executor_id),
         Effect::RunTask { task, .. } => format!("run {}", task.task_id),
         Effect::EndTask { task_id, grace, .. } => format!("end {task_id} in {grace:?}"),
         Effect::ShutdownExecutor { .. } => "shut down executor".into(),

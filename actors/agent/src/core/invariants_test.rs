@@ -15,6 +15,9 @@ use odeon_runtime::Emission;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+/// The number of the framework that checkpoints.
+const CHECKPOINTING: u8 = 1;
+
 #[derive(Debug, Clone)]
 enum Step {
     Launch {
@@ -58,6 +61,10 @@ enum Step {
     Wait {
         ms: u64,
     },
+    /// The process is killed after the first `cut` emissions of the next step, and started again.
+    Kill9 {
+        cut: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,6 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::MasterLink),
         3 => (0..8u8, 0..4u8).prop_map(|(kind, task)| Step::Answer { kind, task }),
         1 => (0..2u8).prop_map(|framework| Step::ShutdownFramework { framework }),
+        2 => (0..6usize).prop_map(|cut| Step::Kill9 { cut }),
         4 => prop_oneof![0..100u64, 0..20_000u64, 0..700_000u64].prop_map(|ms| Step::Wait { ms }),
     ]
 }
@@ -101,14 +109,25 @@ struct World {
     /// Runs that were started and whose end was not reported.
     alive: BTreeSet<ContainerId>,
     finished: bool,
+    /// What the journal says.
+    replay: Checkpoint,
+    /// After how many emissions of the next step the process is killed.
+    cut: Option<usize>,
+    /// How often it was.
+    kills: u64,
+}
+
+fn limits() -> AgentLimits {
+    AgentLimits { sandboxes_max: 3, journal_records_max: 20, ..AgentLimits::DEFAULT }
 }
 
 impl World {
     fn new() -> Self {
-        let mut agent = Agent::with_limits(AgentLimits { sandboxes_max: 3, ..AgentLimits::DEFAULT });
+        let mut agent = Agent::with_limits(limits());
         agent.core.on_start(&mut agent.out);
         let (written, uuids, alive) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { agent, ms: 0, sequence: 0, written, uuids, alive, finished: false }
+        let replay = agent.core.checkpoint();
+        Self { agent, ms: 0, sequence: 0, written, uuids, alive, finished: false, replay, cut: None, kills: 0 }
     }
 
     fn pick(&self, index: usize) -> Option<ContainerId> {
@@ -122,11 +141,9 @@ impl World {
             Step::Launch { framework, task, command: is_command } => {
                 let (framework_id, id) = key(framework, task);
                 let task = if is_command { command(id.as_str()) } else { registered(id.as_str(), "e") };
-                let _ = core.on_launch_task(
-                    LaunchTask { epoch: EPOCH, framework_id, role: Role::default(), task },
-                    now,
-                    out,
-                );
+                let (role, checkpoint) = (Role::default(), framework == CHECKPOINTING);
+                let message = LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint };
+                let _ = core.on_launch_task(message, now, out);
             }
             Step::Kill { framework, task } => {
                 let (framework_id, task_id) = key(framework, task);
@@ -149,6 +166,7 @@ impl World {
                 let _ = core.on_shutdown_framework(&message, now, out);
             }
             Step::Wait { ms } => self.ms += ms,
+            Step::Kill9 { .. } => unreachable!("it comes with the step after it"),
             step => self.apply_to_executor(step),
         }
         self.agent.core.on_timer(at(self.ms), &mut self.agent.out);
@@ -202,9 +220,46 @@ impl World {
         let _ = self.agent.core.on_acknowledge_status(message, now, &mut self.agent.out);
     }
 
-    /// Reads what was emitted, in order, as the journal and the others would.
-    fn observe(&mut self) {
-        for emission in self.agent.take() {
+    /// Reads what was emitted, in order, as the journal and the others would; then the process may be killed.
+    fn observe_step(&mut self) {
+        let kill = self.cut.take().filter(|_| !self.finished);
+        let emitted = self.agent.take();
+        self.observe(emitted.into_iter().take(kill.unwrap_or(usize::MAX)).collect());
+        if kill.is_some() {
+            self.start_again();
+        }
+    }
+
+    /// A new process takes the place of the agent. Executors of the framework that does not checkpoint end.
+    fn start_again(&mut self) {
+        self.kills += 1;
+        self.alive.retain(|container_id| self.replay.executors.contains_key(container_id));
+        self.written.retain(|key, _| self.replay.tasks.contains_key(key));
+        let info = self.agent.core.info.clone();
+        let start = Start { info, boot_id: String::new(), policy: Default::default(), disk_is_measured: false };
+        self.replay.streams.retain(|key, _| self.replay.tasks.contains_key(key));
+        let core =
+            AgentCore::recover(self.replay.clone(), start, limits(), 7 + self.kills).expect("nothing has changed");
+        assert_eq!(core.checkpoint(), self.replay, "what is recovered is what was written");
+        self.agent.core = core;
+        self.ms = 0;
+        self.agent.core.on_recovered(at(0), &mut self.agent.out);
+        self.agent.core.on_start(&mut self.agent.out);
+        self.observe_all();
+        let gone: Vec<_> = self.replay.executors.keys().filter(|id| !self.alive.contains(*id)).cloned().collect();
+        for container_id in gone {
+            self.agent.core.on_executor_exited(&container_id, None, at(0), &mut self.agent.out);
+            self.observe_all();
+        }
+    }
+
+    fn observe_all(&mut self) {
+        let emitted = self.agent.take();
+        self.observe(emitted);
+    }
+
+    fn observe(&mut self, emitted: Vec<Emission<Effect, Record>>) {
+        for emission in emitted {
             assert!(!self.finished, "nothing comes after the end: {emission:?}");
             match emission {
                 Emission::Write(record) => self.observe_record(record),
@@ -214,8 +269,9 @@ impl World {
     }
 
     fn observe_record(&mut self, record: Record) {
+        self.replay.apply(record.clone(), AgentLimits::DEFAULT.status_updates_max);
         match record {
-            Record::Updated { framework_id, status } => {
+            Record::Updated { framework_id, status, .. } => {
                 let uuid = status.uuid.expect("every update has one");
                 assert!(self.uuids.insert(uuid.clone()), "a uuid is used once");
                 self.written.entry((framework_id, status.task_id)).or_default().push(uuid);
@@ -229,6 +285,8 @@ impl World {
             Record::Forgotten { framework_id, task_id } => {
                 self.written.remove(&(framework_id, task_id));
             }
+            Record::Snapshot(snapshot) => assert_eq!(*snapshot, self.agent.core.checkpoint(), "a snapshot is whole"),
+            Record::Admitted { .. } | Record::Launched { .. } | Record::Dropped { .. } | Record::Ended { .. } => {}
         }
     }
 
@@ -244,8 +302,11 @@ impl World {
             }
             Effect::RunTask { container_id, .. }
             | Effect::ShutdownExecutor { container_id, .. }
-            | Effect::KillExecutor { container_id }
             | Effect::EndTask { container_id, .. } => assert!(self.alive.contains(&container_id)),
+            Effect::KillExecutor { container_id } => {
+                assert!(self.alive.contains(&container_id) || self.replay.executors.contains_key(&container_id));
+            }
+            Effect::AdoptExecutor { place } => assert!(self.replay.executors.contains_key(&place.container_id)),
             Effect::RemoveSandbox { place, task_id } => {
                 let whole = task_id.is_none();
                 assert!(!whole || !self.alive.contains(&place.container_id), "a live run keeps its sandbox");
@@ -284,28 +345,43 @@ impl World {
         assert_eq!(total, core.info.resources, "what is free and what is charged is all");
         assert!(core.streams.values().all(|stream| stream.latest().is_some()), "no stream is empty");
         assert_eq!(core.streams.keys().collect::<Vec<_>>(), self.written.keys().collect::<Vec<_>>());
+        assert_eq!(essence(core.checkpoint()), essence(self.replay.clone()), "the journal says what is");
         let due = core.next_deadline();
         assert!(due.is_none_or(|due| due > at(self.ms).since_start), "what was due has been done: {due:?}");
     }
 }
 
+/// Without what the journal need not say: the states of tasks that are given up, and the numbers of their reports.
+fn essence(mut checkpoint: Checkpoint) -> Checkpoint {
+    checkpoint.executors.values_mut().for_each(|executor| executor.sequences = Default::default());
+    let muted = checkpoint.tasks.values_mut().filter(|task| task.muted);
+    muted.for_each(|task| task.state = TaskState::Staging);
+    checkpoint
+}
+
 proptest! {
     #[test]
-    fn nothing_is_lost_told_too_early_or_charged_twice_and_the_agent_can_always_end(
+    fn nothing_is_lost_told_too_early_or_charged_twice_through_any_kill_and_the_agent_can_always_end(
         steps in proptest::collection::vec(step(), 0..120),
     ) {
         let mut world = World::new();
-        world.observe();
+        world.observe_all();
         for step in [Step::Answer { kind: 9, task: 0 }].into_iter().chain(steps) {
+            // The kill comes with the step after it.
+            if let Step::Kill9 { cut } = step {
+                world.cut = Some(cut);
+                continue;
+            }
             world.apply(step);
-            world.observe();
+            world.observe_step();
             world.check();
         }
         world.agent.core.on_stop(at(world.ms), &mut world.agent.out);
-        world.observe();
+        world.observe_all();
         while let Some(container_id) = world.alive.pop_first() {
             world.agent.core.on_executor_exited(&container_id, None, at(world.ms), &mut world.agent.out);
-            world.observe();
+            world.agent.core.on_timer(at(world.ms), &mut world.agent.out);
+            world.observe_all();
             world.check();
         }
         prop_assert!(world.finished);

@@ -1,5 +1,6 @@
 //! Kills: a task that waits is killed at once, one that runs is asked to end, and its executor answers for it.
 
+use super::executor::ExecutorState;
 use super::task::Kill;
 use super::{AgentCore, Out, TaskKey};
 use crate::effect::Effect;
@@ -46,6 +47,11 @@ impl AgentCore {
     pub(super) fn repeat_kill(&mut self, key: &TaskKey, out: &mut Out) {
         let Some(task) = self.tasks.get(key).filter(|task| task.kill_at().is_some()) else { return };
         let container_id = task.container_id.clone().expect("a live task has an executor");
+        let executor = &self.executors[&container_id];
+        if matches!(executor.state, ExecutorState::Returning { .. }) {
+            // It hears of it when it is back.
+            return;
+        }
         let grace = task.info.kill_grace.unwrap_or(self.limits.task_kill_grace);
         out.send(Effect::EndTask { container_id, task_id: key.1.clone(), grace });
     }

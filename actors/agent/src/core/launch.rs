@@ -3,7 +3,7 @@
 use super::executor::{Executor, ExecutorState};
 use super::task::{Kill, Task};
 use super::{AgentCore, Out, TaskKey};
-use crate::effect::Effect;
+use crate::effect::{Effect, Record};
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{ExecutorRegistered, RegisterExecutor, RegisterExecutorError};
@@ -65,10 +65,16 @@ impl AgentCore {
             charged: false,
             muted: false,
             kill: Kill::No,
+            checkpoint: message.checkpoint,
         };
         match self.admit(&key.0, &task.info) {
             Ok(existing) => {
-                let container_id = existing.unwrap_or_else(|| self.start_executor(&key.0, &task.info, now, out));
+                let starts = existing.is_none();
+                let container_id = existing.unwrap_or_else(|| self.ids.next_container_id());
+                self.note_launch(&key.0, &task, Some(&container_id), out);
+                if starts {
+                    self.start_executor(&key.0, &task, container_id.clone(), now, out);
+                }
                 task.charged = true;
                 task.container_id = Some(container_id.clone());
                 self.tasks.insert(key.clone(), task);
@@ -76,9 +82,25 @@ impl AgentCore {
             }
             Err(refused) => {
                 let status = self.refusal(&key.1, refused.reason(), &refused.to_string(), now);
+                self.note_launch(&key.0, &task, None, out);
                 self.tasks.insert(key.clone(), task);
                 self.report(&key, status, now, out);
             }
+        }
+    }
+
+    /// Writes the launch of a task that outlives the agent's process, before anything is started for it.
+    fn note_launch(
+        &mut self,
+        framework_id: &FrameworkId,
+        task: &Task,
+        container_id: Option<&ContainerId>,
+        out: &mut Out,
+    ) {
+        if task.checkpoint {
+            let (framework_id, container_id) = (framework_id.clone(), container_id.cloned());
+            let (role, task) = (task.role.clone(), task.info.clone());
+            self.write(Record::Launched { framework_id, role, task, container_id }, out);
         }
     }
 
@@ -112,18 +134,17 @@ impl AgentCore {
     fn start_executor(
         &mut self,
         framework_id: &FrameworkId,
-        task: &TaskInfo,
+        task: &Task,
+        container_id: ContainerId,
         now: Moment,
         out: &mut Out,
-    ) -> ContainerId {
-        let container_id = self.ids.next_container_id();
-        let info: ExecutorInfo = task.executor();
+    ) {
+        let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor(), task.checkpoint);
         let deadline = now.after(self.limits.executor_registration_timeout);
-        let is_command = matches!(task.work, Work::Command(_));
-        let executor = Executor::new(framework_id, container_id.clone(), info, is_command, deadline);
-        out.send(Effect::StartExecutor { place: executor.place.clone(), executor: executor.info.clone() });
-        self.executors.insert(container_id.clone(), executor);
-        container_id
+        let is_command = matches!(task.info.work, Work::Command(_));
+        let executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
+        out.send(Effect::StartExecutor { place: executor.place.clone(), executor: executor.info.clone(), checkpoint });
+        self.executors.insert(container_id, executor);
     }
 
     fn assign(&mut self, key: &TaskKey, container_id: &ContainerId, out: &mut Out) {

@@ -46,6 +46,16 @@ impl Registration {
         }
     }
 
+    /// That of an agent whose predecessor was known to a master.
+    pub(super) fn recovered(seed: u64, agent_id: Option<AgentId>, epoch: Epoch) -> Self {
+        Self { agent_id, epoch, ..Self::new(seed) }
+    }
+
+    /// The newest term of a master that it has followed.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     pub(super) fn agent_id(&self) -> Option<&AgentId> {
         self.agent_id.as_ref()
     }
@@ -98,6 +108,7 @@ impl AgentCore {
         match answer {
             // The answer of a master that was replaced meanwhile counts as none.
             Some(Ok(registered)) if registered.epoch >= self.registration.epoch => {
+                self.note_admission(Some(&registered.agent_id), registered.epoch, out);
                 self.registration.admitted(&registered, now);
                 self.give_up_tasks(&registered, now, out);
                 self.send_all_heads(now, out);
@@ -107,11 +118,18 @@ impl AgentCore {
                 self.begin_end(AgentEnd::Refused(refusal), now, out);
             }
             Some(Err(RegisterAgentError::Removed(_))) => {
+                self.note_admission(None, self.registration.epoch, out);
                 self.registration.agent_id = None;
                 self.registration.wait_after_failure(limits.0, limits.1, now);
                 self.give_up_everything(now, out);
             }
             Some(_) | None => self.registration.wait_after_failure(limits.0, limits.1, now),
+        }
+    }
+
+    fn note_admission(&mut self, agent_id: Option<&AgentId>, epoch: Epoch, out: &mut Out) {
+        if (self.agent_id(), self.registration.epoch) != (agent_id, epoch) {
+            self.write(Record::Admitted { agent_id: agent_id.cloned(), epoch }, out);
         }
     }
 
@@ -207,7 +225,7 @@ impl AgentCore {
         let had_updates = self.streams.remove(key).is_some();
         let known = self.tasks.get_mut(key).is_some_and(|task| !std::mem::replace(&mut task.muted, true));
         if known || had_updates {
-            out.write(Record::Forgotten { framework_id: key.0.clone(), task_id: key.1.clone() });
+            self.write(Record::Forgotten { framework_id: key.0.clone(), task_id: key.1.clone() }, out);
         }
         self.uncharge(key);
         if self.tasks.get(key).is_some_and(|task| !task.is_live()) {

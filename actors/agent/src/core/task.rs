@@ -1,5 +1,6 @@
 //! One task on the agent, from its launch until its end is acknowledged.
 
+use super::checkpoint::KeptTask;
 use odeon_protocol::id::ContainerId;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{TaskInfo, TaskState};
@@ -19,6 +20,8 @@ pub(super) struct Task {
     /// The master has given it up: nothing is told about it, and its resources count as free.
     pub(super) muted: bool,
     pub(super) kill: Kill,
+    /// Whether its framework checkpoints.
+    pub(super) checkpoint: bool,
 }
 
 /// How far the end of a task is asked for.
@@ -34,6 +37,17 @@ pub(super) enum Kill {
 }
 
 impl Task {
+    /// What the next process of the agent has to know of it.
+    pub(super) fn kept(&self) -> KeptTask {
+        KeptTask {
+            role: self.role.clone(),
+            info: self.info.clone(),
+            container_id: self.container_id.clone(),
+            state: self.state,
+            muted: self.muted,
+        }
+    }
+
     pub(super) fn is_live(&self) -> bool {
         !self.state.is_terminal()
     }

@@ -2,7 +2,7 @@
 
 use super::executor::ExecutorState;
 use super::{AgentCore, Out, TaskKey};
-use crate::effect::{Effect, Record};
+use crate::effect::{Effect, Record, ReportNumber};
 use crate::status_stream::Acknowledged;
 use odeon_protocol::messages::agent_executor::{RegisterExecutorError, UpdateStatus};
 use odeon_protocol::messages::master_agent::{AcknowledgeStatus, CommandRefused, ForwardStatus};
@@ -26,13 +26,14 @@ impl AgentCore {
             return Err(RegisterExecutorError::UnknownContainer(container_id));
         };
         let is_new = executor.sequences.insert(sequence);
+        let report = Some(ReportNumber { container_id: container_id.clone(), sequence });
         let key = (framework_id, status.task_id.clone());
         let is_of_task = self.tasks.get(&key).is_some_and(|task| {
             task.is_live() && task.container_id.as_ref() == Some(&container_id) && may_follow(status.state)
         });
         if is_new && is_of_task {
             status.source = StatusSource::Executor;
-            self.report(&key, status, now, out);
+            self.report_as(&key, status, report, now, out);
         }
         Ok(())
     }
@@ -53,7 +54,7 @@ impl AgentCore {
         let Some(stream) = self.streams.get_mut(&key) else { return Ok(()) };
         let acknowledged = stream.acknowledge(&uuid);
         if acknowledged != Acknowledged::Stale {
-            out.write(Record::Acknowledged { framework_id: key.0.clone(), task_id: key.1.clone(), uuid });
+            self.write(Record::Acknowledged { framework_id: key.0.clone(), task_id: key.1.clone(), uuid }, out);
         }
         match acknowledged {
             Acknowledged::Stale => {}
@@ -73,11 +74,22 @@ impl AgentCore {
 
     /// Takes a new state of a live task: tells it, and draws the consequences of its end.
     pub(super) fn report(&mut self, key: &TaskKey, status: TaskStatus, now: Moment, out: &mut Out) {
+        self.report_as(key, status, None, now, out);
+    }
+
+    fn report_as(
+        &mut self,
+        key: &TaskKey,
+        status: TaskStatus,
+        report: Option<ReportNumber>,
+        now: Moment,
+        out: &mut Out,
+    ) {
         let task = self.tasks.get_mut(key).expect("only known tasks are reported");
         debug_assert!(task.is_live(), "{} has ended", key.1);
         task.state = status.state;
         if !task.muted {
-            self.tell(key, status, now, out);
+            self.tell_as(key, status, report, now, out);
         }
         if self.tasks[key].state.is_terminal() {
             self.on_task_ended(key, now, out);
@@ -85,11 +97,22 @@ impl AgentCore {
     }
 
     /// Gives an update its uuid, writes it, and sends it if none is before it.
-    pub(super) fn tell(&mut self, key: &TaskKey, mut status: TaskStatus, now: Moment, out: &mut Out) {
+    pub(super) fn tell(&mut self, key: &TaskKey, status: TaskStatus, now: Moment, out: &mut Out) {
+        self.tell_as(key, status, None, now, out);
+    }
+
+    fn tell_as(
+        &mut self,
+        key: &TaskKey,
+        mut status: TaskStatus,
+        report: Option<ReportNumber>,
+        now: Moment,
+        out: &mut Out,
+    ) {
         status.uuid = Some(self.ids.next_status_uuid());
         status.agent_id = self.agent_id().cloned();
         status.executor_id = self.tasks.get(key).map(|task| task.info.executor().executor_id);
-        out.write(Record::Updated { framework_id: key.0.clone(), status: status.clone() });
+        self.write(Record::Updated { framework_id: key.0.clone(), status: status.clone(), report }, out);
         if self.streams.entry(key.clone()).or_default().push(status, self.limits.status_updates_max) {
             self.send_head(key, now, out);
         }
@@ -100,7 +123,7 @@ impl AgentCore {
         let task = &self.tasks[key];
         let container_id = task.container_id.clone();
         if task.muted {
-            self.tasks.remove(key);
+            self.drop_task(key, out);
         }
         let Some(executor) = container_id.and_then(|id| self.executors.get_mut(&id)) else { return };
         executor.tasks.retain(|task_id| *task_id != key.1);
@@ -113,6 +136,13 @@ impl AgentCore {
             }
         }
         self.forget_sandboxes(now, out);
+    }
+
+    /// Forgets a task that was given up and has ended.
+    fn drop_task(&mut self, key: &TaskKey, out: &mut Out) {
+        if self.tasks.remove(key).is_some_and(|task| task.checkpoint) {
+            self.write(Record::Dropped { framework_id: key.0.clone(), task_id: key.1.clone() }, out);
+        }
     }
 
     /// Gives back what a task was charged with, and with the last one what its executor was.

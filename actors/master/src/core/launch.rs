@@ -174,11 +174,13 @@ impl MasterCore {
         let mut task = Task::new(info.clone(), pool.agent_id.clone(), pool.role.clone(), TaskState::Staging, now);
         task.charged = true;
         self.add_task(&pool.framework_id, task);
+        let framework = self.frameworks.get(&pool.framework_id);
         let launch = LaunchTask {
             epoch: self.epoch,
             framework_id: pool.framework_id.clone(),
             role: pool.role.clone(),
             task: info,
+            checkpoint: framework.is_some_and(|framework| framework.info.checkpoint),
         };
         self.command(&pool.agent_id, AgentCommand::Launch(Box::new(launch)), out);
     }

@@ -99,6 +99,9 @@ pub struct LaunchTask {
     pub role: Role,
     /// The task.
     pub task: TaskInfo,
+    /// Whether the framework checkpoints: the agent then keeps the task through its own restart.
+    #[serde(default)]
+    pub checkpoint: bool,
 }
 remote_message!(LaunchTask => Result<(), CommandRefused>, "agent.v1.LaunchTask");
 
