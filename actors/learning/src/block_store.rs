@@ -15,8 +15,8 @@ use crate::{
         split::{SplitError, TrainTestSplit, train_test_split},
     },
     kernel::{
-        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, objective_gradient,
-        regression_sums,
+        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, objective_curvature,
+        objective_gradient, regression_sums,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
     program::{Parameters, Pass},
@@ -176,6 +176,7 @@ fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64
         Pass::ColumnSums { .. } => Ok(column_sums(block)),
         Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
         Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
+        Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
         Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{data::DataSpec, kernel::Loss};
+use crate::{data::DataSpec, kernel::Loss, optimiser::solver::SolverSetting};
 
 /// The job file version this code reads.
 pub const JOB_VERSION: u32 = 1;
@@ -21,7 +21,7 @@ pub const CPUS_MAX: f64 = 1e6;
 /// Most memory a worker may ask for, in MiB: an exbibyte.
 pub const MEM_MIB_MAX: u64 = 1 << 40;
 /// Largest penalty: above it, sums of squares of weights no longer fit a number.
-pub const L2_MAX: f64 = 1e100;
+pub const PENALTY_MAX: f64 = 1e100;
 /// Most correction pairs a job may ask for.
 pub const HISTORY_MAX: usize = 1000;
 
@@ -99,6 +99,10 @@ pub struct ModelSettings {
     /// rows, its logistic `C` is 1 over that.
     #[serde(default)]
     pub l2: f64,
+    /// `l1 · Σ|w|` is added to the mean loss: scikit-learn's lasso `alpha`; its elastic net of `alpha` and
+    /// `l1_ratio` has `l1 = alpha · l1_ratio` and `l2 = alpha · (1 - l1_ratio)`.
+    #[serde(default)]
+    pub l1: f64,
 }
 
 /// Kinds of model.
@@ -122,8 +126,10 @@ pub struct TrainSettings {
     pub tolerance: f64,
     /// Most evaluations of the objective.
     pub rounds_max: u32,
-    /// Correction pairs the solver keeps.
+    /// Correction pairs that L-BFGS keeps.
     pub history: usize,
+    /// What minimises the objective; the optimum does not depend on it.
+    pub solver: SolverSetting,
 }
 
 /// `[resources]`: what each worker needs.
@@ -160,7 +166,7 @@ fn default_seed() -> u32 {
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { workers: 2, tolerance: 1e-14, rounds_max: 1000, history: 20 }
+        Self { workers: 2, tolerance: 1e-14, rounds_max: 1000, history: 20, solver: SolverSetting::Auto }
     }
 }
 
@@ -201,8 +207,11 @@ impl TrainingJob {
             format!("\"{name}\" is not 1 to {NAME_LENGTH_MAX} letters, digits, \"-\", \"_\" or \".\"")
         })?;
         self.validate_data()?;
-        let l2 = self.model.l2;
-        require("model.l2", (0.0..=L2_MAX).contains(&l2), || format!("{l2:?} is not between 0 and {L2_MAX:?}"))?;
+        for (key, penalty) in [("model.l2", self.model.l2), ("model.l1", self.model.l1)] {
+            require(key, (0.0..=PENALTY_MAX).contains(&penalty), || {
+                format!("{penalty:?} is not between 0 and {PENALTY_MAX:?}")
+            })?;
+        }
         within("train.workers", u64::from(train.workers), u64::from(WORKERS_MAX))?;
         require("train.tolerance", train.tolerance > 0.0 && train.tolerance < 1.0, || {
             format!("{} is not strictly between 0 and 1", train.tolerance)
@@ -261,7 +270,8 @@ mod tests {
     fn the_smallest_job_has_the_documented_defaults() {
         let job = job(SMALLEST);
         assert_eq!(job.validate(), Ok(()));
-        assert_eq!((job.data.test_size, job.data.seed, job.model.l2), (0.2, 42, 0.0));
+        assert_eq!((job.data.test_size, job.data.seed), (0.2, 42));
+        assert_eq!((job.model.l2, job.model.l1, job.train.solver), (0.0, 0.0, SolverSetting::Auto));
         assert_eq!((job.prepare.scale, job.train.workers, job.train.rounds_max), (Scale::Standard, 2, 1000));
         assert_eq!(job.resources, ResourceSettings { cpus: 0.5, mem_mib: 64 });
         assert_eq!(toml::from_str::<TrainingJob>(&toml::to_string(&job).unwrap()).unwrap(), job);
@@ -287,7 +297,7 @@ mod tests {
     #[test]
     fn each_value_out_of_bounds_is_named_by_its_key() {
         type Break = fn(&mut TrainingJob);
-        let faults: [(&str, Break); 21] = [
+        let faults: [(&str, Break); 23] = [
             ("version", |job| job.version = 2),
             ("name", |job| job.name = String::new()),
             ("name", |job| job.name = "a/b".into()),
@@ -300,6 +310,8 @@ mod tests {
             ("data.features", |job| job.data.features = Some(vec!["a".into(), "a".into()])),
             ("model.l2", |job| job.model.l2 = -1.0),
             ("model.l2", |job| job.model.l2 = f64::INFINITY),
+            ("model.l1", |job| job.model.l1 = -0.5),
+            ("model.l1", |job| job.model.l1 = f64::NAN),
             ("train.workers", |job| job.train.workers = 0),
             ("train.tolerance", |job| job.train.tolerance = f64::NAN),
             ("train.rounds_max", |job| job.train.rounds_max = 0),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::{
     job::{ModelKind, ModelSettings, Scale},
-    optimiser::lbfgs::StopReason,
+    optimiser::{lbfgs::StopReason, solver::SolverSetting},
 };
 
 const ALLOWED: f64 = 1e-9;
@@ -104,6 +104,79 @@ fn diabetes_meets_the_reference_for_each_penalty() {
     }
 }
 
+/// Coefficients of a lasso are 0 where the reference's are, so errors are taken of the largest of them.
+#[test]
+fn lasso_meets_the_reference_and_sets_the_same_weights_to_zero() {
+    let (mut job, path) = example("diabetes");
+    for (case, alpha) in [("lasso_0.1", 0.1), ("lasso_1", 1.0)] {
+        (job.model.l1, job.model.l2) = (alpha, 0.0);
+        let model = fit_file(&job, &path, 2).unwrap();
+        let expected = &reference()["diabetes"][case];
+        let weights: Vec<f64> = expected["coef"].as_array().unwrap().iter().map(|w| w.as_f64().unwrap()).collect();
+        let largest = weights.iter().fold(0.0, |largest: f64, w| largest.max(w.abs()));
+        for (actual, expected) in model.coefficients.iter().zip(&weights) {
+            assert_eq!(actual.value == 0.0, *expected == 0.0, "{case} {}", actual.name);
+            assert!((actual.value - expected).abs() < ALLOWED * largest, "{case} {} {expected}", actual.name);
+        }
+        let errors =
+            [error_of(model.objective, &expected["objective"]), error_of(model.metrics["r2"], &expected["r2"])];
+        report(case, &model, error_of(model.intercept, &expected["intercept"]), errors[0].max(errors[1]));
+    }
+}
+
+/// The reference is fitted on all 569 rows and has five digits, so the training rows are made to be all of them.
+#[test]
+fn an_l1_logistic_model_takes_the_features_of_the_reference() {
+    let (mut job, path) = example("breast_cancer");
+    let spec = job.data_spec();
+    let mut data = source::scan(&path, &spec).unwrap();
+    data.row_count = 712;
+    let train = crate::data::split::train_test_split(712, 0.2, 42).unwrap().train;
+    let row_of = |number: &usize| train.iter().position(|row| row == number).unwrap_or(0);
+    let load = |numbers: &[usize]| source::read_rows(&path, &spec, &numbers.iter().map(row_of).collect::<Vec<_>>());
+    for (case, c) in [("0.01", 0.01), ("0.05", 0.05), ("0.1", 0.1), ("1.0", 1.0)] {
+        (job.model.l1, job.model.l2) = (1.0 / (c * 569.0), 0.0);
+        let model = fit_local(&job, &data, load, 2).unwrap();
+        assert!(model.converged, "{case} {:?} {:e}", model.stopped, model.gradient_norm);
+        let expected = &reference()["breast_cancer"]["selection"]["l1_logistic"][case];
+        let taken: Vec<usize> = (0..30).filter(|column| model.coefficients[*column].value != 0.0).collect();
+        assert_eq!(serde_json::json!(taken), expected["nonzero"], "{case}");
+        for (actual, expected) in model.coefficients.iter().zip(expected["coef"].as_array().unwrap()) {
+            assert!((actual.value - expected.as_f64().unwrap()).abs() < 1e-3, "{case} {} {expected}", actual.name);
+        }
+    }
+}
+
+#[test]
+fn both_solvers_end_at_the_same_optimum() {
+    for name in ["iris", "breast_cancer", "diabetes"] {
+        let (mut job, path) = example(name);
+        let [newton, lbfgs] = [SolverSetting::Newton, SolverSetting::Lbfgs].map(|solver| {
+            job.train.solver = solver;
+            fit_file(&job, &path, 2).unwrap()
+        });
+        assert!(newton.converged && lbfgs.converged, "{name}");
+        assert!((newton.objective / lbfgs.objective - 1.0).abs() < 1e-13, "{name}");
+        assert!(newton.rounds < lbfgs.rounds, "{name}: {} {}", newton.rounds, lbfgs.rounds);
+    }
+}
+
+#[test]
+fn repeated_columns_share_their_weight() {
+    let (mut job, _) = example("iris");
+    job.train.tolerance = 1e-12;
+    let names = ["a", "b"].map(String::from).to_vec();
+    let data = DataSummary { row_count: 50, feature_names: names, target: "target".into() };
+    let load = |numbers: &[usize]| {
+        let x = ndarray::Array2::from_shape_fn((numbers.len(), 2), |(row, _)| numbers[row] as f64);
+        let y = numbers.iter().map(|number| 3.0 * *number as f64 + 1.0).collect();
+        Ok(Rows { x, y })
+    };
+    let model = fit_local(&job, &data, load, 3).unwrap();
+    assert!(model.coefficients.iter().all(|weight| (weight.value - 1.5).abs() < 1e-6), "{model:?}");
+    assert!((model.intercept - 1.0).abs() < 1e-6);
+}
+
 #[test]
 fn the_model_has_the_same_bits_for_any_number_of_workers() {
     for name in ["iris", "breast_cancer", "diabetes"] {
@@ -146,7 +219,7 @@ fn a_round_bound_that_is_reached_is_told() {
 fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bound() {
     let (mut job, path) = example("breast_cancer");
     job.train.tolerance = 1e-30;
-    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01 };
+    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01, l1: 0.0 };
     let model = fit_file(&job, &path, 1).unwrap();
     assert!(model.gradient_norm < 1e-15 && model.rounds < job.train.rounds_max, "{model:?}");
 }

@@ -26,7 +26,10 @@ pub struct TrainedModel {
     pub gradient_norm: f64,
     /// Prediction (or log-odds) where all (scaled) features are 0.
     pub intercept: f64,
-    /// The penalty of the objective.
+    /// The penalty on absolute values in the objective, if there is one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub l1: f64,
+    /// The penalty on squares in the objective.
     pub l2: f64,
     /// On the test rows, by name.
     pub metrics: BTreeMap<String, f64>,
@@ -80,6 +83,11 @@ pub struct PredictError {
     pub actual: usize,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 impl TrainedModel {
     /// For each row of `x`, shape `[rows, features]`, in the units of the file: the predicted target of
     /// a linear model, the probability of class 1 of a logistic one.
@@ -130,6 +138,7 @@ mod tests {
             converged: true,
             gradient_norm: 1e-17,
             intercept: -2.0,
+            l1: 0.0,
             l2: 0.0,
             metrics: BTreeMap::from([("r2".into(), 1.0)]),
             model: ModelKind::Linear,

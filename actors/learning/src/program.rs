@@ -10,13 +10,14 @@ use crate::{
     blocks::{BlockLayout, Split},
     data::{DataSummary, split::SplitError, split::split_sizes},
     job::{JobError, ModelKind, Scale, TrainingJob},
-    kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS},
+    kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS, curvature_sums},
     messages::{ComputeError, WorkerId},
     metrics::{classification_metrics, regression_metrics},
     model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
     optimiser::{
         conditioning::{Conditioning, TargetMoments},
-        lbfgs::{Evaluated, Lbfgs, LbfgsOptions, StopReason, Verdict},
+        lbfgs::{Evaluated, StopReason, Verdict},
+        solver::{Solver, SolverChoice, SolverError, SolverOptions},
     },
     scaling::ColumnScaling,
 };
@@ -39,6 +40,13 @@ pub enum Pass {
     },
     /// Over training rows; see [`crate::kernel::objective_gradient`].
     ObjectiveGradient {
+        /// Loss of a row.
+        loss: Loss,
+        /// Where to evaluate.
+        at: Parameters,
+    },
+    /// Over training rows; see [`crate::kernel::objective_curvature`].
+    ObjectiveCurvature {
         /// Loss of a row.
         loss: Loss,
         /// Where to evaluate.
@@ -99,6 +107,9 @@ pub enum TrainError {
     /// The rows cannot be split.
     #[error(transparent)]
     Split(#[from] SplitError),
+    /// No solver does what the job asks for.
+    #[error(transparent)]
+    Solver(#[from] SolverError),
     /// Sums of the wrong length.
     #[error("a pass of {expected} sums came back with {actual}")]
     WrongShape {
@@ -163,6 +174,7 @@ pub struct Trainer {
     feature_names: Vec<String>,
     train_count: usize,
     test_count: usize,
+    choice: SolverChoice,
     phase: Phase,
 }
 
@@ -170,7 +182,7 @@ pub struct Trainer {
 enum Phase {
     Columns,
     Squares { mean: Vec<f64>, target_mean: f64 },
-    Optimise { conditioning: Conditioning, target_mean: f64, solver: Box<Lbfgs> },
+    Optimise { conditioning: Conditioning, target_mean: f64, solver: Box<Solver> },
     TestTarget { fit: Fit },
     Evaluate { fit: Fit, target_mean: f64 },
     Finished(Box<TrainedModel>),
@@ -191,7 +203,9 @@ impl Pass {
     pub fn split(&self) -> Split {
         match self {
             Self::ColumnSums { split } => *split,
-            Self::CentredSquares { .. } | Self::ObjectiveGradient { .. } => Split::Train,
+            Self::CentredSquares { .. } | Self::ObjectiveGradient { .. } | Self::ObjectiveCurvature { .. } => {
+                Split::Train
+            }
             Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } => Split::Test,
         }
     }
@@ -202,6 +216,7 @@ impl Pass {
         match self {
             Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
             Self::CentredSquares { .. } => feature_count + 1,
+            Self::ObjectiveCurvature { .. } => curvature_sums(feature_count),
             Self::EvaluateRegression { .. } => REGRESSION_SUMS,
             Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
         }
@@ -212,17 +227,25 @@ impl Trainer {
     /// A trainer of `job` on data that was scanned as `data`.
     ///
     /// # Errors
-    /// [`TrainError::Job`] or [`TrainError::Split`].
+    /// [`TrainError::Job`], [`TrainError::Split`] or [`TrainError::Solver`].
     pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
         let (train_count, test_count) = split_sizes(data.row_count, job.data.test_size)?;
-        Ok(Self { job, feature_names: data.feature_names.clone(), train_count, test_count, phase: Phase::Columns })
+        let feature_names = data.feature_names.clone();
+        let choice = SolverChoice::new(job.train.solver, feature_names.len() + 1, job.model.l1 > 0.0)?;
+        Ok(Self { job, feature_names, train_count, test_count, choice, phase: Phase::Columns })
     }
 
     /// The job.
     #[must_use]
     pub fn job(&self) -> &TrainingJob {
         &self.job
+    }
+
+    /// The solver, and why it is this one.
+    #[must_use]
+    pub fn solver(&self) -> &SolverChoice {
+        &self.choice
     }
 
     /// Features of the data.
@@ -248,10 +271,13 @@ impl Trainer {
             Phase::Squares { mean, target_mean } => {
                 Pass::CentredSquares { mean: F64Block(mean.clone()), target_mean: *target_mean }
             }
-            Phase::Optimise { conditioning, solver, .. } => Pass::ObjectiveGradient {
-                loss: self.job.model.kind.loss(),
-                at: parameters(conditioning, solver.point()),
-            },
+            Phase::Optimise { conditioning, solver, .. } => {
+                let (loss, at) = (self.job.model.kind.loss(), parameters(conditioning, solver.point()));
+                match solver.wants_curvature() {
+                    true => Pass::ObjectiveCurvature { loss, at },
+                    false => Pass::ObjectiveGradient { loss, at },
+                }
+            }
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Evaluate { fit, target_mean } => {
                 let at = parameters(&fit.conditioning, &fit.solution.point);
@@ -296,13 +322,16 @@ impl Trainer {
         let scaling = ColumnScaling::new(mean, squares, rows);
         let target = TargetMoments { mean: target_mean, variance };
         let standardised = prepare.scale == Scale::Standard;
-        let conditioning = Conditioning::new(scaling, target, model.kind.loss(), model.l2, standardised, rows);
-        let options = LbfgsOptions {
+        let loss = model.kind.loss();
+        let conditioning = Conditioning::new(scaling, target, loss, model.l2, standardised, rows);
+        let options = SolverOptions {
             gradient_norm_max: conditioning.gradient_norm_max(train.tolerance),
             rounds_max: train.rounds_max,
             history: train.history,
+            l1: conditioning.absolute_penalty(model.l1),
+            constant_curvature: loss.has_constant_curvature(),
         };
-        let solver = Box::new(Lbfgs::new(conditioning.start(), options));
+        let solver = Box::new(Solver::new(self.choice.kind, conditioning.start(), options));
         Phase::Optimise { conditioning, target_mean, solver }
     }
 
@@ -314,11 +343,13 @@ impl Trainer {
         if self.job.model.kind == ModelKind::Logistic && (*target_mean == 0.0 || *target_mean == 1.0) {
             return Err(TrainError::OneClass(u8::from(*target_mean == 1.0)));
         }
-        let (objective, gradient) = conditioning.objective(solver.point(), sums);
-        check_finite(std::iter::once(&objective).chain(&gradient))?;
-        let here = Evaluated { point: Vec::new(), value: objective, gradient };
-        let gradient_norm = here.gradient_norm();
-        let stopped = match solver.tell(objective, here.gradient) {
+        let (sums, triangle) = sums.split_at(conditioning.scaling.mean.len() + 2);
+        let (value, gradient) = conditioning.objective(solver.point(), sums);
+        check_finite(std::iter::once(&value).chain(&gradient))?;
+        let curvature = solver.wants_curvature().then(|| conditioning.curvature(triangle));
+        let here = solver.penalised(value, &gradient);
+        let (objective, gradient_norm) = (here.value, here.gradient_norm());
+        let stopped = match solver.tell(value, gradient, curvature) {
             Verdict::Evaluate => return Ok(Progress { round: solver.rounds(), objective, gradient_norm }),
             Verdict::Converged => None,
             Verdict::Stopped(reason) => Some(reason),
@@ -358,6 +389,7 @@ impl Trainer {
             converged: fit.stopped.is_none(),
             gradient_norm: fit.solution.gradient_norm(),
             intercept,
+            l1: self.job.model.l1,
             l2: self.job.model.l2,
             metrics,
             model: self.job.model.kind,
@@ -408,6 +440,7 @@ fn check_row_count(expected: usize, actual: f64) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimiser::solver::SolverKind;
 
     fn trainer(kind: ModelKind) -> Trainer {
         let text =
@@ -441,10 +474,17 @@ mod tests {
         let mut trainer = trainer(ModelKind::Linear);
         assert_eq!(trainer.absorb(&[4.0, 0.0, 12.0]), Ok(None));
         assert_eq!(trainer.absorb(&[4.0, 20.0]), Ok(None));
-        while let Step::Compute(Pass::ObjectiveGradient { at, .. }) = trainer.step() {
+        assert_eq!(trainer.solver().kind, SolverKind::Newton);
+        loop {
+            let (at, triangle) = match trainer.step() {
+                Step::Compute(Pass::ObjectiveCurvature { at, .. }) => (at, [4.0, 0.0, 4.0].as_slice()),
+                Step::Compute(Pass::ObjectiveGradient { at, .. }) => (at, [].as_slice()),
+                _ => break,
+            };
             let (slope, intercept) = (at.weights.0[0] - 2.0, at.intercept - 3.0);
             let loss = 2.0 + 2.0 * (slope * slope + intercept * intercept);
-            assert!(trainer.absorb(&[loss, 4.0 * intercept, 4.0 * slope]).unwrap().is_some());
+            let sums = [[loss, 4.0 * intercept, 4.0 * slope].as_slice(), triangle].concat();
+            assert!(trainer.absorb(&sums).unwrap().is_some());
         }
         assert_eq!(trainer.step(), Step::Compute(Pass::ColumnSums { split: Split::Test }));
         assert_eq!(trainer.absorb(&[1.0, 3.0, 10.0]), Ok(None));
@@ -461,6 +501,6 @@ mod tests {
         let mut trainer = trainer(ModelKind::Logistic);
         trainer.absorb(&[4.0, 0.0, 4.0]).unwrap();
         trainer.absorb(&[4.0, 0.0]).unwrap();
-        assert_eq!(trainer.absorb(&[1.0, 0.0, 0.0]), Err(TrainError::OneClass(1)));
+        assert_eq!(trainer.absorb(&[1.0, 0.0, 0.0, 1.0, 0.0, 1.0]), Err(TrainError::OneClass(1)));
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn slow_job(stage: &Stage) -> String {
     let data = repository().join("examples/data/breast_cancer.csv");
     let job = job.replace("../data/breast_cancer.csv", data.to_str().expect("the path of the repository is text"));
     let job = job.replace("l2 = 0.002197802197802198", "l2 = 0.00001");
+    let job = job.replace("workers = 2", "workers = 2\nsolver = \"lbfgs\"");
     let path = stage.write("slow.toml", job);
     path.to_str().expect("the path of a stage is text").to_owned()
 }

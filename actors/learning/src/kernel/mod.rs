@@ -5,24 +5,17 @@
 //! Means, penalties and reductions are made elsewhere.
 
 mod columns;
+mod curvature;
 mod evaluate;
+mod loss;
 mod objective;
 
 pub use columns::{centred_squares, column_sums};
+pub use curvature::{curvature_sums, objective_curvature};
 pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, regression_sums};
+pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
-use serde::{Deserialize, Serialize};
-
-/// What a row costs, given its target `y` and its margin `m = intercept + weights · (x - mean)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Loss {
-    /// `(m - y)² / 2`.
-    HalfSquared,
-    /// `log(1 + exp(-m))` if `y` is 1, `log(1 + exp(m))` if `y` is 0.
-    Logistic,
-}
 
 /// One block: `x` of shape `[rows, features]`, `y` of shape `[rows]`, in the units of the data.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Loss and gradient in one reading of the rows.
 
-use super::{BlockView, KernelError, Loss, Predictor, check_label, logistic};
+use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss};
 
 /// `[Σ loss, Σ r, Σ r·(x_1 - mean_1) … Σ r·(x_d - mean_d)]`, length `features + 2`.
 ///
@@ -19,20 +19,11 @@ pub fn objective_gradient(block: BlockView<'_>, loss: Loss, predictor: Predictor
     let mut sums = vec![0.0; block.feature_count() + 2];
     for (index, (row, target)) in block.rows().enumerate() {
         let margin = predictor.margin(row);
-        let (cost, residual) = match loss {
-            Loss::HalfSquared => {
-                let residual = margin - target;
-                (0.5 * residual * residual, residual)
-            }
-            Loss::Logistic => {
-                check_label(target, index)?;
-                logistic(margin, target)
-            }
-        };
+        let RowLoss { cost, slope, .. } = loss.at(margin, target, index)?;
         sums[0] += cost;
-        sums[1] += residual;
+        sums[1] += slope;
         for ((sum, x), m) in sums[2..].iter_mut().zip(row).zip(predictor.mean) {
-            *sum += residual * (x - m);
+            *sum += slope * (x - m);
         }
     }
     Ok(sums)

@@ -1,9 +1,10 @@
 //! The change of variables under which the solver works, and the way back.
 //!
-//! The objective is that of the user's columns: mean loss + `l2/2 · |w|²`, intercept free. The
+//! The objective is that of the user's columns: mean loss + `l2/2 · |w|²` + `l1 · Σ|w|`, intercept free. The
 //! solver sees it through centred columns and through variables whose curvature is near 1 at the
 //! start, which changes the number of rounds and not the optimum.
 
+use super::symmetric::{Symmetric, triangle_len};
 use crate::{kernel::Loss, scaling::ColumnScaling};
 
 /// Variables `t` with raw weights `w_j = unit_j · t_j` over centred columns; `t_0` is the intercept's.
@@ -13,6 +14,8 @@ pub struct Conditioning {
     pub scaling: ColumnScaling,
     /// Penalty on each raw weight: the `p` of `Σ p_j w_j² / 2`.
     penalty: Vec<f64>,
+    /// What the user calls a weight of 1, as a raw weight's part.
+    user_unit: Vec<f64>,
     unit: Vec<f64>,
     intercept_unit: f64,
     start_intercept: f64,
@@ -54,12 +57,13 @@ impl Conditioning {
                 (positive * (1.0 - positive), libm::log(positive / (1.0 - positive)))
             }
         };
-        let penalty: Vec<f64> =
-            scaling.scale.iter().map(|scale| if standardised { l2 * scale * scale } else { l2 }).collect();
+        let user_unit: Vec<f64> = scaling.scale.iter().map(|scale| if standardised { *scale } else { 1.0 }).collect();
+        let penalty: Vec<f64> = user_unit.iter().map(|unit| l2 * unit * unit).collect();
         let unit = scaling.scale.iter().zip(&penalty).map(|(s, p)| 1.0 / (curvature * s * s + p).sqrt()).collect();
         Self {
             scaling,
             penalty,
+            user_unit,
             unit,
             intercept_unit: 1.0 / curvature.sqrt(),
             start_intercept,
@@ -75,6 +79,13 @@ impl Conditioning {
         let mut point = vec![0.0; self.unit.len() + 1];
         point[0] = self.start_intercept / self.intercept_unit;
         point
+    }
+
+    /// The penalty `l1 · |w|` on the weights the user sees, by `t`: shape of the point, 0 for the intercept.
+    #[must_use]
+    pub fn absolute_penalty(&self, l1: f64) -> Vec<f64> {
+        let weights = self.user_unit.iter().zip(&self.unit).map(|(user, unit)| l1 * user * unit);
+        std::iter::once(0.0).chain(weights).collect()
     }
 
     /// The bound on gradient components that a relative `tolerance` stands for.
@@ -105,6 +116,23 @@ impl Conditioning {
         }
         (value, gradient)
     }
+
+    /// Second derivatives by `t`, from the reduced triangle of [`crate::kernel::objective_curvature`].
+    ///
+    /// # Panics
+    /// If the triangle is not that of the intercept and the weights.
+    #[must_use]
+    pub fn curvature(&self, triangle: &[f64]) -> Symmetric {
+        let order = self.unit.len() + 1;
+        assert_eq!(triangle.len(), triangle_len(order), "the pass was checked");
+        let unit = |variable: usize| if variable == 0 { self.intercept_unit } else { self.unit[variable - 1] };
+        let positions = (0..order).flat_map(|row| (row..order).map(move |column| (row, column)));
+        let scaled = positions.zip(triangle).map(|((row, column), sum)| {
+            let penalty = if row == column && row > 0 { self.penalty[row - 1] } else { 0.0 };
+            unit(row) * unit(column) * (sum / self.row_count + penalty)
+        });
+        Symmetric::from_upper(order, scaled.collect())
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +140,7 @@ mod tests {
     use ndarray::{Array1, Array2, array};
 
     use super::*;
-    use crate::kernel::{BlockView, Predictor, objective_gradient};
+    use crate::kernel::{BlockView, Predictor, objective_curvature, objective_gradient};
 
     fn data() -> (Array2<f64>, Array1<f64>) {
         (array![[1.0, 200.0], [2.0, -100.0], [4.0, 50.0], [1.0, 10.0]], array![1.0, 0.0, 1.0, 1.0])
@@ -146,6 +174,42 @@ mod tests {
                 };
                 assert!(((moved(1e-6) - moved(-1e-6)) / 2e-6 - component).abs() < 1e-8, "{loss:?} {variable}");
             }
+        }
+    }
+
+    #[test]
+    fn the_curvature_is_the_finite_difference_of_the_gradient() {
+        for (loss, standardised) in [(Loss::HalfSquared, true), (Loss::Logistic, false)] {
+            let conditioning = conditioning(loss, standardised);
+            let at = [0.4, -0.8, 1.3];
+            let (x, y) = data();
+            let (intercept, weights) = conditioning.parameters(&at);
+            let predictor = Predictor { mean: &conditioning.scaling.mean, weights: &weights, intercept };
+            let block = BlockView::new(x.view(), y.view()).unwrap();
+            let curvature = conditioning.curvature(&objective_curvature(block, loss, predictor).unwrap()[4..]);
+            for (i, j) in [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)] {
+                let moved = |by: f64| {
+                    let mut point = at;
+                    point[i] += by;
+                    objective(&conditioning, loss, &point).1[j]
+                };
+                let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                assert!((curvature.at(i, j) - expected).abs() < 1e-8, "{loss:?} {i} {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_absolute_penalty_is_that_of_the_weights_the_user_sees() {
+        for standardised in [true, false] {
+            let conditioning = conditioning(Loss::Logistic, standardised);
+            let point = [0.4, -0.8, 1.3];
+            let (_, raw) = conditioning.parameters(&point);
+            let user = raw.iter().zip(&conditioning.scaling.scale).map(|(w, s)| if standardised { w * s } else { *w });
+            let expected = 0.7 * user.map(f64::abs).sum::<f64>();
+            let penalty = conditioning.absolute_penalty(0.7);
+            let actual: f64 = penalty.iter().zip(point).map(|(p, t)| p * f64::abs(t)).sum();
+            assert!((actual - expected).abs() < 1e-13 && penalty[0] == 0.0, "{standardised}");
         }
     }
 

@@ -1,5 +1,9 @@
-//! Minimising a smooth convex function that someone else evaluates.
+//! Minimising a convex function that someone else evaluates.
 
 pub mod conditioning;
 pub mod lbfgs;
 mod line_search;
+pub mod newton;
+mod penalised_quadratic;
+pub mod solver;
+pub mod symmetric;

@@ -1,0 +1,205 @@
+//! Which solver a job runs, why, and one face for all of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    lbfgs::{Evaluated, Lbfgs, LbfgsOptions, Verdict},
+    newton::{Newton, NewtonOptions},
+    symmetric::Symmetric,
+};
+
+/// Most variables for which a solver with the full curvature is the default: its matrix then stays
+/// below 70 kB a partial, and a round costs less than the ones it saves.
+pub const NEWTON_VARIABLES_DEFAULT_MAX: usize = 128;
+/// Most variables for which the full curvature can be asked for: a partial then fits a frame of the fabric.
+pub const NEWTON_VARIABLES_MAX: usize = 1200;
+
+/// The solver that a job asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SolverSetting {
+    /// The best for the model and its size.
+    #[default]
+    Auto,
+    /// Limited-memory BFGS: one gradient a round.
+    Lbfgs,
+    /// Newton: one gradient and one matrix of second derivatives a round.
+    Newton,
+}
+
+/// A solver by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SolverKind {
+    /// See [`Lbfgs`].
+    Lbfgs,
+    /// See [`Newton`].
+    Newton,
+}
+
+/// A solver that was chosen, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SolverChoice {
+    /// Which.
+    pub kind: SolverKind,
+    /// A sentence for people.
+    pub reason: String,
+}
+
+/// Why no solver can do what a job asks for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum SolverError {
+    /// The matrix of second derivatives would be too large.
+    #[error(
+        "Newton's method takes at most {NEWTON_VARIABLES_MAX} variables, the model has {0}: set train.solver to \"lbfgs\""
+    )]
+    TooManyVariables(usize),
+    /// L-BFGS needs a smooth objective.
+    #[error("L-BFGS cannot minimise model.l1, which is not smooth: set train.solver to \"newton\"")]
+    NotSmooth,
+    /// An objective that is not smooth, of too many variables.
+    #[error("model.l1 takes at most {NEWTON_VARIABLES_MAX} variables, the model has {0}: select fewer features")]
+    TooManyPenalised(usize),
+}
+
+impl SolverChoice {
+    /// The solver for `variables` variables, with or without absolute-value penalties.
+    ///
+    /// # Errors
+    /// [`SolverError`] if what is asked for cannot be.
+    pub fn new(asked: SolverSetting, variables: usize, l1: bool) -> Result<Self, SolverError> {
+        let (kind, reason) = match asked {
+            SolverSetting::Lbfgs if l1 => return Err(SolverError::NotSmooth),
+            SolverSetting::Newton if variables > NEWTON_VARIABLES_MAX => {
+                return Err(SolverError::TooManyVariables(variables));
+            }
+            SolverSetting::Auto if l1 && variables > NEWTON_VARIABLES_MAX => {
+                return Err(SolverError::TooManyPenalised(variables));
+            }
+            SolverSetting::Lbfgs => (SolverKind::Lbfgs, "the job asks for it".to_owned()),
+            SolverSetting::Newton => (SolverKind::Newton, "the job asks for it".to_owned()),
+            SolverSetting::Auto if l1 => (SolverKind::Newton, "the penalty l1 is not smooth".to_owned()),
+            SolverSetting::Auto if variables <= NEWTON_VARIABLES_DEFAULT_MAX => {
+                (SolverKind::Newton, format!("{variables} variables are few: fewest readings of the data"))
+            }
+            SolverSetting::Auto => {
+                let many = format!("{variables} variables are more than {NEWTON_VARIABLES_DEFAULT_MAX}");
+                (SolverKind::Lbfgs, format!("{many}: cheapest readings of the data"))
+            }
+        };
+        Ok(Self { kind, reason })
+    }
+}
+
+/// What all solvers are told at the start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SolverOptions {
+    /// Converged once the largest component of the (sub)gradient is at most this.
+    pub gradient_norm_max: f64,
+    /// Most evaluations.
+    pub rounds_max: u32,
+    /// Correction pairs that L-BFGS keeps.
+    pub history: usize,
+    /// Penalty on the absolute value of each variable, shape of the point.
+    pub l1: Vec<f64>,
+    /// Whether the curvature is the same everywhere.
+    pub constant_curvature: bool,
+}
+
+/// Any of the solvers.
+#[derive(Debug)]
+pub enum Solver {
+    /// See [`Lbfgs`].
+    Lbfgs(Lbfgs),
+    /// See [`Newton`].
+    Newton(Newton),
+}
+
+impl Solver {
+    /// A solver of this kind that first asks for `start`.
+    #[must_use]
+    pub fn new(kind: SolverKind, start: Vec<f64>, options: SolverOptions) -> Self {
+        let SolverOptions { gradient_norm_max, rounds_max, history, l1, constant_curvature } = options;
+        match kind {
+            SolverKind::Lbfgs => {
+                Self::Lbfgs(Lbfgs::new(start, LbfgsOptions { gradient_norm_max, rounds_max, history }))
+            }
+            SolverKind::Newton => Self::Newton(Newton::new(
+                start,
+                NewtonOptions { gradient_norm_max, rounds_max, l1, constant_curvature },
+            )),
+        }
+    }
+
+    /// The point to evaluate next.
+    #[must_use]
+    pub fn point(&self) -> &[f64] {
+        match self {
+            Self::Lbfgs(solver) => solver.point(),
+            Self::Newton(solver) => solver.point(),
+        }
+    }
+
+    /// Whether [`Self::tell`] needs the curvature at this point.
+    #[must_use]
+    pub fn wants_curvature(&self) -> bool {
+        match self {
+            Self::Lbfgs(_) => false,
+            Self::Newton(solver) => solver.wants_curvature(),
+        }
+    }
+
+    /// Evaluations so far.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        match self {
+            Self::Lbfgs(solver) => solver.rounds(),
+            Self::Newton(solver) => solver.rounds(),
+        }
+    }
+
+    /// The point of the last verdict, its value and (sub)gradient with all penalties.
+    #[must_use]
+    pub fn solution(&self) -> Option<&Evaluated> {
+        match self {
+            Self::Lbfgs(solver) => solver.solution(),
+            Self::Newton(solver) => solver.solution(),
+        }
+    }
+
+    /// The point to evaluate with this value and gradient of the smooth part, its penalties added.
+    #[must_use]
+    pub fn penalised(&self, value: f64, gradient: &[f64]) -> Evaluated {
+        match self {
+            Self::Lbfgs(solver) => Evaluated { point: solver.point().to_vec(), value, gradient: gradient.to_vec() },
+            Self::Newton(solver) => solver.penalised(value, gradient),
+        }
+    }
+
+    /// Takes the smooth part of the objective, as [`Newton::tell`] and [`Lbfgs::tell`] do.
+    pub fn tell(&mut self, value: f64, gradient: Vec<f64>, curvature: Option<Symmetric>) -> Verdict {
+        match self {
+            Self::Lbfgs(solver) => solver.tell(value, gradient),
+            Self::Newton(solver) => solver.tell(value, &gradient, curvature),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_follows_size_and_penalty_and_says_why() {
+        let kind = |asked, variables, l1| SolverChoice::new(asked, variables, l1).map(|choice| choice.kind);
+        assert_eq!(kind(SolverSetting::Auto, 128, false), Ok(SolverKind::Newton));
+        assert_eq!(kind(SolverSetting::Auto, 129, false), Ok(SolverKind::Lbfgs));
+        assert_eq!(kind(SolverSetting::Auto, 129, true), Ok(SolverKind::Newton));
+        assert_eq!(kind(SolverSetting::Lbfgs, 3, false), Ok(SolverKind::Lbfgs));
+        assert_eq!(kind(SolverSetting::Lbfgs, 3, true), Err(SolverError::NotSmooth));
+        assert_eq!(kind(SolverSetting::Newton, 1201, false), Err(SolverError::TooManyVariables(1201)));
+        assert_eq!(kind(SolverSetting::Auto, 1201, true), Err(SolverError::TooManyPenalised(1201)));
+        let reason = SolverChoice::new(SolverSetting::Auto, 500, false).unwrap().reason;
+        assert_eq!(reason, "500 variables are more than 128: cheapest readings of the data");
+    }
+}
