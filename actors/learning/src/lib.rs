@@ -23,5 +23,6 @@ pub mod optimiser;
 pub mod program;
 pub mod scaling;
 pub mod scheduler;
+pub mod scores;
 pub mod training;
 pub mod worker;
