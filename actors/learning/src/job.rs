@@ -103,6 +103,9 @@ pub struct ModelSettings {
     /// `l1_ratio` has `l1 = alpha · l1_ratio` and `l2 = alpha · (1 - l1_ratio)`.
     #[serde(default)]
     pub l1: f64,
+    /// Whether `l2` also penalises the intercept, as scikit-learn's `LinearSVC` does.
+    #[serde(default)]
+    pub penalise_intercept: bool,
 }
 
 /// Kinds of model.
@@ -113,6 +116,8 @@ pub enum ModelKind {
     Linear,
     /// Binary logistic regression: mean logistic loss of labels 0 and 1.
     Logistic,
+    /// Linear support vector machine of two classes: mean squared hinge loss of labels 0 and 1.
+    LinearSvc,
 }
 
 /// `[train]`: workers and solver.
@@ -183,6 +188,16 @@ impl ModelKind {
         match self {
             Self::Linear => Loss::HalfSquared,
             Self::Logistic => Loss::Logistic,
+            Self::LinearSvc => Loss::SquaredHinge,
+        }
+    }
+
+    /// Whether the target is a class, 0 or 1.
+    #[must_use]
+    pub fn is_classifier(self) -> bool {
+        match self {
+            Self::Linear => false,
+            Self::Logistic | Self::LinearSvc => true,
         }
     }
 }
@@ -191,7 +206,7 @@ impl TrainingJob {
     /// The columns the job reads.
     #[must_use]
     pub fn data_spec(&self) -> DataSpec {
-        let binary_target = self.model.kind == ModelKind::Logistic;
+        let binary_target = self.model.kind.is_classifier();
         DataSpec { target: self.data.target.clone(), features: self.data.features.clone(), binary_target }
     }
 
@@ -335,6 +350,8 @@ mod tests {
             include_str!("../../../examples/jobs/iris.toml"),
             include_str!("../../../examples/jobs/breast_cancer.toml"),
             include_str!("../../../examples/jobs/diabetes.toml"),
+            include_str!("../../../examples/jobs/diabetes_lasso.toml"),
+            include_str!("../../../examples/jobs/breast_cancer_svm.toml"),
         ];
         for text in examples {
             assert_eq!(job(text).validate(), Ok(()));

@@ -43,6 +43,14 @@ pub fn classification_metrics(sums: &[f64]) -> BTreeMap<String, f64> {
     ])
 }
 
+/// As [`classification_metrics`] for a model whose margins are no log-odds, and so without `log_loss`.
+#[must_use]
+pub fn margin_metrics(sums: &[f64]) -> BTreeMap<String, f64> {
+    let mut metrics = classification_metrics(sums);
+    metrics.remove("log_loss");
+    metrics
+}
+
 fn named<const N: usize>(metrics: [(&str, f64); N]) -> BTreeMap<String, f64> {
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -66,5 +74,7 @@ mod tests {
         let values = ["accuracy", "log_loss", "precision", "recall", "f1"];
         assert_eq!(values.map(|name| metrics[name]), [0.7, 0.5, 0.75, 0.6, 6.0 / 9.0]);
         assert_eq!(classification_metrics(&[5.0, 0.0, 0.0, 0.0, 4.0])["precision"], 0.0);
+        let of_margins = margin_metrics(&[5.0, 3.0, 1.0, 2.0, 4.0]);
+        assert_eq!((of_margins.get("log_loss"), of_margins["accuracy"]), (None, 0.7));
     }
 }

@@ -39,6 +39,9 @@ pub struct TrainedModel {
     pub name: String,
     /// Mean loss over the training rows plus penalty.
     pub objective: f64,
+    /// Whether `l2` is also on the intercept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub penalise_intercept: bool,
     /// Evaluations of the objective.
     pub rounds: u32,
     /// What was done to the columns, if anything.
@@ -90,7 +93,8 @@ fn is_zero(value: &f64) -> bool {
 
 impl TrainedModel {
     /// For each row of `x`, shape `[rows, features]`, in the units of the file: the predicted target of
-    /// a linear model, the probability of class 1 of a logistic one.
+    /// a linear model, the probability of class 1 of a logistic one, the margin of a support vector
+    /// machine, which is positive for class 1.
     ///
     /// # Errors
     /// [`PredictError`] if `x` has another number of columns.
@@ -108,7 +112,7 @@ impl TrainedModel {
         };
         let margins = x.outer_iter().map(margin);
         Ok(match self.model {
-            ModelKind::Linear => margins.collect(),
+            ModelKind::Linear | ModelKind::LinearSvc => margins.collect(),
             ModelKind::Logistic => margins.map(|margin| 1.0 / (1.0 + libm::exp(-margin))).collect(),
         })
     }
@@ -144,6 +148,7 @@ mod tests {
             model: ModelKind::Linear,
             name: "tiny".into(),
             objective: 0.5,
+            penalise_intercept: false,
             rounds: 3,
             scaling: Some(ModelScaling { mean: vec![1.0], scale: vec![2.0] }),
             stopped: None,

@@ -12,7 +12,7 @@ use crate::{
     job::{JobError, ModelKind, Scale, TrainingJob},
     kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS, curvature_sums},
     messages::{ComputeError, WorkerId},
-    metrics::{classification_metrics, regression_metrics},
+    metrics::{classification_metrics, margin_metrics, regression_metrics},
     model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
     optimiser::{
         conditioning::{Conditioning, TargetMoments},
@@ -146,7 +146,7 @@ pub enum TrainError {
         /// Who confirmed it.
         second: WorkerId,
     },
-    /// Logistic regression needs both classes.
+    /// A classifier needs both classes.
     #[error("all training rows are of class {0}")]
     OneClass(u8),
     /// A worker cannot compute, and there is no other.
@@ -281,9 +281,9 @@ impl Trainer {
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Evaluate { fit, target_mean } => {
                 let at = parameters(&fit.conditioning, &fit.solution.point);
-                match self.job.model.kind {
-                    ModelKind::Linear => Pass::EvaluateRegression { at, target_mean: *target_mean },
-                    ModelKind::Logistic => Pass::EvaluateClassification { at },
+                match self.job.model.kind.is_classifier() {
+                    false => Pass::EvaluateRegression { at, target_mean: *target_mean },
+                    true => Pass::EvaluateClassification { at },
                 }
             }
             Phase::Finished(model) => return Step::Finished(model.clone()),
@@ -323,7 +323,10 @@ impl Trainer {
         let target = TargetMoments { mean: target_mean, variance };
         let standardised = prepare.scale == Scale::Standard;
         let loss = model.kind.loss();
-        let conditioning = Conditioning::new(scaling, target, loss, model.l2, standardised, rows);
+        let mut conditioning = Conditioning::new(scaling, target, loss, model.l2, standardised, rows);
+        if model.penalise_intercept {
+            conditioning = conditioning.with_penalised_intercept(model.l2, standardised);
+        }
         let options = SolverOptions {
             gradient_norm_max: conditioning.gradient_norm_max(train.tolerance),
             rounds_max: train.rounds_max,
@@ -340,7 +343,7 @@ impl Trainer {
             unreachable!("called in this phase only");
         };
         // The labels are known to be 0 or 1 now: the workers checked them in this pass.
-        if self.job.model.kind == ModelKind::Logistic && (*target_mean == 0.0 || *target_mean == 1.0) {
+        if self.job.model.kind.is_classifier() && (*target_mean == 0.0 || *target_mean == 1.0) {
             return Err(TrainError::OneClass(u8::from(*target_mean == 1.0)));
         }
         let (sums, triangle) = sums.split_at(conditioning.scaling.mean.len() + 2);
@@ -357,9 +360,9 @@ impl Trainer {
         let solution = solver.solution().expect("a final verdict follows an evaluation").clone();
         let rounds = solver.rounds();
         let fit = Fit { conditioning: conditioning.clone(), solution, rounds, stopped };
-        self.phase = match self.job.model.kind {
-            ModelKind::Linear => Phase::TestTarget { fit },
-            ModelKind::Logistic => Phase::Evaluate { fit, target_mean: 0.0 },
+        self.phase = match self.job.model.kind.is_classifier() {
+            false => Phase::TestTarget { fit },
+            true => Phase::Evaluate { fit, target_mean: 0.0 },
         };
         Ok(Progress { round: rounds, objective, gradient_norm })
     }
@@ -380,6 +383,7 @@ impl Trainer {
         let (rows, metrics) = match self.job.model.kind {
             ModelKind::Linear => (sums[0], regression_metrics(sums)),
             ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums)),
+            ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums)),
         };
         check_row_count(self.test_count, rows)?;
         check_finite(values.iter().chain(metrics.values()).chain([&intercept]))?;
@@ -395,6 +399,7 @@ impl Trainer {
             model: self.job.model.kind,
             name: self.job.name.clone(),
             objective: fit.solution.value,
+            penalise_intercept: self.job.model.penalise_intercept,
             rounds: fit.rounds,
             scaling,
             stopped: fit.stopped,

@@ -15,7 +15,7 @@ pub fn curvature_sums(feature_count: usize) -> usize {
 /// The sums of [`super::objective_gradient`], then the upper triangle of `Σ c z zᵀ`, row by row.
 ///
 /// `z` is 1 followed by `x - mean`, and `c` the second derivative of a row's loss by its margin: 1 for
-/// [`Loss::HalfSquared`], `P(1 - P)` for [`Loss::Logistic`]. Length [`curvature_sums`].
+/// [`Loss::HalfSquared`], `P(1 - P)` for [`Loss::Logistic`], 2 within the margin of [`Loss::SquaredHinge`]. Length [`curvature_sums`].
 ///
 /// # Errors
 /// As [`super::objective_gradient`].
@@ -96,14 +96,14 @@ mod tests {
         let x = Array2::from_shape_fn((rows, 3), |(row, column)| value(3 * row + column + 1));
         let y = Array1::from_shape_fn(rows, |row| match loss {
             Loss::HalfSquared => value(row + 77),
-            Loss::Logistic => (row % 2) as f64,
+            Loss::Logistic | Loss::SquaredHinge => (row % 2) as f64,
         });
         (x, y)
     }
 
     #[test]
     fn the_curvature_is_the_finite_difference_of_the_gradient() {
-        for loss in [Loss::HalfSquared, Loss::Logistic] {
+        for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
             let (x, y) = data(loss, 11);
             let block = BlockView::new(x.view(), y.view()).unwrap();
             let mean = [0.1, -0.2, 0.3];

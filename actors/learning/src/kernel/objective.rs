@@ -5,7 +5,8 @@ use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss};
 /// `[Σ loss, Σ r, Σ r·(x_1 - mean_1) … Σ r·(x_d - mean_d)]`, length `features + 2`.
 ///
 /// `r` is the derivative of a row's loss by its margin: `m - y` for [`Loss::HalfSquared`] (unit of
-/// the target), `P(y = 1) - y` for [`Loss::Logistic`]. Hence the second value is the derivative by
+/// the target), `P(y = 1) - y` for [`Loss::Logistic`], minus twice the signed gap to the margin for
+/// [`Loss::SquaredHinge`]. Hence the second value is the derivative by
 /// the intercept, and the rest those by the raw weights. No penalty, no division by rows.
 ///
 /// # Errors
@@ -38,7 +39,7 @@ mod tests {
     fn data(loss: Loss) -> (Array2<f64>, Array1<f64>) {
         let y = match loss {
             Loss::HalfSquared => array![3.0, -1.0, 0.5],
-            Loss::Logistic => array![1.0, 0.0, 1.0],
+            Loss::Logistic | Loss::SquaredHinge => array![1.0, 0.0, 1.0],
         };
         (array![[1.0, 2.0], [0.5, -1.0], [-2.0, 0.25]], y)
     }
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_a_finite_difference() {
-        for loss in [Loss::HalfSquared, Loss::Logistic] {
+        for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
             let at = [0.3, -0.7, 1.1];
             for parameter in 0..3 {
                 let moved = |by: f64| {

@@ -1,6 +1,7 @@
 //! The change of variables under which the solver works, and the way back.
 //!
-//! The objective is that of the user's columns: mean loss + `l2/2 · |w|²` + `l1 · Σ|w|`, intercept free. The
+//! The objective is that of the user's columns: mean loss + `l2/2 · |w|²` + `l1 · Σ|w|`, intercept free
+//! unless it is asked to be penalised like a weight. The
 //! solver sees it through centred columns and through variables whose curvature is near 1 at the
 //! start, which changes the number of rounds and not the optimum.
 
@@ -18,12 +19,21 @@ pub struct Conditioning {
     user_unit: Vec<f64>,
     unit: Vec<f64>,
     intercept_unit: f64,
+    /// The penalty on the intercept the user sees, if there is one.
+    intercept_penalty: Option<InterceptPenalty>,
     start_intercept: f64,
     /// What a component of the gradient can be at most at the start.
     gradient_unit: f64,
     /// What rounding of the target alone leaves in a gradient.
     gradient_resolution: f64,
     row_count: f64,
+}
+
+/// `amount/2 · (along · t)²`, where `along · t` is the intercept the user sees.
+#[derive(Debug, Clone, PartialEq)]
+struct InterceptPenalty {
+    amount: f64,
+    along: Vec<f64>,
 }
 
 /// What is known of the target before the first round.
@@ -56,6 +66,7 @@ impl Conditioning {
                 let positive = target.mean.clamp(margin, 1.0 - margin);
                 (positive * (1.0 - positive), libm::log(positive / (1.0 - positive)))
             }
+            Loss::SquaredHinge => (2.0, 2.0 * target.mean - 1.0),
         };
         let user_unit: Vec<f64> = scaling.scale.iter().map(|scale| if standardised { *scale } else { 1.0 }).collect();
         let penalty: Vec<f64> = user_unit.iter().map(|unit| l2 * unit * unit).collect();
@@ -66,11 +77,23 @@ impl Conditioning {
             user_unit,
             unit,
             intercept_unit: 1.0 / curvature.sqrt(),
+            intercept_penalty: None,
             start_intercept,
             gradient_unit: target.variance.sqrt() / curvature.sqrt(),
             gradient_resolution: f64::EPSILON * target.mean.abs() / curvature.sqrt(),
             row_count: row_count as f64,
         }
+    }
+
+    /// The same, with `l2/2 · b²` in the objective: `b` is the prediction where all columns that the
+    /// user sees are 0, that is, at the mean row of `standardised` columns.
+    #[must_use]
+    pub fn with_penalised_intercept(mut self, l2: f64, standardised: bool) -> Self {
+        let shift = |(mean, unit): (&f64, &f64)| if standardised { 0.0 } else { -mean * unit };
+        let weights = self.scaling.mean.iter().zip(&self.unit).map(shift);
+        let along = std::iter::once(self.intercept_unit).chain(weights).collect();
+        self.intercept_penalty = Some(InterceptPenalty { amount: l2, along });
+        self
     }
 
     /// Where the solver starts: zero weights, and the best intercept for them.
@@ -109,10 +132,15 @@ impl Conditioning {
     pub fn objective(&self, point: &[f64], sums: &[f64]) -> (f64, Vec<f64>) {
         let (_, weights) = self.parameters(point);
         let penalties = weights.iter().zip(&self.penalty).map(|(w, p)| p * w * w / 2.0);
-        let value = sums[0] / self.row_count + penalties.sum::<f64>();
+        let mut value = sums[0] / self.row_count + penalties.sum::<f64>();
         let mut gradient = vec![self.intercept_unit * (sums[1] / self.row_count)];
         for (((sum, w), p), unit) in sums[2..].iter().zip(&weights).zip(&self.penalty).zip(&self.unit) {
             gradient.push(unit * (sum / self.row_count + p * w));
+        }
+        if let Some(InterceptPenalty { amount, along }) = &self.intercept_penalty {
+            let intercept: f64 = along.iter().zip(point).map(|(a, t)| a * t).sum();
+            value += amount * intercept * intercept / 2.0;
+            gradient.iter_mut().zip(along).for_each(|(component, a)| *component += amount * intercept * a);
         }
         (value, gradient)
     }
@@ -129,7 +157,9 @@ impl Conditioning {
         let positions = (0..order).flat_map(|row| (row..order).map(move |column| (row, column)));
         let scaled = positions.zip(triangle).map(|((row, column), sum)| {
             let penalty = if row == column && row > 0 { self.penalty[row - 1] } else { 0.0 };
-            unit(row) * unit(column) * (sum / self.row_count + penalty)
+            let of_intercept =
+                self.intercept_penalty.as_ref().map_or(0.0, |it| it.amount * it.along[row] * it.along[column]);
+            unit(row) * unit(column) * (sum / self.row_count + penalty) + of_intercept
         });
         Symmetric::from_upper(order, scaled.collect())
     }
@@ -162,7 +192,9 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_a_finite_difference() {
-        for (loss, standardised) in [(Loss::HalfSquared, true), (Loss::Logistic, true), (Loss::Logistic, false)] {
+        let cases =
+            [(Loss::HalfSquared, true), (Loss::Logistic, true), (Loss::Logistic, false), (Loss::SquaredHinge, true)];
+        for (loss, standardised) in cases {
             let conditioning = conditioning(loss, standardised);
             let at = [0.4, -0.8, 1.3];
             let gradient = objective(&conditioning, loss, &at).1;
@@ -179,8 +211,14 @@ mod tests {
 
     #[test]
     fn the_curvature_is_the_finite_difference_of_the_gradient() {
-        for (loss, standardised) in [(Loss::HalfSquared, true), (Loss::Logistic, false)] {
-            let conditioning = conditioning(loss, standardised);
+        let cases = [
+            (Loss::HalfSquared, true),
+            (Loss::Logistic, false),
+            (Loss::SquaredHinge, true),
+            (Loss::SquaredHinge, false),
+        ];
+        for (loss, standardised) in cases {
+            let conditioning = conditioning(loss, standardised).with_penalised_intercept(0.7, standardised);
             let at = [0.4, -0.8, 1.3];
             let (x, y) = data();
             let (intercept, weights) = conditioning.parameters(&at);
@@ -196,6 +234,20 @@ mod tests {
                 let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 assert!((curvature.at(i, j) - expected).abs() < 1e-8, "{loss:?} {i} {j}");
             }
+        }
+    }
+
+    #[test]
+    fn the_intercept_that_is_penalised_is_the_one_the_user_sees() {
+        for standardised in [true, false] {
+            let free = conditioning(Loss::SquaredHinge, standardised);
+            let penalised = free.clone().with_penalised_intercept(0.7, standardised);
+            let point = [0.4, -0.8, 1.3];
+            let (at_mean, weights) = free.parameters(&point);
+            let shift: f64 = weights.iter().zip(&free.scaling.mean).map(|(w, mean)| w * mean).sum();
+            let intercept = if standardised { at_mean } else { at_mean - shift };
+            let [with, without] = [&penalised, &free].map(|it| objective(it, Loss::SquaredHinge, &point).0);
+            assert!((with - without - 0.35 * intercept * intercept).abs() < 1e-12, "{standardised}");
         }
     }
 
@@ -222,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_start_is_the_best_constant_prediction() {
-        for loss in [Loss::HalfSquared, Loss::Logistic] {
+        for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
             let conditioning = conditioning(loss, true);
             let (_, gradient) = objective(&conditioning, loss, &conditioning.start());
             assert!(gradient[0].abs() < 1e-15, "{loss:?} {gradient:?}");
