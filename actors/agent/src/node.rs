@@ -18,7 +18,8 @@ use odeon_protocol::messages::sandbox::ReadSandbox;
 use odeon_runtime::journal::JournalError;
 use odeon_runtime::transport::Transport;
 use odeon_runtime::{
-    Committer, Endpoint, Exports, Journal, ListenError, Node, OnPanic, StartError, Supervised, SupervisorSpec,
+    Committer, CompactingJournal, Endpoint, Exports, Journal, ListenError, Node, OnPanic, StartError, Supervised,
+    SupervisorSpec,
 };
 use std::cell::RefCell;
 use std::io;
@@ -124,8 +125,8 @@ impl AgentNode {
         let performer = Rc::new(RefCell::new(Performer::new(node.clone(), master, launcher, end)));
         let performing = Rc::clone(&performer);
         let perform = move |effect| performing.borrow_mut().perform(effect);
-        let starts_anew = |record: &Record| matches!(record, Record::Snapshot(_));
-        let committer = Committer::new(&node, "agent", Some(journal), perform).starting_anew_at(starts_anew);
+        let journal = CompactingJournal::new(journal, |record| matches!(record, Record::Snapshot(_)));
+        let committer = Committer::with_log(&node, "agent", Box::new(journal), perform);
         let actor = AgentActor::new(core, node.clone(), committer, Rc::clone(&performer), sandboxes);
         let (actor, supervised) = supervise(&node, actor, performer);
         Ok(Self { node, endpoint, actor, supervised, end: observed })
