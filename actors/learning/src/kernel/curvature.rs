@@ -1,6 +1,6 @@
 //! Loss, gradient and the matrix of second derivatives in one reading of the rows.
 
-use super::{BlockView, KernelError, Loss, Predictor};
+use super::{BlockView, KernelError, Loss, Predictor, vector::widest};
 
 /// Rows whose products are added together before they reach the sum: fixed, so that the bits are.
 const ROWS_TOGETHER: usize = 4;
@@ -28,6 +28,14 @@ pub fn objective_curvature(
     predictor: Predictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
     predictor.check(&block)?;
+    widest(
+        #[inline(always)]
+        || all_sums(block, loss, predictor),
+    )
+}
+
+#[inline(always)]
+fn all_sums(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     let variables = block.feature_count() + 1;
     let mut sums = vec![0.0; curvature_sums(block.feature_count())];
     let (gradient, upper) = sums.split_at_mut(1 + variables);
@@ -57,6 +65,7 @@ impl Group {
         Self { count: 0, z: std::array::from_fn(|_| vec![0.0; variables]), curvature: [0.0; ROWS_TOGETHER] }
     }
 
+    #[inline(always)]
     fn push(&mut self, row: &[f64], mean: &[f64], curvature: f64) -> &[f64] {
         let z = &mut self.z[self.count];
         z[0] = 1.0;
@@ -66,6 +75,7 @@ impl Group {
         z
     }
 
+    #[inline(always)]
     fn drain_into(&mut self, upper: &mut [f64]) {
         self.curvature[self.count..].fill(0.0);
         let [a, b, c, d] = &self.z;
@@ -137,6 +147,18 @@ mod tests {
             let sums = objective_curvature(block, loss, predictor).unwrap();
             assert_eq!(sums[..5], objective_gradient(block, loss, predictor).unwrap());
             assert_eq!(sums.len(), curvature_sums(3));
+        }
+    }
+
+    #[test]
+    fn wide_and_narrow_instructions_give_the_same_bits() {
+        for (loss, rows) in [(Loss::HalfSquared, 9), (Loss::Logistic, 16), (Loss::SquaredHinge, 7)] {
+            let (x, y) = data(loss, rows);
+            let block = BlockView::new(x.view(), y.view()).unwrap();
+            let predictor = Predictor { mean: &[0.1, 0.2, 0.3], weights: &[1.0, -1.0, 0.5], intercept: 0.25 };
+            let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            let wide = bits(objective_curvature(block, loss, predictor).unwrap());
+            assert_eq!(wide, bits(all_sums(block, loss, predictor).unwrap()), "{loss:?}");
         }
     }
 

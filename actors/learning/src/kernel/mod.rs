@@ -9,6 +9,7 @@ mod curvature;
 mod evaluate;
 mod loss;
 mod objective;
+mod vector;
 
 pub use columns::{centred_squares, column_sums};
 pub use curvature::{curvature_sums, objective_curvature};
@@ -86,6 +87,7 @@ impl Predictor<'_> {
     }
 
     /// The margin of one row, whose length was checked.
+    #[inline(always)]
     fn margin(&self, row: &[f64]) -> f64 {
         self.intercept + centred_dot(row, self.mean, self.weights)
     }
@@ -94,6 +96,7 @@ impl Predictor<'_> {
 /// Independent partial sums of a dot product; fixed, so that every processor adds in one order.
 const LANES: usize = 8;
 
+#[inline(always)]
 fn centred_dot(row: &[f64], mean: &[f64], weights: &[f64]) -> f64 {
     let (rows, row_rest) = row.as_chunks::<LANES>();
     let (means, mean_rest) = mean.as_chunks::<LANES>();

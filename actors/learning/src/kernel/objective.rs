@@ -1,6 +1,6 @@
 //! Loss and gradient in one reading of the rows.
 
-use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss};
+use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss, vector::widest};
 
 /// `[Σ loss, Σ r, Σ r·(x_1 - mean_1) … Σ r·(x_d - mean_d)]`, length `features + 2`.
 ///
@@ -17,6 +17,14 @@ use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss};
 /// Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning*, 2nd ed., eq. 3.3 and 4.21.
 pub fn objective_gradient(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     predictor.check(&block)?;
+    widest(
+        #[inline(always)]
+        || gradient_sums(block, loss, predictor),
+    )
+}
+
+#[inline(always)]
+fn gradient_sums(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     let mut sums = vec![0.0; block.feature_count() + 2];
     for (index, (row, target)) in block.rows().enumerate() {
         let margin = predictor.margin(row);
@@ -81,6 +89,20 @@ mod tests {
                 let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 assert!((slope - sums(loss, &at)[1 + parameter]).abs() < 1e-8, "{loss:?} {parameter}");
             }
+        }
+    }
+
+    #[test]
+    fn wide_and_narrow_instructions_give_the_same_bits() {
+        let x = Array2::from_shape_fn((37, 21), |(row, column)| ((row * 31 + column * 17) % 101) as f64 / 7.0 - 6.0);
+        let y = Array1::from_shape_fn(37, |row| (row % 2) as f64);
+        let weights: Vec<f64> = (0..21).map(|column| f64::from(column) / 13.0 - 0.7).collect();
+        let predictor = Predictor { mean: &[0.3; 21], weights: &weights, intercept: 0.1 };
+        let block = BlockView::new(x.view(), y.view()).unwrap();
+        for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
+            let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+            let wide = bits(objective_gradient(block, loss, predictor).unwrap());
+            assert_eq!(wide, bits(gradient_sums(block, loss, predictor).unwrap()), "{loss:?}");
         }
     }
 
