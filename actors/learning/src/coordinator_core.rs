@@ -15,6 +15,7 @@ use crate::{
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
     model::TrainedModel,
+    optimiser::solver::SolverChoice,
     program::{Pass, Progress, Step, TrainError, Trainer},
 };
 
@@ -305,6 +306,12 @@ impl CoordinatorCore {
         let answers = self.workers.values().filter(|worker| !worker.open.is_empty()).map(|worker| worker.answer_by);
         let give_up = self.stranded.map(|since| since + self.limits.no_worker_wait);
         answers.chain(start).chain(give_up).min()
+    }
+
+    /// The solver of the job, and why it is this one.
+    #[must_use]
+    pub fn solver(&self) -> &SolverChoice {
+        self.trainer.solver()
     }
 
     /// Workers that take part.

@@ -175,6 +175,21 @@ fn both_solvers_end_at_the_same_optimum() {
 }
 
 #[test]
+fn accelerated_gradients_end_at_the_optimum_with_and_without_absolute_values() {
+    for name in ["iris", "diabetes", "diabetes_lasso"] {
+        let (mut job, path) = example(name);
+        let newton = fit_file(&job, &path, 2).unwrap();
+        (job.train.solver, job.train.tolerance, job.train.rounds_max) = (SolverSetting::Nesterov, 1e-10, 20_000);
+        let nesterov = fit_file(&job, &path, 2).unwrap();
+        assert!(nesterov.converged, "{name} {:?} {:e} {}", nesterov.stopped, nesterov.gradient_norm, nesterov.rounds);
+        assert!((nesterov.objective / newton.objective - 1.0).abs() < 1e-12, "{name}");
+        for (ours, theirs) in nesterov.coefficients.iter().zip(&newton.coefficients) {
+            assert_eq!(ours.value == 0.0, theirs.value == 0.0, "{name} {}", ours.name);
+        }
+    }
+}
+
+#[test]
 fn repeated_columns_share_their_weight() {
     let (mut job, _) = example("iris");
     job.train.tolerance = 1e-12;

@@ -1,9 +1,11 @@
 //! Minimising a convex function that someone else evaluates.
 
+pub mod accelerated;
 pub mod conditioning;
 pub mod lbfgs;
 mod line_search;
 pub mod newton;
 mod penalised_quadratic;
+mod penalty;
 pub mod solver;
 pub mod symmetric;

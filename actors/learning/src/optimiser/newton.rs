@@ -7,6 +7,7 @@
 use super::{
     lbfgs::{Evaluated, StopReason, Verdict},
     penalised_quadratic::PenalisedQuadratic,
+    penalty,
     symmetric::Symmetric,
 };
 
@@ -141,15 +142,7 @@ impl Newton {
     /// The trial with its penalties, and the subgradient of least size.
     #[must_use]
     pub fn penalised(&self, value: f64, gradient: &[f64]) -> Evaluated {
-        let penalty = |(x, l1): (&f64, &f64)| if *l1 == 0.0 { 0.0 } else { l1 * x.abs() };
-        let value = value + self.trial.iter().zip(&self.options.l1).map(penalty).sum::<f64>();
-        let terms = gradient.iter().zip(&self.trial).zip(&self.options.l1);
-        let gradient = terms.map(|((g, x), l1)| match () {
-            () if *l1 == 0.0 => *g,
-            () if *x == 0.0 => (g.abs() - l1).max(0.0).copysign(*g),
-            () => g + l1.copysign(*x),
-        });
-        Evaluated { gradient: gradient.collect(), point: self.trial.clone(), value }
+        penalty::penalised(&self.trial, value, gradient, &self.options.l1)
     }
 
     fn note_progress(&mut self, here: &Evaluated) {

@@ -2,7 +2,7 @@
 //!
 //! It works on sums alone, in the coordinator; rows are never read here.
 
-use super::symmetric::Symmetric;
+use super::{penalty::soft_threshold, symmetric::Symmetric};
 
 /// Sweeps between two attempts to solve for the variables that are not 0.
 const SWEEPS_PER_ATTEMPT: u32 = 8;
@@ -108,10 +108,6 @@ impl PenalisedQuadratic<'_> {
     fn pull(&self, variable: usize, value: f64) -> f64 {
         if self.l1[variable] == 0.0 { 0.0 } else { self.l1[variable].copysign(value) }
     }
-}
-
-fn soft_threshold(value: f64, by: f64) -> f64 {
-    (value.abs() - by).max(0.0).copysign(value)
 }
 
 #[cfg(test)]

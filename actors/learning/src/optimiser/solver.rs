@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    accelerated::{Accelerated, AcceleratedOptions},
     lbfgs::{Evaluated, Lbfgs, LbfgsOptions, Verdict},
     newton::{Newton, NewtonOptions},
     symmetric::Symmetric,
@@ -25,6 +26,8 @@ pub enum SolverSetting {
     Lbfgs,
     /// Newton: one gradient and one matrix of second derivatives a round.
     Newton,
+    /// Nesterov's accelerated gradient: one gradient a round.
+    Nesterov,
 }
 
 /// A solver by name.
@@ -35,6 +38,8 @@ pub enum SolverKind {
     Lbfgs,
     /// See [`Newton`].
     Newton,
+    /// See [`Accelerated`].
+    Nesterov,
 }
 
 /// A solver that was chosen, and why.
@@ -55,11 +60,8 @@ pub enum SolverError {
     )]
     TooManyVariables(usize),
     /// L-BFGS needs a smooth objective.
-    #[error("L-BFGS cannot minimise model.l1, which is not smooth: set train.solver to \"newton\"")]
+    #[error("L-BFGS cannot minimise model.l1, which is not smooth: set train.solver to \"newton\" or \"nesterov\"")]
     NotSmooth,
-    /// An objective that is not smooth, of too many variables.
-    #[error("model.l1 takes at most {NEWTON_VARIABLES_MAX} variables, the model has {0}: select fewer features")]
-    TooManyPenalised(usize),
 }
 
 impl SolverChoice {
@@ -73,11 +75,13 @@ impl SolverChoice {
             SolverSetting::Newton if variables > NEWTON_VARIABLES_MAX => {
                 return Err(SolverError::TooManyVariables(variables));
             }
-            SolverSetting::Auto if l1 && variables > NEWTON_VARIABLES_MAX => {
-                return Err(SolverError::TooManyPenalised(variables));
-            }
             SolverSetting::Lbfgs => (SolverKind::Lbfgs, "the job asks for it".to_owned()),
             SolverSetting::Newton => (SolverKind::Newton, "the job asks for it".to_owned()),
+            SolverSetting::Nesterov => (SolverKind::Nesterov, "the job asks for it".to_owned()),
+            SolverSetting::Auto if l1 && variables > NEWTON_VARIABLES_MAX => {
+                let many = format!("{variables} variables are more than {NEWTON_VARIABLES_MAX}");
+                (SolverKind::Nesterov, format!("the penalty l1 is not smooth, and {many}"))
+            }
             SolverSetting::Auto if l1 => (SolverKind::Newton, "the penalty l1 is not smooth".to_owned()),
             SolverSetting::Auto if variables <= NEWTON_VARIABLES_DEFAULT_MAX => {
                 (SolverKind::Newton, format!("{variables} variables are few: fewest readings of the data"))
@@ -113,6 +117,8 @@ pub enum Solver {
     Lbfgs(Lbfgs),
     /// See [`Newton`].
     Newton(Newton),
+    /// See [`Accelerated`].
+    Nesterov(Accelerated),
 }
 
 impl Solver {
@@ -128,6 +134,9 @@ impl Solver {
                 start,
                 NewtonOptions { gradient_norm_max, rounds_max, l1, constant_curvature },
             )),
+            SolverKind::Nesterov => {
+                Self::Nesterov(Accelerated::new(start, AcceleratedOptions { gradient_norm_max, rounds_max, l1 }))
+            }
         }
     }
 
@@ -137,6 +146,7 @@ impl Solver {
         match self {
             Self::Lbfgs(solver) => solver.point(),
             Self::Newton(solver) => solver.point(),
+            Self::Nesterov(solver) => solver.point(),
         }
     }
 
@@ -144,7 +154,7 @@ impl Solver {
     #[must_use]
     pub fn wants_curvature(&self) -> bool {
         match self {
-            Self::Lbfgs(_) => false,
+            Self::Lbfgs(_) | Self::Nesterov(_) => false,
             Self::Newton(solver) => solver.wants_curvature(),
         }
     }
@@ -155,6 +165,7 @@ impl Solver {
         match self {
             Self::Lbfgs(solver) => solver.rounds(),
             Self::Newton(solver) => solver.rounds(),
+            Self::Nesterov(solver) => solver.rounds(),
         }
     }
 
@@ -164,6 +175,7 @@ impl Solver {
         match self {
             Self::Lbfgs(solver) => solver.solution(),
             Self::Newton(solver) => solver.solution(),
+            Self::Nesterov(solver) => solver.solution(),
         }
     }
 
@@ -173,6 +185,7 @@ impl Solver {
         match self {
             Self::Lbfgs(solver) => Evaluated { point: solver.point().to_vec(), value, gradient: gradient.to_vec() },
             Self::Newton(solver) => solver.penalised(value, gradient),
+            Self::Nesterov(solver) => solver.penalised(value, gradient),
         }
     }
 
@@ -181,6 +194,7 @@ impl Solver {
         match self {
             Self::Lbfgs(solver) => solver.tell(value, gradient),
             Self::Newton(solver) => solver.tell(value, &gradient, curvature),
+            Self::Nesterov(solver) => solver.tell(value, gradient),
         }
     }
 }
@@ -198,7 +212,8 @@ mod tests {
         assert_eq!(kind(SolverSetting::Lbfgs, 3, false), Ok(SolverKind::Lbfgs));
         assert_eq!(kind(SolverSetting::Lbfgs, 3, true), Err(SolverError::NotSmooth));
         assert_eq!(kind(SolverSetting::Newton, 1201, false), Err(SolverError::TooManyVariables(1201)));
-        assert_eq!(kind(SolverSetting::Auto, 1201, true), Err(SolverError::TooManyPenalised(1201)));
+        assert_eq!(kind(SolverSetting::Auto, 1201, true), Ok(SolverKind::Nesterov));
+        assert_eq!(kind(SolverSetting::Nesterov, 3, false), Ok(SolverKind::Nesterov));
         let reason = SolverChoice::new(SolverSetting::Auto, 500, false).unwrap().reason;
         assert_eq!(reason, "500 variables are more than 128: cheapest readings of the data");
     }
