@@ -64,6 +64,9 @@ pub(crate) struct RunArgs {
     /// Gives up (exit code 5) when copies have waited this long for a place
     #[arg(long, value_name = "DURATION")]
     placement_timeout: Option<HumanDuration>,
+    /// How long a copy may take to end when it is asked to, before it is killed; the agent's default if not given
+    #[arg(long, value_name = "DURATION")]
+    kill_grace: Option<HumanDuration>,
     /// Lets the copies outlive an agent that is killed and started again; otherwise they are lost with it
     #[arg(long)]
     checkpoint: bool,
@@ -103,6 +106,10 @@ impl RunArgs {
         let (name, id) = (self.task_name(), format!("{}-{:08x}", self.task_name(), seed >> 32));
         let plan = BatchPlan::copies(&id, self.instances, &command, &self.wanted()?);
         let plan = plan.or_exit(Exit::Usage)?.named(name).retries(self.retries);
+        let plan = match self.kill_grace {
+            Some(grace) => plan.kill_grace(grace.get()),
+            None => plan,
+        };
         Ok(match self.placement_timeout {
             Some(timeout) => plan.placement_timeout(timeout.get()),
             None => plan,
@@ -233,4 +240,25 @@ fn line(status: &TaskStatus) -> String {
 #[expect(clippy::print_stderr, reason = "what became of a task is told to the person, beside the output of the task")]
 fn tell(text: &str) {
     eprintln!("{}", crate::output::escaped_lines(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn plan(arguments: &[&str]) -> BatchPlan {
+        let line = ["odeon", "run"].iter().chain(arguments).chain(&["--", "true"]);
+        let Command::Run(args) = Cli::parse_from(line).command else { panic!("the command is `run`") };
+        args.plan(1).expect("a plan")
+    }
+
+    #[test]
+    fn the_grace_of_a_kill_is_that_of_the_flag_or_the_agents() {
+        assert_eq!(plan(&[]).tasks()[0].kill_grace, None);
+        let graces = plan(&["--kill-grace", "90s", "--instances", "2"]);
+        assert!(graces.tasks().iter().all(|task| task.kill_grace == Some(std::time::Duration::from_secs(90))));
+    }
 }

@@ -4,6 +4,10 @@
 //! task's life are tested beside the core of the agent.
 
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
@@ -148,9 +152,8 @@ fn f10_after_a_reboot_tasks_are_gone_and_no_stranger_is_signalled() {
         process.kill();
     }
     pretend_reboot(&stage.here().join("agent-1/agent.journal"));
-    let mut strangers: Vec<_> = (0..20)
-        .map(|_| std::process::Command::new("sleep").arg("600").spawn().expect("sleep can be started"))
-        .collect();
+    let mut strangers: Vec<_> =
+        (0..20).map(|_| Command::new("sleep").arg("600").spawn().expect("sleep can be started")).collect();
     roles.start_agent_again(0, &[]);
     let finished = client.end().expect(1);
     assert!(finished.stderr.contains("started anew"), "{}", finished.stderr);
@@ -202,6 +205,113 @@ fn f11_a_rolling_restart_of_all_agents_loses_no_task() {
     let states = roles.client.task_states();
     println!("F11: tasks lost {}", states.iter().filter(|state| *state != "TASK_FINISHED").count());
     assert_eq!(states, vec!["TASK_FINISHED"; TASKS]);
+}
+
+/// A small file system in memory, gone when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts it; the reason if that is not permitted here.
+    fn mount(path: PathBuf) -> Result<Self, String> {
+        fs::create_dir(&path).expect("the stage has room for a directory");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&path).output();
+        match mounted {
+            Ok(output) if output.status.success() => Ok(Self(path)),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Leaves not a byte free; returns the file that has them all.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("ballast");
+        let mut file = fs::File::create(&path).expect("a small disk has room for a name");
+        while file.write_all(&[0; 512]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: what still has a file open on it is killed with the stage.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn f20_on_a_full_disk_nothing_starts_that_the_journal_does_not_know_and_what_runs_goes_on() {
+    let stage = Stage::new();
+    let disk = match SmallDisk::mount(stage.here().join("agent-1")) {
+        Ok(disk) => disk,
+        Err(reason) => return println!("F20: SKIP, no small disk can be mounted here: {reason}"),
+    };
+    let mut roles = Roles::start(&stage, 1);
+    let client = start_patient(&roles, &stage);
+    let pid = pid_of_patient(&stage);
+    let ballast = disk.fill();
+    let script = format!("touch {}/started-$ODEON_TASK_ID", stage.here().display());
+    let arguments = ["run", "--checkpoint", "--instances", "20", "--", "sh", "-c", &script];
+    let many = roles.client.odeon(arguments).start();
+    let failed = roles.agents.remove(0).end().expect(1);
+    assert!(failed.stderr.contains("agent.journal"), "{}", failed.stderr);
+    assert!(is_alive(&stage, pid), "what ran before goes on");
+    fs::remove_file(ballast).expect("the ballast is there");
+    roles.start_agent_again(0, &[]);
+    stage.write("may-end", "");
+    assert_eq!(client.end().expect(0).text(), "before\nafter\n");
+    many.end();
+    let tasks = roles.client.list("tasks");
+    let is_unknown = |file: &String| {
+        let started = file.strip_prefix("started-");
+        started.is_some_and(|id| !tasks.iter().any(|task| task["task_id"] == id && task["state"] == "TASK_FINISHED"))
+    };
+    let wrong: Vec<String> = stage.files_here().into_iter().filter(is_unknown).collect();
+    println!("F20: wrong starts {}", wrong.len());
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A script that starts a process which leaves its parents, its group, its session and its environment; the command
+/// line of that process, which no other test has.
+fn escape() -> (String, String) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let escaped = format!("sleep 4{}.{number}", std::process::id());
+    (format!("(setsid env -i {escaped} > /dev/null 2>&1 < /dev/null &)"), escaped)
+}
+
+#[test]
+fn f37_a_process_that_hides_does_not_outlive_its_command() {
+    let stage = Stage::new();
+    let roles = Roles::start(&stage, 1);
+    let (script, escaped) = escape();
+    let wait = format!("{script}; until pgrep -f -x '{escaped}' > /dev/null; do sleep 0.01; done; echo hidden");
+    assert_eq!(roles.client.run_script(&wait).expect(0).text(), "hidden\n");
+    let orphans = Process::all_of(&escaped);
+    println!("F37: orphans {} after the end of a command", orphans.len());
+    assert_eq!(orphans, []);
+}
+
+#[test]
+fn f37_a_process_that_hides_is_killed_with_an_executor_that_hangs_and_with_one_whose_agent_is_killed() {
+    let stage = Stage::new();
+    let mut roles = Roles::start(&stage, 1);
+    for kill_agent in [false, true] {
+        let (script, escaped) = escape();
+        let client = roles.client.odeon(["run", "--", "sh", "-c", &format!("{script}; sleep 86381")]).start();
+        stage.wait_for_command("sleep 86381");
+        eventually("a process that hides", || Process::all_of(&escaped).pop());
+        if kill_agent {
+            roles.kill_agent(0);
+        } else {
+            let executor = stage.executors().pop().expect("the executor of the command");
+            crate::support::signal(executor.pid, Signal::SIGSTOP);
+            client.signal(Signal::SIGINT);
+        }
+        client.end();
+        eventually("the end of the executor", || stage.executors().is_empty().then_some(()));
+        eventually("the end of what hides", || Process::all_of(&escaped).is_empty().then_some(()));
+        println!("F37: orphans 0, agent killed: {kill_agent}");
+    }
 }
 
 #[test]

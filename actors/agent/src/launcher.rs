@@ -143,10 +143,13 @@ impl Watched {
             return RunEnd::NotStarted("it has no process id".to_owned());
         };
         let Self { place, kill, outlives_agent } = self;
-        let tree = ProcessTree::of(place.container_id.clone(), root);
+        let mut tree = ProcessTree::of(place.container_id.clone(), root);
         let ended = tokio::select! {
             ended = child.wait() => ended,
-            () = asked(kill, outlives_agent) => end(&tree, child.wait()).await,
+            () = asked(kill, outlives_agent) => {
+                tree = with_descendants(tree).await;
+                end(&tree, child.wait()).await
+            }
         };
         sweep(tree, &place).await;
         RunEnd::Exited(ended.ok().and_then(exit_of))
@@ -155,12 +158,21 @@ impl Watched {
     async fn adopted(self) -> RunEnd {
         let Self { place, kill, outlives_agent } = self;
         let container_id = place.container_id.clone();
-        let Ok(tree) = spawn_blocking(move || ProcessTree::find(container_id)).await else {
+        let Ok(mut tree) = spawn_blocking(move || ProcessTree::find(container_id)).await else {
             return RunEnd::Exited(None);
         };
-        tokio::select! {
-            () = gone(&tree) => {}
-            () = asked(kill, outlives_agent) => { let _ = end(&tree, async { gone(&tree).await; Ok(()) }).await; }
+        let is_asked = tokio::select! {
+            () = gone(&tree) => false,
+            () = asked(kill, outlives_agent) => true,
+        };
+        if is_asked {
+            tree = with_descendants(tree).await;
+            let ended = async {
+                gone(&tree).await;
+                Ok(())
+            };
+            // What is left is told by the sweep.
+            let _ = end(&tree, ended).await;
         }
         sweep(tree, &place).await;
         RunEnd::Exited(None)
@@ -172,6 +184,16 @@ async fn asked(kill: oneshot::Receiver<()>, outlives_agent: bool) {
     if kill.await.is_err() && outlives_agent {
         std::future::pending::<()>().await;
     }
+}
+
+/// The same tree, which knows what has hidden from it.
+async fn with_descendants(tree: ProcessTree) -> ProcessTree {
+    let mut noted = tree.clone();
+    let noted = spawn_blocking(move || {
+        noted.note_descendants();
+        noted
+    });
+    noted.await.unwrap_or(tree)
 }
 
 /// Resolves when a process that is nobody's child any more has ended. A look takes some microseconds.

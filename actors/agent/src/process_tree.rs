@@ -1,8 +1,9 @@
 //! Finds and kills what an executor has left behind, wherever it has gone.
 //!
-//! A process belongs to a run if its environment names the container, or if it is in the executor's
-//! process group. One that leaves the group and clears its environment escapes; only cgroups would
-//! hold it. Where `/proc` is absent, only the group is killed.
+//! A process belongs to a run if its environment names the container, if it is in the executor's
+//! process group, or if it descended from the executor when that was to be killed. One that leaves the
+//! group and clears its environment escapes if somebody else kills the executor; only cgroups would hold
+//! it. Where `/proc` is absent, only the group is killed.
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -26,12 +27,15 @@ pub(crate) struct ProcessTree {
     container_id: ContainerId,
     /// The executor process; nothing of the run is older. None if it was gone when it was looked for.
     root: Option<Process>,
+    /// What has descended from the root, wherever it has gone; see [`ProcessTree::note_descendants`].
+    descendants: Vec<Process>,
 }
 
 /// A process, told by its start from a later one with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process {
     pid: Pid,
+    parent: i32,
     group: i32,
     started: u64,
     is_zombie: bool,
@@ -41,8 +45,8 @@ impl ProcessTree {
     /// The run of an executor that has just been started and not been waited for.
     pub(crate) fn of(container_id: ContainerId, root: i32) -> Self {
         let root = Pid::from_raw(root);
-        let unseen = Process { pid: root, group: root.as_raw(), started: 0, is_zombie: false };
-        Self { container_id, root: Some(Process::look(root).unwrap_or(unseen)) }
+        let unseen = Process { pid: root, parent: 0, group: root.as_raw(), started: 0, is_zombie: false };
+        Self { container_id, root: Some(Process::look(root).unwrap_or(unseen)), descendants: Vec::new() }
     }
 
     /// The run of an executor that an earlier process of the agent has started. Blocks.
@@ -50,7 +54,7 @@ impl ProcessTree {
     /// It is found by the mark of the container alone: no number of a process is remembered, so none that
     /// was given to a stranger meanwhile is ever taken for it.
     pub(crate) fn find(container_id: ContainerId) -> Self {
-        let mut tree = Self { container_id, root: None };
+        let mut tree = Self { container_id, root: None, descendants: Vec::new() };
         let executors = tree.members().into_iter().filter(Process::is_executor);
         tree.root = executors.min_by_key(|process| process.started);
         tree
@@ -60,6 +64,19 @@ impl ProcessTree {
     pub(crate) fn is_alive(&self) -> bool {
         let root = self.root.as_ref();
         root.and_then(Process::again).is_some_and(|process| !process.is_zombie)
+    }
+
+    /// Remembers what descends from the root. Comes before the root is killed: then its orphans become another's. Blocks.
+    pub(crate) fn note_descendants(&mut self) {
+        let Some(root) = self.root.filter(|root| root.again().is_some()) else { return };
+        let all = processes();
+        let mut found = vec![root];
+        let mut next = 0;
+        while let Some(parent) = found.get(next).copied() {
+            found.extend(all.iter().filter(|one| one.parent == parent.pid.as_raw() && one.pid != Pid::this()));
+            next += 1;
+        }
+        self.descendants = found;
     }
 
     /// Signals the group of the root, unless the number of the root is another's by now.
@@ -91,10 +108,8 @@ impl ProcessTree {
     }
 
     fn members(&self) -> Vec<Process> {
-        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).map(Pid::from_raw);
         let own = Pid::this();
-        pids.filter(|pid| *pid != own).filter_map(Process::look).filter(|process| self.has(process)).collect()
+        processes().into_iter().filter(|process| process.pid != own && self.has(process)).collect()
     }
 
     fn has(&self, process: &Process) -> bool {
@@ -102,7 +117,8 @@ impl ProcessTree {
         if process.is_zombie || root.is_some_and(|root| process.started < root.started) {
             return false;
         }
-        root.is_some_and(|root| process.group == root.pid.as_raw()) || process.is_of(&self.container_id)
+        let descends = self.descendants.iter().any(|one| (one.pid, one.started) == (process.pid, process.started));
+        descends || root.is_some_and(|root| process.group == root.pid.as_raw()) || process.is_of(&self.container_id)
     }
 }
 
@@ -116,7 +132,13 @@ impl Process {
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let is_zombie = matches!(*fields.first()?, "Z" | "X");
-        Some(Self { pid, group: fields.get(2)?.parse().ok()?, started: fields.get(19)?.parse().ok()?, is_zombie })
+        Some(Self {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+            is_zombie,
+        })
     }
 
     /// The same process as it is now.
@@ -143,6 +165,13 @@ impl Process {
             let _ = kill(self.pid, Signal::SIGKILL);
         }
     }
+}
+
+/// All processes of the host.
+fn processes() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.map(Pid::from_raw).filter_map(Process::look).collect()
 }
 
 fn has_proc() -> bool {

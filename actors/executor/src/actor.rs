@@ -161,7 +161,8 @@ impl ExecutorActor {
             Work::Command(command) => {
                 let base_environment = self.settings.base_environment.clone();
                 let container_id = self.settings.identity.container_id.clone();
-                let task = CommandTask { command, base_environment, container_id };
+                let owns_process = self.settings.owns_process;
+                let task = CommandTask { command, base_environment, container_id, owns_process };
                 (task.run(context).boxed_local(), Force::Own)
             }
             Work::Registered { task_type, .. } => {

@@ -2,6 +2,7 @@
 //!
 //! No resource limits here: those are the agent's, around the whole executor.
 
+use crate::node::end_orphans;
 use crate::settings::{CONTAINER_ID, SANDBOX};
 use crate::task::{TaskContext, TaskFailure, Urgency};
 use nix::sys::signal::{Signal, killpg};
@@ -33,6 +34,8 @@ pub(crate) struct CommandTask {
     /// The environment below the command's own.
     pub(crate) base_environment: BTreeMap<String, String>,
     pub(crate) container_id: ContainerId,
+    /// Whether the process has this command alone.
+    pub(crate) owns_process: bool,
 }
 
 impl CommandTask {
@@ -43,6 +46,8 @@ impl CommandTask {
         context.report("");
         let status = group.wait(child, &context).await;
         drop(group);
+        // What has left the group as well: a command has its executor to itself.
+        end_orphans(self.owns_process).await;
         let exit = status.map(exit_of).map_err(|error| TaskFailure::new(format!("cannot wait for it: {error}")))?;
         match exit {
             TaskExit::Code(0) => Ok(()),

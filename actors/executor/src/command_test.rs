@@ -34,7 +34,8 @@ async fn stage(argv: &[&str]) -> Stage {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
     let base_environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-    let task = CommandTask { command, base_environment, container_id: ContainerId::new("c-1").unwrap() };
+    let task =
+        CommandTask { command, base_environment, container_id: ContainerId::new("c-1").unwrap(), owns_process: false };
     Stage { sandbox, task, urgency, reports, context }
 }
 

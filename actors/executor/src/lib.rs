@@ -11,6 +11,8 @@ mod actor;
 mod command;
 mod end;
 mod node;
+#[cfg(target_os = "linux")]
+mod orphans;
 mod registry;
 mod runner;
 mod task;

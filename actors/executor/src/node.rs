@@ -41,6 +41,11 @@ pub async fn run_executor(
     registry: TaskRegistry,
     transport: Arc<dyn Transport>,
 ) -> Result<ExecutorEnd, RunExecutorError> {
+    let owns_process = settings.owns_process;
+    #[cfg(target_os = "linux")]
+    if owns_process {
+        crate::orphans::take_in();
+    }
     let container_id = &settings.identity.container_id;
     let builder = Node::builder(format!("executor-{container_id}")).incarnation(incarnation(container_id));
     let node = builder.transport(transport).start().await?;
@@ -61,8 +66,20 @@ pub async fn run_executor(
         }
         Err(_) => Err(RunExecutorError::Panicked),
     };
+    end_orphans(owns_process).await;
     node.shut_down();
     end
+}
+
+/// Ends what has lost its parent below this process, if the process is the executor's alone.
+pub(crate) async fn end_orphans(owns_process: bool) {
+    #[cfg(target_os = "linux")]
+    if owns_process {
+        // It cannot panic, and if it did, nothing would be left to do.
+        let _ = tokio::task::spawn_blocking(crate::orphans::end_all).await;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = owns_process;
 }
 
 fn exports(address: &Addr<ExecutorActor>) -> Exports {

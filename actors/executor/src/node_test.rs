@@ -87,6 +87,7 @@ fn settings() -> ExecutorSettings {
         agent_file: None,
         identity,
         sandbox: PathBuf::from("/"),
+        owns_process: false,
         base_environment,
     }
 }

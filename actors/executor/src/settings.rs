@@ -77,6 +77,8 @@ pub struct ExecutorSettings {
     pub identity: Identity,
     /// The directory of the executor; absolute.
     pub sandbox: PathBuf,
+    /// Whether the process is the executor's alone: then nothing below it outlives its tasks.
+    pub owns_process: bool,
     /// What every command finds in its environment.
     pub base_environment: BTreeMap<String, String>,
 }
@@ -102,7 +104,14 @@ impl ExecutorSettings {
         let agent_file = given(AGENT_ENDPOINT_FILE).map(|text| absolute(AGENT_ENDPOINT_FILE, text)).transpose()?;
         let sandbox = absolute(SANDBOX, get(SANDBOX)?)?;
         let agent = Endpoint::new(get(AGENT_ENDPOINT)?);
-        Ok(Self { agent, agent_file, identity, sandbox, base_environment: base_environment(variables) })
+        Ok(Self {
+            agent,
+            agent_file,
+            identity,
+            sandbox,
+            owns_process: true,
+            base_environment: base_environment(variables),
+        })
     }
 }
 

@@ -25,6 +25,14 @@ impl Process {
             .collect()
     }
 
+    /// All live processes of the host with exactly this command line, whatever their environment.
+    pub(crate) fn all_of(command_line: &str) -> Vec<Self> {
+        let entries = fs::read_dir("/proc").expect("Linux has /proc");
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let all = pids.map(|pid| Self { pid, arguments: words_of(pid, "cmdline") });
+        all.filter(|process| process.arguments.join(" ") == command_line).collect()
+    }
+
     /// Whether it is an executor of Odeon.
     pub(crate) fn is_executor(&self) -> bool {
         self.arguments.get(1).is_some_and(|word| word == "executor")

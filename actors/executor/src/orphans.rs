@@ -1,0 +1,72 @@
+//! Processes below this one that have lost their parent: they become children of the executor, which ends them.
+//!
+//! A process can leave its group and session and clear its environment, but not its ancestry: the system gives an
+//! orphan to the nearest ancestor that has asked for it (`prctl(2)`, `PR_SET_CHILD_SUBREAPER`). Only Linux does.
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::Pid;
+use std::thread::sleep;
+use std::time::Duration;
+use tracing::warn;
+
+/// How often the children are looked over before what is left is given up.
+const ROUNDS_MAX: u32 = 400;
+/// Between two looks.
+const ROUND_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Makes this process the parent of all below it that lose theirs.
+pub(crate) fn take_in() {
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        warn!(%error, "a process that leaves its group will not be found");
+    }
+}
+
+/// Kills and buries every child of this process, and what becomes its child by that. Blocks.
+///
+/// Only for a process that has no children but those of tasks that have ended.
+pub(crate) fn end_all() {
+    for _ in 0..ROUNDS_MAX {
+        if !has_children() {
+            return;
+        }
+        for child in children() {
+            // It may have ended since.
+            let _ = kill(child, Signal::SIGKILL);
+            let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
+        }
+        sleep(ROUND_INTERVAL);
+    }
+    warn!("processes of a task cannot be killed");
+}
+
+/// One call where there are none, which is nearly always.
+fn has_children() -> bool {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, look) != Err(Errno::ECHILD)
+}
+
+fn children() -> Vec<Pid> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let own = Pid::this().as_raw();
+    pids.filter(|pid| parent_of(*pid) == Some(own)).map(Pid::from_raw).collect()
+}
+
+/// The second number behind the name in parentheses, which can hold anything.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_of_a_process_is_read_from_its_line() {
+        assert_eq!(parent_of(Pid::this().as_raw()), Some(Pid::parent().as_raw()));
+        assert_eq!(parent_of(-1), None);
+    }
+}
