@@ -1,0 +1,59 @@
+//! `[data]` of a job file: which file, which columns, which split.
+//!
+//! No file is opened here.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobError, require};
+
+/// `[data]`: the file, its columns, and the split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// CSV file with a header, present on every host that runs a worker.
+    pub path: PathBuf,
+    /// Column to predict.
+    pub target: String,
+    /// Columns to predict from; all but the target if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Fraction of rows kept for testing, strictly between 0 and 1.
+    #[serde(default = "default_test_size")]
+    pub test_size: f64,
+    /// Seed of the shuffle.
+    #[serde(default = "default_seed")]
+    pub seed: u32,
+}
+
+impl DataSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`JobError`] with the first key whose value is out of bounds.
+    pub(super) fn validate(&self) -> Result<(), JobError> {
+        require("data.path", !self.path.as_os_str().is_empty(), || "the path is empty".to_owned())?;
+        require("data.target", !self.target.is_empty(), || "the name is empty".to_owned())?;
+        require("data.test_size", self.test_size > 0.0 && self.test_size < 1.0, || {
+            format!("{} is not strictly between 0 and 1", self.test_size)
+        })?;
+        let Some(features) = &self.features else { return Ok(()) };
+        require("data.features", !features.is_empty(), || "the list is empty".to_owned())?;
+        for (position, feature) in features.iter().enumerate() {
+            require("data.features", *feature != self.target, || format!("\"{feature}\" is the target"))?;
+            require("data.features", !features[..position].contains(feature), || {
+                format!("\"{feature}\" is listed twice")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn default_test_size() -> f64 {
+    0.2
+}
+
+fn default_seed() -> u32 {
+    42
+}

@@ -1,0 +1,191 @@
+//! What a user asks to be trained: the job file as a whole; each table has a file of its own.
+//!
+//! No text is parsed here and no path resolved; a relative data path is the caller's to resolve.
+
+mod data;
+mod model;
+mod prepare;
+mod resources;
+mod train;
+
+use serde::{Deserialize, Serialize};
+
+pub use data::DataSettings;
+pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
+pub use prepare::{PrepareSettings, Scale};
+pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
+pub use train::{HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
+
+use crate::data::DataSpec;
+
+/// The job file version this code reads.
+pub const JOB_VERSION: u32 = 1;
+/// Longest job name, in characters.
+pub const NAME_LENGTH_MAX: usize = 100;
+
+/// A training job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingJob {
+    /// Version of this format.
+    #[serde(default = "default_version")]
+    pub version: u32,
+    /// For people and task names: letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// What to learn from.
+    pub data: DataSettings,
+    /// What is done to the columns first.
+    #[serde(default)]
+    pub prepare: PrepareSettings,
+    /// What is learned.
+    pub model: ModelSettings,
+    /// How it is learned.
+    #[serde(default)]
+    pub train: TrainSettings,
+    /// What one worker needs.
+    #[serde(default)]
+    pub resources: ResourceSettings,
+}
+
+/// A job that cannot be run; `key` is the dotted key at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{key}: {problem}")]
+pub struct JobError {
+    /// As written in the file, such as `train.workers`.
+    pub key: String,
+    /// What is wrong, with the value.
+    pub problem: String,
+}
+
+fn default_version() -> u32 {
+    JOB_VERSION
+}
+
+impl TrainingJob {
+    /// The columns the job reads.
+    #[must_use]
+    pub fn data_spec(&self) -> DataSpec {
+        let binary_target = self.model.kind.is_classifier();
+        DataSpec { target: self.data.target.clone(), features: self.data.features.clone(), binary_target }
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`JobError`] with the first key whose value is out of bounds.
+    pub fn validate(&self) -> Result<(), JobError> {
+        let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let name = &self.name;
+        require("version", self.version == JOB_VERSION, || format!("{} is not {JOB_VERSION}", self.version))?;
+        require("name", (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.chars().all(named), || {
+            format!("\"{name}\" is not 1 to {NAME_LENGTH_MAX} letters, digits, \"-\", \"_\" or \".\"")
+        })?;
+        self.data.validate()?;
+        self.model.validate()?;
+        self.train.validate()?;
+        self.resources.validate()
+    }
+}
+
+fn require(key: &str, holds: bool, problem: impl FnOnce() -> String) -> Result<(), JobError> {
+    if holds { Ok(()) } else { Err(JobError { key: key.to_owned(), problem: problem() }) }
+}
+
+fn within(key: &str, value: u64, max: u64) -> Result<(), JobError> {
+    require(key, (1..=max).contains(&value), || format!("{value} is not between 1 and {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::optimiser::solver::SolverSetting;
+
+    const SMALLEST: &str = r#"
+        name = "iris"
+        data = { path = "iris.csv", target = "species" }
+        model = { type = "linear" }
+    "#;
+
+    fn job(text: &str) -> TrainingJob {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_smallest_job_has_the_documented_defaults() {
+        let job = job(SMALLEST);
+        assert_eq!(job.validate(), Ok(()));
+        assert_eq!((job.data.test_size, job.data.seed), (0.2, 42));
+        assert_eq!((job.model.l2, job.model.l1, job.train.solver), (0.0, 0.0, SolverSetting::Auto));
+        assert_eq!((job.prepare.scale, job.train.workers, job.train.rounds_max), (Scale::Standard, 2, 1000));
+        assert_eq!(job.resources, ResourceSettings { cpus: 0.5, mem_mib: 64 });
+        assert_eq!(toml::from_str::<TrainingJob>(&toml::to_string(&job).unwrap()).unwrap(), job);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_in_every_table() {
+        for table in ["", "[data]", "[prepare]", "[model]", "[train]", "[resources]"] {
+            let text = format!(
+                "name = \"a\"\n{}\n{table}\ntyop = 1\n",
+                ["[data]\npath = \"a\"\ntarget = \"y\"", "[model]\ntype = \"linear\""]
+                    .iter()
+                    .filter(|text| !text.starts_with(table) || table.is_empty())
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            );
+            let error = toml::from_str::<TrainingJob>(&text).unwrap_err().to_string();
+            assert!(error.contains("tyop"), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_value_out_of_bounds_is_named_by_its_key() {
+        type Break = fn(&mut TrainingJob);
+        let faults: [(&str, Break); 23] = [
+            ("version", |job| job.version = 2),
+            ("name", |job| job.name = String::new()),
+            ("name", |job| job.name = "a/b".into()),
+            ("data.path", |job| job.data.path = PathBuf::new()),
+            ("data.target", |job| job.data.target.clear()),
+            ("data.test_size", |job| job.data.test_size = f64::NAN),
+            ("data.test_size", |job| job.data.test_size = 1.0),
+            ("data.features", |job| job.data.features = Some(vec![])),
+            ("data.features", |job| job.data.features = Some(vec!["species".into()])),
+            ("data.features", |job| job.data.features = Some(vec!["a".into(), "a".into()])),
+            ("model.l2", |job| job.model.l2 = -1.0),
+            ("model.l2", |job| job.model.l2 = f64::INFINITY),
+            ("model.l1", |job| job.model.l1 = -0.5),
+            ("model.l1", |job| job.model.l1 = f64::NAN),
+            ("train.workers", |job| job.train.workers = 0),
+            ("train.tolerance", |job| job.train.tolerance = f64::NAN),
+            ("train.rounds_max", |job| job.train.rounds_max = 0),
+            ("train.history", |job| job.train.history = 0),
+            ("resources.cpus", |job| job.resources.cpus = f64::NAN),
+            ("resources.mem_mib", |job| job.resources.mem_mib = 0),
+            ("resources.mem_mib", |job| job.resources.mem_mib = u64::MAX),
+            ("resources.cpus", |job| job.resources.cpus = 1e300),
+            ("model.l2", |job| job.model.l2 = 1e300),
+        ];
+        for (key, break_it) in faults {
+            let mut broken = job(SMALLEST);
+            break_it(&mut broken);
+            assert_eq!(broken.validate().unwrap_err().key, key);
+        }
+    }
+
+    #[test]
+    fn every_example_job_is_valid() {
+        let examples = [
+            include_str!("../../../../examples/jobs/iris.toml"),
+            include_str!("../../../../examples/jobs/breast_cancer.toml"),
+            include_str!("../../../../examples/jobs/diabetes.toml"),
+            include_str!("../../../../examples/jobs/diabetes_lasso.toml"),
+            include_str!("../../../../examples/jobs/breast_cancer_svm.toml"),
+        ];
+        for text in examples {
+            assert_eq!(job(text).validate(), Ok(()));
+        }
+    }
+}

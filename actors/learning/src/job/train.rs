@@ -1,0 +1,53 @@
+//! `[train]` of a job file: workers and solver.
+//!
+//! Nothing is computed here.
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobError, require, within};
+use crate::optimiser::solver::SolverSetting;
+
+/// Most workers of one job.
+pub const WORKERS_MAX: u32 = 1024;
+/// Most evaluations a job may ask for.
+pub const ROUNDS_MAX: u32 = 1_000_000;
+/// Most correction pairs a job may ask for.
+pub const HISTORY_MAX: usize = 1000;
+
+/// `[train]`: workers and solver.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Workers wanted. The model does not depend on it.
+    pub workers: u32,
+    /// Converged once no component of the gradient, in the solver's conditioned variables, exceeds
+    /// this part of what it could be at the start.
+    pub tolerance: f64,
+    /// Most evaluations of the objective.
+    pub rounds_max: u32,
+    /// Correction pairs that L-BFGS keeps.
+    pub history: usize,
+    /// What minimises the objective; the optimum does not depend on it.
+    pub solver: SolverSetting,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self { workers: 2, tolerance: 1e-14, rounds_max: 1000, history: 20, solver: SolverSetting::Auto }
+    }
+}
+
+impl TrainSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`JobError`] with the first key whose value is out of bounds.
+    pub(super) fn validate(&self) -> Result<(), JobError> {
+        within("train.workers", u64::from(self.workers), u64::from(WORKERS_MAX))?;
+        require("train.tolerance", self.tolerance > 0.0 && self.tolerance < 1.0, || {
+            format!("{} is not strictly between 0 and 1", self.tolerance)
+        })?;
+        within("train.rounds_max", u64::from(self.rounds_max), u64::from(ROUNDS_MAX))?;
+        within("train.history", self.history as u64, HISTORY_MAX as u64)
+    }
+}
