@@ -5,6 +5,7 @@
 mod age;
 mod agent;
 mod agents;
+mod bench;
 mod config;
 mod executor;
 mod frameworks;
@@ -93,6 +94,7 @@ pub(crate) enum Command {
     Master(master::MasterArgs),
     Agent(agent::AgentArgs),
     Config(config::ConfigCommandArgs),
+    Bench(bench::BenchArgs),
     #[command(hide = true)]
     Executor(executor::ExecutorArgs),
 }
@@ -112,6 +114,7 @@ impl Command {
             Self::Master(args) => master::master(args, environment).await,
             Self::Agent(args) => agent::agent(args, environment).await,
             Self::Config(args) => config::config(args, environment),
+            Self::Bench(args) => bench::bench(args, environment).await,
             Self::Executor(args) => executor::executor(args, environment).await,
         }
     }

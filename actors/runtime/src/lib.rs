@@ -72,6 +72,7 @@ mod frame;
 pub mod journal;
 mod limits;
 mod link;
+pub mod measure;
 mod memory;
 mod name;
 mod node;

@@ -1,0 +1,31 @@
+//! `odeon bench`: measures a part of the project on this machine. One part a file.
+
+mod fabric;
+mod pin;
+
+use clap::{Args, Subcommand};
+
+use crate::app::Environment;
+use crate::failure::Failure;
+
+/// Measures a part of the project on this machine, beside a floor of the same run
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    Fabric(fabric::FabricArgs),
+    #[command(hide = true)]
+    FabricPeer(fabric::FabricPeerArgs),
+}
+
+/// Measures what was asked for.
+pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<i32, Failure> {
+    match args.part {
+        Part::Fabric(args) => fabric::fabric(args, environment).await,
+        Part::FabricPeer(args) => fabric::fabric_peer(args).await,
+    }
+}
