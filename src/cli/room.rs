@@ -77,6 +77,8 @@ mod tests {
             offered: Resources::empty(),
             attributes: BTreeMap::new(),
             active_tasks: 0,
+            deactivated: false,
+            drain: None,
             registered_ms: 0,
         }
     }

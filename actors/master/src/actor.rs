@@ -15,6 +15,10 @@ use odeon_protocol::messages::master_scheduler::{
     AcceptOffers, AcknowledgeUpdate, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
     SchedulerForMaster, Subscribe, SuppressOffers, TeardownFramework,
 };
+use odeon_protocol::messages::operations::{
+    DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
+    TeardownFrameworkByOperator,
+};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog};
 use std::time::Duration;
@@ -73,6 +77,14 @@ impl MasterActor {
             .accept_from::<GetFrameworks, _>(own)
             .accept_from::<GetRoles, _>(own)
             .accept_from::<KillTaskByOperator, _>(own)
+            .accept_from::<SetRoleWeight, _>(own)
+            .accept_from::<DeactivateAgent, _>(own)
+            .accept_from::<ReactivateAgent, _>(own)
+            .accept_from::<MarkAgentGone, _>(own)
+            .accept_from::<DrainAgent, _>(own)
+            .accept_from::<TeardownFrameworkByOperator, _>(own)
+            .accept_from::<ExplainTask, _>(own)
+            .accept_from::<ExplainFramework, _>(own)
     }
 
     /// Runs the core once; the reply leaves when all is durable that it depends on.
@@ -248,6 +260,14 @@ hears! {
     GetFrameworks => |core, _node, _body, _now, _out| core.on_get_frameworks();
     GetRoles => |core, _node, _body, _now, _out| core.on_get_roles();
     KillTaskByOperator => |core, _node, body, _now, out| core.on_kill_task_by_operator(body, out);
+    SetRoleWeight => |core, _node, body, _now, out| core.on_set_role_weight(body, out);
+    DeactivateAgent => |core, _node, body, now, out| core.on_deactivate_agent(&body, now, out);
+    ReactivateAgent => |core, _node, body, _now, out| core.on_reactivate_agent(&body, out);
+    MarkAgentGone => |core, _node, body, now, out| core.on_mark_agent_gone(&body, now, out);
+    DrainAgent => |core, _node, body, now, out| core.on_drain_agent(body, now, out);
+    TeardownFrameworkByOperator => |core, _node, body, now, out| core.on_teardown_by_operator(&body, now, out);
+    ExplainTask => |core, _node, body, now, _out| core.on_explain_task(&body, now);
+    ExplainFramework => |core, _node, body, now, _out| core.on_explain_framework(&body, now);
 }
 
 /// Carries effects out.

@@ -5,7 +5,9 @@
 
 mod agents;
 mod allocation;
+mod changes;
 mod command_outcome;
+mod explain;
 mod frameworks;
 mod history;
 mod kill;
@@ -14,11 +16,13 @@ mod ledger;
 mod listing;
 mod offers;
 mod reconcile;
+mod removal;
 mod subscribe;
 mod take_back;
 mod tasks;
 mod timers;
 mod updates;
+mod weights;
 
 use crate::effect::{AgentCommand, Effect, SchedulerEvent};
 use crate::record::{Record, Registry};
@@ -26,6 +30,7 @@ use crate::settings::MasterRules;
 pub use command_outcome::CommandReceipt;
 
 use agents::Agent;
+use changes::GoneAgents;
 use frameworks::{EndedFramework, Framework};
 use odeon_allocator::Allocator;
 use odeon_protocol::id::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
@@ -60,6 +65,11 @@ pub struct MasterCore {
     unreachable: VecDeque<AgentId>,
     /// Agents of the registry that have not come back to this master.
     recovered: BTreeSet<AgentId>,
+    /// How many there were of them at the start.
+    recovered_count: usize,
+    gone: GoneAgents,
+    /// When agents were given up lately, as far back as the rate of removals looks.
+    removals: VecDeque<Duration>,
     frameworks: BTreeMap<FrameworkId, Framework>,
     /// The oldest first.
     ended: VecDeque<EndedFramework>,
@@ -100,6 +110,9 @@ impl MasterCore {
             agents_by_endpoint: BTreeMap::new(),
             unreachable: VecDeque::new(),
             recovered: BTreeSet::new(),
+            recovered_count: 0,
+            gone: GoneAgents::default(),
+            removals: VecDeque::new(),
             frameworks: BTreeMap::new(),
             ended: VecDeque::new(),
             offers: BTreeMap::new(),
@@ -120,10 +133,18 @@ impl MasterCore {
         }
         self.forget_ended(out);
         for (framework_id, framework) in registry.frameworks {
-            self.recover_framework(framework_id, framework, now);
+            self.recover_framework(framework_id, framework, now, out);
         }
         for (agent_id, agent) in registry.agents {
             self.recover_agent(agent_id, agent, now);
+        }
+        self.recovered_count = self.recovered.len();
+        for gone in registry.gone_agents {
+            self.remember_gone(gone.agent_id, out);
+        }
+        for (role, weight) in registry.weights {
+            // What is no weight for this program was one for another; the role weighs 1 then.
+            self.weigh(&role, weight);
         }
     }
 
@@ -155,7 +176,8 @@ impl MasterCore {
             match timer {
                 Timer::Allocation => self.on_allocation_interval(now),
                 Timer::Ping(agent_id) => self.on_ping_due(&agent_id, now, out),
-                Timer::AgentReturn(agent_id) => self.lose_agent(&agent_id, now, out),
+                Timer::AgentReturn(agent_id) => self.on_agent_overdue(&agent_id, now, out),
+                Timer::Drained(agent_id) => self.on_drained(&agent_id, now, out),
                 Timer::OfferExpiry(offer_id) => self.rescind(&offer_id, now, out),
                 Timer::Failover(framework_id) => self.end_framework(&framework_id, now, out),
             }
@@ -196,8 +218,14 @@ impl MasterCore {
 }
 
 #[cfg(test)]
+#[path = "core/changes_test.rs"]
+mod changes_test;
+#[cfg(test)]
 #[path = "core/core_test.rs"]
 mod core_test;
+#[cfg(test)]
+#[path = "core/faults_test.rs"]
+mod faults_test;
 #[cfg(test)]
 #[path = "core/property_test.rs"]
 mod property_test;

@@ -12,6 +12,6 @@ mod settings;
 
 pub use crate::core::{CommandReceipt, MasterCore, MasterOutbox, TaskKey};
 pub use node::{MasterNode, MasterSettings, StartMasterError};
-pub use record::{Record, RegisteredAgent, RegisteredFramework, Registry, RemovedFramework};
+pub use record::{GoneAgent, Record, RegisteredAgent, RegisteredFramework, Registry, RemovedFramework};
 pub use registry::{OpenRegistryError, StoreError, StoreVersion};
-pub use settings::MasterRules;
+pub use settings::{MasterRules, RemovalRate};

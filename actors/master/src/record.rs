@@ -1,4 +1,4 @@
-//! What the master keeps on disk: its term, admitted agents and frameworks.
+//! What the master keeps on disk: its term, admitted agents and frameworks, and what operators have said.
 //!
 //! Tasks and offers are not kept: agents bring their tasks back, and offers end with the master.
 
@@ -6,6 +6,9 @@ use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::Epoch;
+use odeon_protocol::messages::operations::Drain;
+use odeon_protocol::resources::Scalar;
+use odeon_protocol::role::Role;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +39,35 @@ pub enum Record {
         /// The agent.
         agent_id: AgentId,
     },
+    /// An operator keeps an agent from being offered.
+    AgentDeactivated {
+        /// The agent.
+        agent_id: AgentId,
+    },
+    /// An operator has an agent emptied, or it is empty now.
+    AgentDraining {
+        /// The agent.
+        agent_id: AgentId,
+        /// How far it is.
+        drain: Drain,
+    },
+    /// An operator lets an agent be offered again.
+    AgentReactivated {
+        /// The agent.
+        agent_id: AgentId,
+    },
+    /// An operator has declared that an agent never comes back.
+    AgentGone {
+        /// The agent.
+        agent_id: AgentId,
+        /// When, in milliseconds since the Unix epoch; the longest gone are forgotten first.
+        gone_ms: u64,
+    },
+    /// An agent is gone for so long that its id is not remembered any more.
+    AgentForgotten {
+        /// The agent.
+        agent_id: AgentId,
+    },
     /// A framework subscribed first, or changed what it says about itself.
     FrameworkAdmitted {
         /// The framework.
@@ -44,6 +76,25 @@ pub enum Record {
         info: FrameworkInfo,
         /// When it subscribed first, in milliseconds since the Unix epoch.
         admitted_ms: u64,
+    },
+    /// The scheduler of a framework is not connected.
+    FrameworkDisconnected {
+        /// The framework.
+        framework_id: FrameworkId,
+        /// By when it has to be back, in milliseconds since the Unix epoch.
+        deadline_ms: u64,
+    },
+    /// The scheduler of a framework is back.
+    FrameworkConnected {
+        /// The framework.
+        framework_id: FrameworkId,
+    },
+    /// An operator has set the weight of a role.
+    WeightSet {
+        /// The role.
+        role: Role,
+        /// Its weight.
+        weight: Scalar,
     },
     /// A framework has ended, and its id with it.
     FrameworkRemoved {
@@ -69,6 +120,10 @@ pub struct RegisteredAgent {
     pub admitted_ms: u64,
     /// Whether it had stopped answering.
     pub unreachable: bool,
+    /// Whether an operator keeps it from being offered.
+    pub deactivated: bool,
+    /// The drain that an operator has asked for.
+    pub drain: Option<Drain>,
 }
 
 /// A framework of the registry.
@@ -78,6 +133,8 @@ pub struct RegisteredFramework {
     pub info: FrameworkInfo,
     /// When it subscribed first.
     pub admitted_ms: u64,
+    /// By when it has to be back, if it was not connected.
+    pub deadline_ms: Option<u64>,
 }
 
 /// A framework that has ended.
@@ -87,6 +144,15 @@ pub struct RemovedFramework {
     pub framework_id: FrameworkId,
     /// When it ended, in milliseconds since the Unix epoch.
     pub removed_ms: u64,
+}
+
+/// An agent that was declared gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneAgent {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// When that was, in milliseconds since the Unix epoch.
+    pub gone_ms: u64,
 }
 
 /// The sum of all records, as a new master finds it.
@@ -100,6 +166,10 @@ pub struct Registry {
     pub frameworks: BTreeMap<FrameworkId, RegisteredFramework>,
     /// Frameworks that have ended, oldest first.
     pub removed_frameworks: VecDeque<RemovedFramework>,
+    /// Agents that were declared gone, the longest gone first.
+    pub gone_agents: VecDeque<GoneAgent>,
+    /// Weights of roles that operators have set.
+    pub weights: BTreeMap<Role, Scalar>,
 }
 
 impl Registry {
@@ -109,6 +179,7 @@ impl Registry {
         let mut registry = Self::default();
         records.into_iter().for_each(|record| registry.apply(record));
         registry.removed_frameworks.make_contiguous().sort_by_key(|removed| removed.removed_ms);
+        registry.gone_agents.make_contiguous().sort_by_key(|gone| gone.gone_ms);
         registry
     }
 
@@ -116,18 +187,39 @@ impl Registry {
         match record {
             Record::EpochStarted { epoch } => self.epoch = self.epoch.max(epoch),
             Record::AgentAdmitted { agent_id, info, admitted_ms } => {
-                self.agents.insert(agent_id, RegisteredAgent { info, admitted_ms, unreachable: false });
+                let (deactivated, drain) =
+                    self.agents.remove(&agent_id).map(|agent| (agent.deactivated, agent.drain)).unwrap_or_default();
+                let agent = RegisteredAgent { info, admitted_ms, unreachable: false, deactivated, drain };
+                self.agents.insert(agent_id, agent);
             }
-            Record::AgentUnreachable { agent_id } => {
-                if let Some(agent) = self.agents.get_mut(&agent_id) {
-                    agent.unreachable = true;
-                }
+            Record::AgentUnreachable { agent_id } => self.change_agent(&agent_id, |agent| agent.unreachable = true),
+            Record::AgentDeactivated { agent_id } => self.change_agent(&agent_id, |agent| agent.deactivated = true),
+            Record::AgentDraining { agent_id, drain } => {
+                self.change_agent(&agent_id, |agent| agent.drain = Some(drain));
             }
+            Record::AgentReactivated { agent_id } => self.change_agent(&agent_id, |agent| {
+                (agent.deactivated, agent.drain) = (false, None);
+            }),
+            Record::AgentGone { agent_id, gone_ms } => {
+                self.agents.remove(&agent_id);
+                self.gone_agents.push_back(GoneAgent { agent_id, gone_ms });
+            }
+            Record::AgentForgotten { agent_id } => self.gone_agents.retain(|gone| gone.agent_id != agent_id),
             Record::AgentRemoved { agent_id } => {
                 self.agents.remove(&agent_id);
             }
             Record::FrameworkAdmitted { framework_id, info, admitted_ms } => {
-                self.frameworks.insert(framework_id, RegisteredFramework { info, admitted_ms });
+                let deadline_ms = self.frameworks.get(&framework_id).and_then(|framework| framework.deadline_ms);
+                self.frameworks.insert(framework_id, RegisteredFramework { info, admitted_ms, deadline_ms });
+            }
+            Record::FrameworkDisconnected { framework_id, deadline_ms } => {
+                self.change_framework(&framework_id, |framework| framework.deadline_ms = Some(deadline_ms));
+            }
+            Record::FrameworkConnected { framework_id } => {
+                self.change_framework(&framework_id, |framework| framework.deadline_ms = None);
+            }
+            Record::WeightSet { role, weight } => {
+                self.weights.insert(role, weight);
             }
             Record::FrameworkRemoved { framework_id, removed_ms } => {
                 self.frameworks.remove(&framework_id);
@@ -139,56 +231,15 @@ impl Registry {
         }
     }
 
-    /// The shortest list of records with the same sum, to replace a long one.
-    #[must_use]
-    pub fn to_records(&self) -> Vec<Record> {
-        let mut records = vec![Record::EpochStarted { epoch: self.epoch }];
-        for (agent_id, agent) in &self.agents {
-            let RegisteredAgent { info, admitted_ms, unreachable } = agent.clone();
-            records.push(Record::AgentAdmitted { agent_id: agent_id.clone(), info, admitted_ms });
-            if unreachable {
-                records.push(Record::AgentUnreachable { agent_id: agent_id.clone() });
-            }
+    fn change_agent(&mut self, agent_id: &AgentId, change: impl FnOnce(&mut RegisteredAgent)) {
+        if let Some(agent) = self.agents.get_mut(agent_id) {
+            change(agent);
         }
-        records.extend(self.frameworks.iter().map(|(framework_id, framework)| Record::FrameworkAdmitted {
-            framework_id: framework_id.clone(),
-            info: framework.info.clone(),
-            admitted_ms: framework.admitted_ms,
-        }));
-        let removed = self.removed_frameworks.iter().cloned();
-        records.extend(removed.map(|removed| Record::FrameworkRemoved {
-            framework_id: removed.framework_id,
-            removed_ms: removed.removed_ms,
-        }));
-        records
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn info() -> AgentInfo {
-        let resources = "cpus:1;mem:64".parse().unwrap();
-        AgentInfo { hostname: "h".into(), endpoint: "h:1".into(), resources, attributes: BTreeMap::new() }
     }
 
-    #[test]
-    fn the_shortest_list_has_the_same_sum() {
-        let agent = |n: u32| AgentId::new(format!("m-S{n}")).unwrap();
-        let framework = |n: u32| FrameworkId::new(format!("m-F{n}")).unwrap();
-        let mut records = vec![Record::EpochStarted { epoch: Epoch(1) }, Record::EpochStarted { epoch: Epoch(2) }];
-        for n in 0..4 {
-            records.push(Record::AgentAdmitted { agent_id: agent(n), info: info(), admitted_ms: 7 });
-            let info = FrameworkInfo::new("f");
-            records.push(Record::FrameworkAdmitted { framework_id: framework(n), info, admitted_ms: 8 });
+    fn change_framework(&mut self, framework_id: &FrameworkId, change: impl FnOnce(&mut RegisteredFramework)) {
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            change(framework);
         }
-        records.push(Record::AgentUnreachable { agent_id: agent(1) });
-        records.push(Record::AgentRemoved { agent_id: agent(2) });
-        records.push(Record::FrameworkRemoved { framework_id: framework(3), removed_ms: 9 });
-        let registry = Registry::of(records);
-        assert_eq!(registry.epoch, Epoch(2));
-        assert!(registry.agents[&agent(1)].unreachable && !registry.agents.contains_key(&agent(2)));
-        assert_eq!(Registry::of(registry.to_records()), registry);
     }
 }

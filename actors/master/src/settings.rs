@@ -5,6 +5,15 @@
 use odeon_allocator::AllocatorConfig;
 use std::time::Duration;
 
+/// At most so many in any span of so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemovalRate {
+    /// How many; at least one.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
 /// The rules by which the core of a master works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterRules {
@@ -27,6 +36,19 @@ pub struct MasterRules {
     pub ended_tasks_max: usize,
     /// Ended frameworks that are remembered, with their ended tasks.
     pub ended_frameworks_max: usize,
+    /// Agents that the master takes, those out of reach included; further ones are refused.
+    pub agents_max: usize,
+    /// Frameworks that have not ended; further ones are refused.
+    pub frameworks_max: usize,
+    /// How fast agents may be given up; without it, as soon as they are due.
+    pub agent_removal_rate: Option<RemovalRate>,
+    /// Of the agents of the registry, the share in percent that may be given up after a restart; with more
+    /// missing than that, the master steps down.
+    pub recovery_removal_percent_max: u32,
+    /// Agents declared gone whose ids are remembered.
+    pub gone_agents_max: usize,
+    /// Agents that the explanation of a framework speaks of, one by one.
+    pub findings_max: usize,
     /// Unreachable agents that may come back; beyond it the one that is away longest is removed.
     pub unreachable_agents_max: usize,
     /// Offers in one message to a scheduler.
@@ -53,6 +75,12 @@ impl Default for MasterRules {
             allocator: AllocatorConfig::default(),
             ended_tasks_max: 1000,
             ended_frameworks_max: 50,
+            agents_max: 100_000,
+            frameworks_max: 10_000,
+            agent_removal_rate: None,
+            recovery_removal_percent_max: 100,
+            gone_agents_max: 100_000,
+            findings_max: 20,
             unreachable_agents_max: 10_000,
             offers_per_message_max: 500,
         }

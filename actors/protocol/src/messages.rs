@@ -6,6 +6,7 @@ pub mod agent_executor;
 pub mod master_agent;
 pub mod master_operator;
 pub mod master_scheduler;
+pub mod operations;
 pub mod sandbox;
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Moment {
     /// Time since the node started; never runs backwards, and decides every deadline.
     pub since_start: Duration,
-    /// Milliseconds since the Unix epoch; shown to people, never compared.
+    /// Milliseconds since the Unix epoch; shown to people, and compared only with what an earlier process wrote down.
+    /// A clock that is set decides nothing else.
     pub wall_ms: u64,
 }
 

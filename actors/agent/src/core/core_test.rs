@@ -71,7 +71,7 @@ fn commands_of_an_older_master_are_refused() {
     };
     let refused = agent.core.on_launch_task(message, at(0), &mut agent.out);
     assert_eq!(refused, Err(CommandRefused::OldEpoch { command: EPOCH, current: Epoch(4) }));
-    let kill = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id("t") };
+    let kill = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id("t"), grace_max: None };
     assert!(agent.core.on_kill_task(&kill, at(0), &mut agent.out).is_err());
     assert_eq!(agent.told(), [""; 0]);
     agent.core.on_master_disconnected(at(0));

@@ -110,7 +110,7 @@ impl Agent {
     }
 
     pub(super) fn kill(&mut self, ms: u64, task: &str) {
-        let message = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id(task) };
+        let message = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id(task), grace_max: None };
         self.core.on_kill_task(&message, at(ms), &mut self.out).unwrap();
     }
 

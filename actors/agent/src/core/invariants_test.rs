@@ -147,7 +147,7 @@ impl World {
             }
             Step::Kill { framework, task } => {
                 let (framework_id, task_id) = key(framework, task);
-                let _ = core.on_kill_task(&KillTask { epoch: EPOCH, framework_id, task_id }, now, out);
+                let _ = core.on_kill_task(&KillTask { epoch: EPOCH, framework_id, task_id, grace_max: None }, now, out);
             }
             Step::Acknowledge { stream } => self.acknowledge(stream),
             Step::MasterLink => core.on_master_disconnected(now),

@@ -22,8 +22,19 @@ impl AgentCore {
             let gone = gone.because(StatusReason::TaskUnknown, "the agent does not have the task").at(now.wall_ms);
             self.tell(&key, gone, now, out);
         }
+        self.limit_grace(&key, message.grace_max, now);
         self.kill_task(&key, now, out);
         Ok(())
+    }
+
+    /// Shortens the time that a task has to end, also of one that was asked before.
+    fn limit_grace(&mut self, key: &TaskKey, grace_max: Option<Duration>, now: Moment) {
+        let Some((task, max)) = self.tasks.get_mut(key).zip(grace_max) else { return };
+        let own = task.info.kill_grace.unwrap_or(self.limits.task_kill_grace);
+        task.info.kill_grace = Some(own.min(max));
+        if let Kill::Asked { until } = &mut task.kill {
+            *until = (*until).min(now.after(max.saturating_add(self.limits.kill_margin)));
+        }
     }
 
     /// Ends a task if it lives. Asking again does not give it more time.

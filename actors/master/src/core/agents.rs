@@ -12,6 +12,7 @@ use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use odeon_protocol::messages::master_agent::{AgentRegistered, PingAgent, RegisterAgent, RegisterAgentError};
 use odeon_protocol::messages::master_scheduler::AgentLost;
+use odeon_protocol::messages::operations::Drain;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskState};
@@ -61,6 +62,10 @@ pub(super) struct Agent {
     pub(super) pings_missed: u32,
     /// A command may be lost: the agent shall register anew, to compare the tasks.
     pub(super) must_register: bool,
+    /// An operator keeps it from being offered.
+    pub(super) deactivated: bool,
+    /// An operator has all of it ended.
+    pub(super) drain: Option<Drain>,
 }
 
 impl Agent {
@@ -79,6 +84,8 @@ impl Agent {
             kills_due: BTreeSet::new(),
             pings_missed: 0,
             must_register: false,
+            deactivated: false,
+            drain: None,
         }
     }
 
@@ -103,10 +110,15 @@ impl MasterCore {
         if info.resources.is_empty() {
             return Err(RegisterAgentError::NoResources { hostname: info.hostname });
         }
+        if let Some(gone) = agent_id.as_ref().filter(|agent_id| self.gone.contains(agent_id)) {
+            self.turn_away(gone.clone(), node, out);
+            return Err(RegisterAgentError::Gone(gone.clone()));
+        }
         let agent_id = self.identify_agent(agent_id, node)?;
         self.admit(&agent_id, node, info, now, out);
         let kill = self.take_back_tasks(&agent_id, tasks, now, out);
         self.offer_anew(&agent_id);
+        self.look_at_drain(&agent_id, now);
         Ok(AgentRegistered {
             agent_id,
             master_id: self.master_id.clone(),
@@ -124,6 +136,10 @@ impl MasterCore {
         }
         if let Some(agent_id) = self.agents_by_node.get(node) {
             return Ok(agent_id.clone());
+        }
+        let max = self.rules.agents_max;
+        if self.agents.len() >= max {
+            return Err(RegisterAgentError::TooMany { max });
         }
         let text = format!("{}-S{}", self.master_id, self.next_agent);
         self.next_agent += 1;
@@ -178,7 +194,7 @@ impl MasterCore {
     }
 
     pub(super) fn recover_agent(&mut self, agent_id: AgentId, registered: RegisteredAgent, now: Moment) {
-        let RegisteredAgent { info, admitted_ms, unreachable } = registered;
+        let RegisteredAgent { info, admitted_ms, unreachable, deactivated, drain } = registered;
         self.agents_by_endpoint.insert(info.endpoint.clone(), agent_id.clone());
         let presence = if unreachable { Presence::Unreachable } else { Presence::Recovered };
         if unreachable {
@@ -187,14 +203,17 @@ impl MasterCore {
             self.recovered.insert(agent_id.clone());
             self.timers.set(Timer::AgentReturn(agent_id.clone()), now.after(self.rules.agent_return_timeout));
         }
-        self.agents.insert(agent_id, Agent::new(info, presence, admitted_ms));
+        let agent = Agent { deactivated, drain, ..Agent::new(info, presence, admitted_ms) };
+        self.agents.insert(agent_id, agent);
     }
 
     /// Counts the last ping as missed until it is answered, and sends the next one.
     pub(super) fn on_ping_due(&mut self, agent_id: &AgentId, now: Moment, out: &mut MasterOutbox) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         if agent.pings_missed >= self.rules.pings_missed_max {
-            self.lose_agent(agent_id, now, out);
+            if self.may_lose_now(Timer::Ping(agent_id.clone()), now) {
+                self.lose_agent(agent_id, now, out);
+            }
             return;
         }
         agent.pings_missed += 1;
@@ -253,11 +272,15 @@ impl MasterCore {
         agent.presence = Presence::Unreachable;
         agent.node = None;
         self.unreachable.push_back(agent_id.clone());
+        self.tell_agent_lost(agent_id, out);
+        self.forget_longest_away(now, out);
+    }
+
+    pub(super) fn tell_agent_lost(&self, agent_id: &AgentId, out: &mut MasterOutbox) {
         for framework_id in self.frameworks.keys() {
             let event = AgentLost { framework_id: framework_id.clone(), agent_id: agent_id.clone() };
             self.tell(framework_id, SchedulerEvent::AgentLost(event), out);
         }
-        self.forget_longest_away(now, out);
     }
 
     fn forget_longest_away(&mut self, now: Moment, out: &mut MasterOutbox) {
@@ -277,9 +300,21 @@ impl MasterCore {
         out: &mut MasterOutbox,
     ) {
         out.write(Record::AgentRemoved { agent_id: agent_id.clone() });
+        self.forget_agent(agent_id, TaskState::Lost, (reason, message), now, out);
+    }
+
+    /// Ends all tasks of an agent and drops what is known of it.
+    pub(super) fn forget_agent(
+        &mut self,
+        agent_id: &AgentId,
+        state: TaskState,
+        why: (StatusReason, &str),
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) {
         self.withdraw(agent_id, now, out);
         for key in self.tasks_on(agent_id, |_| true) {
-            self.give_up(&key, TaskState::Lost, (reason, message), now, out);
+            self.give_up(&key, state, why, now, out);
         }
         self.stop_waiting_for(agent_id);
         self.forget_places(agent_id);
@@ -289,5 +324,6 @@ impl MasterCore {
     fn stop_waiting_for(&mut self, agent_id: &AgentId) {
         self.timers.cancel(&Timer::Ping(agent_id.clone()));
         self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
+        self.timers.cancel(&Timer::Drained(agent_id.clone()));
     }
 }

@@ -58,6 +58,9 @@ impl MasterCore {
         let (total, attributes) = (agent.info.resources.clone(), agent.info.attributes.clone());
         let added = self.allocator.add_agent(agent_id.clone(), &total, attributes, &holdings);
         added.expect("the agent was withdrawn before, and its ledger adds up");
+        if !agent.may_be_offered() {
+            self.allocator.deactivate_agent(agent_id).expect("it was added just now");
+        }
     }
 
     /// Gives resources of an allocated agent back to the allocator; their booking in the ledger has ended already.

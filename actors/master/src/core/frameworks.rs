@@ -6,17 +6,21 @@ use super::history::{EndedTask, History};
 use super::tasks::Task;
 use super::timers::Timer;
 use super::{MasterCore, MasterOutbox};
-use crate::effect::{AgentCommand, SchedulerAddress};
+use crate::effect::{AgentCommand, SchedulerAddress, SchedulerEvent};
 use crate::record::{Record, RegisteredFramework};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::messages::master_agent::ShutdownFramework;
-use odeon_protocol::messages::master_scheduler::{CallError, ReviveOffers, SuppressOffers, TeardownFramework};
+use odeon_protocol::messages::master_scheduler::{
+    CallError, FrameworkFailed, ReviveOffers, SuppressOffers, TeardownFramework,
+};
+use odeon_protocol::messages::operations::{TeardownError, TeardownFrameworkByOperator};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskState};
 use odeon_runtime::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A framework that has not ended.
 #[derive(Debug, Clone)]
@@ -32,13 +36,15 @@ pub(super) struct Framework {
     /// Where it has launched tasks: executors may be left there when all tasks have ended.
     pub(super) agents: BTreeSet<AgentId>,
     pub(super) history: History,
+    /// While it is not connected: by when it has to be back, in milliseconds since the Unix epoch.
+    pub(super) deadline_ms: Option<u64>,
 }
 
 impl Framework {
     pub(super) fn new(info: FrameworkInfo, scheduler: Option<SchedulerAddress>, admitted_ms: u64) -> Self {
         let roles = roles_of(&info);
         let (tasks, agents, history) = (BTreeMap::new(), BTreeSet::new(), History::default());
-        Self { info, roles, scheduler, admitted_ms, tasks, agents, history }
+        Self { info, roles, scheduler, admitted_ms, tasks, agents, history, deadline_ms: None }
     }
 }
 
@@ -62,21 +68,42 @@ impl EndedFramework {
 
 impl MasterCore {
     /// A framework of the registry has time to come back, even one that would otherwise end at once.
+    ///
+    /// One that was away before has what is left of its time: it runs on while there is no master.
     pub(super) fn recover_framework(
         &mut self,
         framework_id: FrameworkId,
         registered: RegisteredFramework,
         now: Moment,
+        out: &mut MasterOutbox,
     ) {
-        let RegisteredFramework { info, admitted_ms } = registered;
+        let RegisteredFramework { info, admitted_ms, deadline_ms } = registered;
         let wait = info.failover_timeout.max(self.rules.framework_return_timeout);
-        self.timers.set(Timer::Failover(framework_id.clone()), now.after(wait));
         let framework = Framework::new(info, None, admitted_ms);
         let added = self.allocator.add_framework(framework_id.clone(), &framework.roles, &BTreeSet::new());
         added.expect("the allocator is empty at the start");
         let known = self.allocator.deactivate_framework(&framework_id);
         known.expect("it was added above");
-        self.frameworks.insert(framework_id, framework);
+        self.frameworks.insert(framework_id.clone(), framework);
+        match deadline_ms {
+            // A clock that was set back does not give more time than a disconnect would.
+            Some(deadline_ms) => {
+                let left = Duration::from_millis(deadline_ms.saturating_sub(now.wall_ms)).min(wait);
+                self.frameworks.entry(framework_id.clone()).and_modify(|known| known.deadline_ms = Some(deadline_ms));
+                self.timers.set(Timer::Failover(framework_id), now.after(left));
+            }
+            None => self.await_return(&framework_id, wait, now, out),
+        }
+    }
+
+    /// Ends a framework unless it is back in time; the deadline outlives the master.
+    fn await_return(&mut self, framework_id: &FrameworkId, wait: Duration, now: Moment, out: &mut MasterOutbox) {
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms = now.wall_ms.saturating_add(wait_ms);
+        framework.deadline_ms = Some(deadline_ms);
+        out.write(Record::FrameworkDisconnected { framework_id: framework_id.clone(), deadline_ms });
+        self.timers.set(Timer::Failover(framework_id.clone()), now.after(wait));
     }
 
     /// Checks that a call comes from the scheduler that is subscribed as the framework.
@@ -131,6 +158,29 @@ impl MasterCore {
         Ok(())
     }
 
+    /// Ends a framework on the word of an operator; its scheduler is told first.
+    ///
+    /// # Errors
+    /// [`TeardownError`]; nothing has changed then.
+    pub fn on_teardown_by_operator(
+        &mut self,
+        message: &TeardownFrameworkByOperator,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) -> Result<(), TeardownError> {
+        let id = &message.framework_id;
+        if !self.frameworks.contains_key(id) {
+            let has_ended = self.ended.iter().any(|ended| ended.framework_id == *id);
+            let (ended, unknown) = (TeardownError::Ended(id.clone()), TeardownError::Unknown(id.clone()));
+            return Err(if has_ended { ended } else { unknown });
+        }
+        let message = "the framework was torn down by an operator".to_owned();
+        let failed = FrameworkFailed { framework_id: id.clone(), message };
+        self.tell(id, SchedulerEvent::Failed(failed), out);
+        self.end_framework(id, now, out);
+        Ok(())
+    }
+
     pub(super) fn disconnect_frameworks_on(&mut self, node: &NodeId, now: Moment, out: &mut MasterOutbox) {
         let is_there = |framework: &Framework| framework.scheduler.as_ref().is_some_and(|to| to.node == *node);
         let gone = self.frameworks.iter().filter(|(_, framework)| is_there(framework));
@@ -149,7 +199,7 @@ impl MasterCore {
         if wait.is_zero() {
             self.end_framework(framework_id, now, out);
         } else {
-            self.timers.set(Timer::Failover(framework_id.clone()), now.after(wait));
+            self.await_return(framework_id, wait, now, out);
         }
     }
 

@@ -44,17 +44,27 @@ impl MasterCore {
         out: &mut MasterOutbox,
     ) -> Result<(), KillTaskError> {
         let KillTaskByOperator { task_id, framework_id } = message;
-        let meant = |id: &FrameworkId| framework_id.as_ref().is_none_or(|framework_id| framework_id == id);
-        let has = self.frameworks.iter().filter(|(id, framework)| meant(id) && framework.tasks.contains_key(&task_id));
+        let framework_id = self.holder_of(&task_id, framework_id.as_ref())?;
+        self.kill(&(framework_id, task_id), out);
+        Ok(())
+    }
+
+    /// The framework whose task of that id has not ended.
+    ///
+    /// # Errors
+    /// [`KillTaskError`] if there is no such framework, or more than one.
+    pub(super) fn holder_of(
+        &self,
+        task_id: &TaskId,
+        framework_id: Option<&FrameworkId>,
+    ) -> Result<FrameworkId, KillTaskError> {
+        let meant = |id: &FrameworkId| framework_id.is_none_or(|framework_id| framework_id == id);
+        let has = self.frameworks.iter().filter(|(id, framework)| meant(id) && framework.tasks.contains_key(task_id));
         let mut holders = has.map(|(id, _)| id.clone());
         match (holders.next(), holders.next()) {
-            (Some(framework_id), None) => {
-                drop(holders);
-                self.kill(&(framework_id, task_id), out);
-                Ok(())
-            }
-            (Some(_), Some(_)) => Err(KillTaskError::Ambiguous(task_id)),
-            (None, _) => Err(self.why_not_there(task_id, meant)),
+            (Some(framework_id), None) => Ok(framework_id),
+            (Some(_), Some(_)) => Err(KillTaskError::Ambiguous(task_id.clone())),
+            (None, _) => Err(self.why_not_there(task_id.clone(), meant)),
         }
     }
 
@@ -86,7 +96,9 @@ impl MasterCore {
     /// Sends the kill of a task that may be none of the master's any more.
     pub(super) fn kill_on(&self, agent_id: &AgentId, key: &TaskKey, out: &mut MasterOutbox) {
         let (framework_id, task_id) = key.clone();
-        let kill = KillTask { epoch: self.epoch, framework_id, task_id };
+        let drain = self.agents.get(agent_id).and_then(|agent| agent.drain.as_ref());
+        let grace_max = drain.and_then(|drain| drain.grace_max);
+        let kill = KillTask { epoch: self.epoch, framework_id, task_id, grace_max };
         self.command(agent_id, AgentCommand::Kill(kill), out);
     }
 }

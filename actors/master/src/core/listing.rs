@@ -113,32 +113,40 @@ impl MasterCore {
             })
         });
         let mut roles: Vec<RoleSummary> = roles.collect();
-        if !roles.iter().any(|listed| listed.role == Role::default()) {
-            roles.insert(0, idle_default_role());
+        let weighed =
+            self.rules.allocator.weights.iter().map(|(role, weight)| (role.clone(), weight.amount().as_f64()));
+        for (role, weight) in weighed.chain([(Role::default(), 1.0)]) {
+            if !roles.iter().any(|listed| listed.role == role) {
+                roles.push(idle_role(role, weight));
+            }
         }
+        roles.sort_by(|one, other| one.role.cmp(&other.role));
         roles
     }
 
-    fn all_frameworks(&self) -> impl Iterator<Item = (&FrameworkId, &Framework, bool)> {
+    pub(super) fn all_frameworks(&self) -> impl Iterator<Item = (&FrameworkId, &Framework, bool)> {
         let alive = self.frameworks.iter().map(|(id, framework)| (id, framework, false));
         let ended = self.ended.iter().filter_map(|ended| Some((&ended.framework_id, ended.framework.as_ref()?, true)));
         alive.chain(ended)
     }
 }
 
-fn summary_of_framework(id: &FrameworkId, framework: &Framework, has_ended: bool) -> FrameworkSummary {
-    let state = match &framework.scheduler {
+pub(super) fn state_of_framework(framework: &Framework, has_ended: bool) -> FrameworkState {
+    match &framework.scheduler {
         _ if has_ended => FrameworkState::Completed,
         Some(_) => FrameworkState::Active,
         None => FrameworkState::Disconnected,
-    };
+    }
+}
+
+fn summary_of_framework(id: &FrameworkId, framework: &Framework, has_ended: bool) -> FrameworkSummary {
     FrameworkSummary {
         framework_id: id.clone(),
         name: framework.info.name.clone(),
         user: framework.info.user.clone(),
         hostname: framework.info.hostname.clone(),
         roles: framework.roles.clone(),
-        state,
+        state: state_of_framework(framework, has_ended),
         active_tasks: framework.tasks.len(),
         used: Resources::empty(),
         offered: Resources::empty(),
@@ -148,7 +156,12 @@ fn summary_of_framework(id: &FrameworkId, framework: &Framework, has_ended: bool
 
 fn summary_of_agent(agent_id: &AgentId, agent: &Agent) -> AgentSummary {
     let state = match agent.presence {
-        Presence::Connected => AgentState::Active,
+        Presence::Connected => match &agent.drain {
+            Some(drain) if drain.drained => AgentState::Drained,
+            Some(_) => AgentState::Draining,
+            None if agent.deactivated => AgentState::Deactivated,
+            None => AgentState::Active,
+        },
         Presence::Recovered | Presence::Disconnected => AgentState::Disconnected,
         Presence::Unreachable => AgentState::Unreachable,
     };
@@ -162,6 +175,8 @@ fn summary_of_agent(agent_id: &AgentId, agent: &Agent) -> AgentSummary {
         offered: sum(&agent.ledger.offered).unwrap_or_default(),
         attributes: agent.info.attributes.clone(),
         active_tasks: agent.tasks.len(),
+        deactivated: agent.deactivated,
+        drain: agent.drain.clone(),
         registered_ms: agent.admitted_ms,
     }
 }
@@ -172,13 +187,7 @@ fn scalars_added(sum: Resources, more: &Resources) -> Resources {
     sum.checked_add(&scalars).unwrap_or(sum)
 }
 
-/// What is told of the default role while no framework is in it.
-fn idle_default_role() -> RoleSummary {
-    RoleSummary {
-        role: Role::default(),
-        weight: 1.0,
-        share: 0.0,
-        allocated: Resources::empty(),
-        frameworks: BTreeSet::new(),
-    }
+/// What is told of a role while no framework is in it.
+fn idle_role(role: Role, weight: f64) -> RoleSummary {
+    RoleSummary { role, weight, share: 0.0, allocated: Resources::empty(), frameworks: BTreeSet::new() }
 }

@@ -9,6 +9,7 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::ExecutorId;
 use odeon_protocol::messages::master_agent::AgentTask;
 use odeon_protocol::messages::master_scheduler::{DeclineOffers, KillFrameworkTask, ReconcileTasks, TeardownFramework};
+use odeon_protocol::messages::operations::{DeactivateAgent, DrainAgent, MarkAgentGone, ReactivateAgent};
 use odeon_protocol::offer::Filters;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskInfo, TaskState, Work};
@@ -30,6 +31,7 @@ enum Event {
     Reconcile { framework: usize },
     Outcome { agent: usize, task: usize, kind: usize },
     Teardown { framework: usize },
+    Operate { agent: usize, change: usize },
     Wait { ms: u64 },
 }
 
@@ -49,6 +51,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (0..4usize, any::<usize>(), 0..6usize)
             .prop_map(|(agent, task, kind)| Event::Outcome { agent, task, kind }),
         1 => (0..3usize).prop_map(|framework| Event::Teardown { framework }),
+        2 => (0..4usize, 0..6usize).prop_map(|(agent, change)| Event::Operate { agent, change }),
         8 => prop_oneof![4 => 1..2_000u64, 1 => 10_000..120_000u64].prop_map(|ms| Event::Wait { ms }),
     ]
 }
@@ -122,6 +125,7 @@ impl World {
             Event::Reconcile { framework } => self.reconcile(framework),
             Event::Outcome { agent, task, kind } => self.outcome(agent, task, kind),
             Event::Teardown { framework } => self.teardown(framework),
+            Event::Operate { agent, change } => self.operate(agent, change),
             Event::Wait { ms } => self.play.wait(ms),
         }
         self.hear();
@@ -244,6 +248,23 @@ impl World {
         let message = TeardownFramework { framework_id };
         let sender = node(&scheduler_name(framework));
         let _ = self.play.call(|core, now, out| core.on_teardown_framework(&sender, &message, now, out));
+    }
+
+    /// An operator changes an agent; most are only kept from offers, or it would soon be lonely.
+    fn operate(&mut self, agent: usize, change: usize) {
+        let Some(agent_id) = self.agents[agent].clone() else { return };
+        let drain =
+            |mark_gone| DrainAgent { agent_id: agent_id.clone(), reason: "r".into(), grace_max: None, mark_gone };
+        let (off, on) =
+            (DeactivateAgent { agent_id: agent_id.clone() }, ReactivateAgent { agent_id: agent_id.clone() });
+        let gone = MarkAgentGone { agent_id: agent_id.clone() };
+        let _ = self.play.call(|core, now, out| match change {
+            0 => core.on_deactivate_agent(&off, now, out),
+            1 | 2 => core.on_reactivate_agent(&on, out),
+            3 => core.on_drain_agent(drain(false), now, out),
+            4 => core.on_drain_agent(drain(true), now, out),
+            _ => core.on_mark_agent_gone(&gone, now, out),
+        });
     }
 
     /// Takes in what was emitted, and checks it.

@@ -62,6 +62,9 @@ impl MasterCore {
             let may_turn_up = !self.recovered.is_empty();
             return (!may_turn_up).then_some((TaskState::Unknown, "nobody knows the task"));
         };
+        if self.gone.contains(agent_id) {
+            return Some((TaskState::GoneByOperator, "an operator has declared the agent of the task gone"));
+        }
         let Some(agent) = self.agents.get(agent_id) else {
             return Some((TaskState::Unknown, "nobody knows the agent of the task"));
         };

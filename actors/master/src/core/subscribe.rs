@@ -58,6 +58,10 @@ impl MasterCore {
         {
             return Ok(framework_id.clone());
         }
+        let max = self.rules.frameworks_max;
+        if self.frameworks.len() >= max {
+            return Err(SubscribeError::TooMany { max });
+        }
         let text = format!("{}-F{}", self.master_id, self.next_framework);
         self.next_framework += 1;
         Ok(FrameworkId::new(text).expect("the id of the master leaves room for a number"))
@@ -103,6 +107,9 @@ impl MasterCore {
             framework.info = info;
             framework.roles.clone_from(&roles);
             framework.scheduler = Some(scheduler);
+            if framework.deadline_ms.take().is_some() {
+                out.write(Record::FrameworkConnected { framework_id: framework_id.clone() });
+            }
             let updated = self.allocator.update_framework(framework_id, &roles, &suppressed);
             updated.and_then(|()| self.allocator.activate_framework(framework_id)).expect("the allocator knows it");
             self.timers.cancel(&Timer::Failover(framework_id.clone()));

@@ -41,6 +41,7 @@ impl MasterCore {
                 kill.insert(key);
             }
         }
+        self.doom_tasks(agent_id);
         self.repeat_kills(agent_id, now);
         let agent = self.agents.get_mut(agent_id).expect("the agent has been admitted");
         agent.given_up.clone_from(&kill);

@@ -149,6 +149,7 @@ impl MasterCore {
         if by_master {
             agent.given_up.insert(key.clone());
         }
+        let (is_last, agent_id) = (agent.tasks.is_empty(), task.agent_id.clone());
         if std::mem::take(&mut task.charged) {
             let executor = agent.release_task(&key.0, &task);
             self.give_back(&key.0, &task.role, &task.agent_id, &task.info.resources, None, now);
@@ -157,6 +158,9 @@ impl MasterCore {
             }
         }
         self.remember(&key.0, task, by_master);
+        if is_last {
+            self.look_at_drain(&agent_id, now);
+        }
     }
 
     /// Ends a task by the master's word, and tells its framework.

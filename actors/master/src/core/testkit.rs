@@ -58,6 +58,8 @@ pub(super) fn lasting(name: &str) -> FrameworkInfo {
 pub(super) struct Play {
     pub(super) core: MasterCore,
     pub(super) now_ms: u64,
+    /// What the wall clock is ahead of the time since the start.
+    pub(super) wall_offset_ms: i64,
     pub(super) records: Vec<Record>,
     pub(super) rules: MasterRules,
     /// What was emitted since it was last looked at.
@@ -70,21 +72,39 @@ impl Play {
     }
 
     pub(super) fn with(rules: MasterRules, records: Vec<Record>) -> Self {
+        Self::starting_at(rules, records, 0)
+    }
+
+    fn starting_at(rules: MasterRules, records: Vec<Record>, wall_ms: u64) -> Self {
         let mut out = MasterOutbox::new();
         let (name, registry) = (MasterId::new("m").unwrap(), Registry::of(records.clone()));
-        let core = MasterCore::recover(&name, rules.clone(), registry, Moment::at_ms(0), &mut out);
-        let mut play = Self { core, now_ms: 0, records, rules, effects: Vec::new() };
+        let core = MasterCore::recover(
+            &name,
+            rules.clone(),
+            registry,
+            Moment { since_start: Duration::ZERO, wall_ms },
+            &mut out,
+        );
+        let wall_offset_ms = i64::try_from(wall_ms).unwrap();
+        let mut play = Self { core, now_ms: 0, wall_offset_ms, records, rules, effects: Vec::new() };
         play.take_in(out);
         play
     }
 
-    /// A new master on the same registry.
+    /// A new master on the same registry, at the same time.
     pub(super) fn restart(self) -> Self {
-        Self::with(self.rules, self.records)
+        self.restart_after(0)
+    }
+
+    /// A new master on the same registry, after a time without one.
+    pub(super) fn restart_after(self, ms: u64) -> Self {
+        let wall_ms = self.now().wall_ms + ms;
+        Self::starting_at(self.rules, self.records, wall_ms)
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment::at_ms(self.now_ms)
+        let wall_ms = self.now_ms.saturating_add_signed(self.wall_offset_ms);
+        Moment { wall_ms, ..Moment::at_ms(self.now_ms) }
     }
 
     fn take_in(&mut self, out: MasterOutbox) {
@@ -99,7 +119,8 @@ impl Play {
     /// One call of the core, with the invariants checked behind it.
     pub(super) fn call<T>(&mut self, call: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox) -> T) -> T {
         let mut out = MasterOutbox::new();
-        let answer = call(&mut self.core, Moment::at_ms(self.now_ms), &mut out);
+        let now = self.now();
+        let answer = call(&mut self.core, now, &mut out);
         self.take_in(out);
         self.check();
         answer
@@ -239,7 +260,14 @@ impl Play {
     /// What must hold between any two calls.
     pub(super) fn check(&self) {
         let core = &self.core;
+        let added_up = Registry::of(self.records.clone());
         for (agent_id, agent) in &core.agents {
+            let kept = &added_up.agents[agent_id];
+            assert_eq!(
+                (kept.deactivated, &kept.drain),
+                (agent.deactivated, &agent.drain),
+                "the word of operators is kept"
+            );
             let is_present = matches!(agent.presence, Presence::Connected | Presence::Disconnected);
             assert_eq!(agent.allocated, is_present, "{agent_id} is allocated while it is present");
             let allocated = agent.ledger.allocated().expect("nothing is counted twice");
@@ -295,6 +323,7 @@ impl Play {
             let framework = core.frameworks.get(&offer.framework_id).expect("an offer ends with its framework");
             assert!(framework.scheduler.is_some(), "offers are made to who is there");
             assert_eq!(core.agents[&offer.agent_id].presence, Presence::Connected);
+            assert!(core.agents[&offer.agent_id].may_be_offered(), "offers are made of agents that may be offered");
             offered.entry(&offer.agent_id).or_default().insert(offer_id.clone());
         }
         assert_eq!(core.timers.expiry_count(), core.offers.len(), "each offer has a timer, and no other has");

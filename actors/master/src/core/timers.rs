@@ -17,6 +17,8 @@ pub(super) enum Timer {
     AgentReturn(AgentId),
     /// An offer runs out.
     OfferExpiry(OfferId),
+    /// The end of a drain is to be noted.
+    Drained(AgentId),
     /// A framework that is not connected has to be back.
     Failover(FrameworkId),
 }

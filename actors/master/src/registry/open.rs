@@ -60,7 +60,7 @@ fn records_of_journal(work_dir: &Path) -> Result<Vec<Record>, OpenRegistryError>
     }
     let (_, records, _) = Journal::<Record>::open(&path)?;
     info!(path = %path.display(), records = records.len(), "takes over the registry of an earlier version");
-    Ok(Registry::of(records).to_records())
+    Ok(records)
 }
 
 fn create(work_dir: &Path, records: &[Record]) -> Result<(), StoreError> {

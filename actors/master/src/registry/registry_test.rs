@@ -10,6 +10,8 @@ use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::Epoch;
+use odeon_protocol::messages::operations::Drain;
+use odeon_protocol::resources::Scalar;
 use odeon_runtime::{Journal, RecordLog};
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Bits that are flipped, one after the other.
-const FLIP_COUNT: usize = 60;
+const FLIP_COUNT: usize = 20;
 
 fn agent(number: u32) -> AgentId {
     AgentId::new(format!("m-S{number}")).unwrap()
@@ -45,6 +47,22 @@ fn life() -> Vec<Record> {
     records.push(Record::AgentUnreachable { agent_id: agent(0) });
     records.push(Record::AgentUnreachable { agent_id: agent(1) });
     records.push(admitted(1));
+    records.push(Record::AgentDeactivated { agent_id: agent(3) });
+    let drain = Drain { reason: "r".into(), grace_max: None, mark_gone: true, begun_ms: 5, drained: false };
+    records.push(Record::AgentDraining { agent_id: agent(3), drain: drain.clone() });
+    records.push(admitted(3));
+    records.push(Record::AgentDraining { agent_id: agent(0), drain: drain.clone() });
+    records.push(Record::AgentReactivated { agent_id: agent(0) });
+    for (number, gone_ms) in [(7, 3), (6, 4), (5, 1)] {
+        records.push(admitted(number));
+        records.push(Record::AgentDraining { agent_id: agent(number), drain: drain.clone() });
+        records.push(Record::AgentGone { agent_id: agent(number), gone_ms });
+    }
+    records.push(Record::AgentForgotten { agent_id: agent(5) });
+    records.push(Record::FrameworkDisconnected { framework_id: framework(2), deadline_ms: 99 });
+    records.push(Record::FrameworkDisconnected { framework_id: framework(1), deadline_ms: 98 });
+    records.push(Record::FrameworkConnected { framework_id: framework(1) });
+    records.push(Record::WeightSet { role: "a/b".parse().unwrap(), weight: Scalar::from_whole(2) });
     records.push(Record::AgentRemoved { agent_id: agent(2) });
     records.push(Record::FrameworkRemoved { framework_id: framework(3), removed_ms: 10 });
     records.push(Record::FrameworkRemoved { framework_id: framework(0), removed_ms: 20 });

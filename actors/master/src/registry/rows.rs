@@ -4,6 +4,7 @@
 //! hence the records of all rows, in the order of their keys, add up to the registry.
 
 use crate::record::Record;
+use odeon_protocol::id::AgentId;
 
 /// One change of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +33,30 @@ pub(crate) fn changes_of(record: &Record) -> Vec<Change> {
             vec![put(format!("agent/{agent_id}")), delete(format!("unreachable/{agent_id}"))]
         }
         Record::AgentUnreachable { agent_id } => vec![put(format!("unreachable/{agent_id}"))],
-        Record::AgentRemoved { agent_id } => {
-            vec![delete(format!("agent/{agent_id}")), delete(format!("unreachable/{agent_id}"))]
+        Record::AgentDeactivated { agent_id } => vec![put(format!("deactivated/{agent_id}"))],
+        Record::AgentDraining { agent_id, .. } => vec![put(format!("drain/{agent_id}"))],
+        Record::AgentReactivated { agent_id } => {
+            vec![delete(format!("deactivated/{agent_id}")), delete(format!("drain/{agent_id}"))]
         }
+        Record::AgentRemoved { agent_id } => rows_of_agent(agent_id).map(delete).collect(),
+        Record::AgentGone { agent_id, .. } => {
+            rows_of_agent(agent_id).map(delete).chain([put(format!("gone/{agent_id}"))]).collect()
+        }
+        Record::AgentForgotten { agent_id } => vec![delete(format!("gone/{agent_id}"))],
         Record::FrameworkAdmitted { framework_id, .. } => vec![put(format!("framework/{framework_id}"))],
-        Record::FrameworkRemoved { framework_id, .. } => {
-            vec![delete(format!("framework/{framework_id}")), put(format!("removed/{framework_id}"))]
-        }
+        Record::FrameworkDisconnected { framework_id, .. } => vec![put(format!("framework_away/{framework_id}"))],
+        Record::FrameworkConnected { framework_id } => vec![delete(format!("framework_away/{framework_id}"))],
+        Record::FrameworkRemoved { framework_id, .. } => vec![
+            delete(format!("framework/{framework_id}")),
+            delete(format!("framework_away/{framework_id}")),
+            put(format!("removed/{framework_id}")),
+        ],
+        Record::WeightSet { role, .. } => vec![put(format!("weight/{role}"))],
         Record::FrameworkForgotten { framework_id } => vec![delete(format!("removed/{framework_id}"))],
     }
+}
+
+/// The keys of all that is kept of an agent while its id is good.
+fn rows_of_agent(agent_id: &AgentId) -> impl Iterator<Item = String> {
+    ["agent", "deactivated", "drain", "unreachable"].into_iter().map(move |kind| format!("{kind}/{agent_id}"))
 }

@@ -72,6 +72,15 @@ pub enum RegisterAgentError {
     /// Its id was removed for good. The agent ends its executors and starts anew without an id.
     #[error("agent {0} was removed and cannot come back under its id")]
     Removed(AgentId),
+    /// An operator has declared it gone. It is told to shut down.
+    #[error("agent {0} was marked gone by an operator")]
+    Gone(AgentId),
+    /// The master has as many agents as it takes. A retry helps when one has gone.
+    #[error("the master takes no more than {max} agents")]
+    TooMany {
+        /// How many it takes.
+        max: usize,
+    },
 }
 
 /// Hands a status update on; sent by an agent, again and again until [`AcknowledgeStatus`] arrives.
@@ -114,6 +123,9 @@ pub struct KillTask {
     pub framework_id: FrameworkId,
     /// The task.
     pub task_id: TaskId,
+    /// The task has no longer to end, whatever its own grace.
+    #[serde(default)]
+    pub grace_max: Option<Duration>,
 }
 remote_message!(KillTask => Result<(), CommandRefused>, "agent.v1.KillTask");
 

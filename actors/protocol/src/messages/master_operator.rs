@@ -1,6 +1,10 @@
 //! Between master and operators: what the command line and, later, dashboards ask.
 
 use super::Epoch;
+use super::operations::{
+    DeactivateAgent, Drain, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
+    TeardownFrameworkByOperator,
+};
 use crate::id::{AgentId, FrameworkId, MasterId, TaskId};
 use crate::resources::Resources;
 use crate::role::Role;
@@ -11,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 interface! {
     /// What the master hears from operators.
-    pub MasterForOperators: GetMaster, GetAgents, GetTasks, GetFrameworks, GetRoles, KillTaskByOperator
+    pub MasterForOperators: GetMaster, GetAgents, GetTasks, GetFrameworks, GetRoles, KillTaskByOperator,
+        SetRoleWeight, DeactivateAgent, ReactivateAgent, MarkAgentGone, DrainAgent, TeardownFrameworkByOperator,
+        ExplainTask, ExplainFramework
 }
 
 /// Asks who the master is.
@@ -51,6 +57,15 @@ pub enum AgentState {
     /// It has not answered for long; its tasks are out of sight.
     #[serde(rename = "UNREACHABLE")]
     Unreachable,
+    /// Connected, and not offered on the word of an operator.
+    #[serde(rename = "DEACTIVATED")]
+    Deactivated,
+    /// Connected, and its tasks are being ended on the word of an operator.
+    #[serde(rename = "DRAINING")]
+    Draining,
+    /// Connected, and empty after a drain.
+    #[serde(rename = "DRAINED")]
+    Drained,
 }
 
 impl AgentState {
@@ -61,6 +76,9 @@ impl AgentState {
             Self::Active => "ACTIVE",
             Self::Disconnected => "DISCONNECTED",
             Self::Unreachable => "UNREACHABLE",
+            Self::Deactivated => "DEACTIVATED",
+            Self::Draining => "DRAINING",
+            Self::Drained => "DRAINED",
         }
     }
 }
@@ -86,6 +104,12 @@ pub struct AgentSummary {
     pub attributes: BTreeMap<String, String>,
     /// Tasks that have not ended.
     pub active_tasks: usize,
+    /// Whether an operator keeps it from being offered; told also while it is not connected.
+    #[serde(default)]
+    pub deactivated: bool,
+    /// The drain that an operator has asked for.
+    #[serde(default)]
+    pub drain: Option<Drain>,
     /// When it was admitted, in milliseconds since the Unix epoch.
     pub registered_ms: u64,
 }

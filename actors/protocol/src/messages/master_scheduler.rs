@@ -60,6 +60,12 @@ pub enum SubscribeError {
     /// The name of the actor that should hear the events cannot be one.
     #[error("{0:?} is not the name of an actor")]
     Actor(String),
+    /// The master has as many frameworks as it takes. A retry helps when one has ended.
+    #[error("the master takes no more than {max} frameworks")]
+    TooMany {
+        /// How many it takes.
+        max: usize,
+    },
 }
 
 /// Uses offers of one agent and role; what the tasks leave goes back, refused for the time of the filters.

@@ -40,6 +40,8 @@ reasons! {
     AgentDisconnected = "REASON_AGENT_DISCONNECTED";
     /// The agent did not answer and was removed.
     AgentRemoved = "REASON_AGENT_REMOVED";
+    /// An operator has declared the agent gone.
+    AgentRemovedByOperator = "REASON_AGENT_REMOVED_BY_OPERATOR";
     /// The agent is not known.
     AgentUnknown = "REASON_AGENT_UNKNOWN";
     /// The agent ended, and with it its executors.
