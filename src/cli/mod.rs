@@ -17,6 +17,7 @@ mod progress;
 mod roles;
 mod room;
 mod run;
+mod simulate;
 mod task;
 mod task_output;
 mod tasks;
@@ -93,6 +94,7 @@ pub(crate) enum Command {
     Roles(roles::RolesArgs),
     Master(master::MasterArgs),
     Agent(agent::AgentArgs),
+    Simulate(simulate::SimulateArgs),
     Config(config::ConfigCommandArgs),
     Bench(bench::BenchArgs),
     #[command(hide = true)]
@@ -113,6 +115,7 @@ impl Command {
             Self::Roles(args) => roles::roles(args, environment).await,
             Self::Master(args) => master::master(args, environment).await,
             Self::Agent(args) => agent::agent(args, environment).await,
+            Self::Simulate(args) => simulate::simulate_clusters(args, environment),
             Self::Config(args) => config::config(args, environment),
             Self::Bench(args) => bench::bench(args, environment).await,
             Self::Executor(args) => executor::executor(args, environment).await,

@@ -4,6 +4,7 @@
 //! Each `on_*` method takes what has happened, `now` and an outbox.
 
 mod accounting;
+mod audit;
 mod checkpoint;
 mod executor;
 mod history;
@@ -16,6 +17,7 @@ mod shutdown;
 mod task;
 mod updates;
 
+pub use audit::AgentBooks;
 pub use checkpoint::Checkpoint;
 pub use history::SandboxLocation;
 pub use reconfigure::{ReconfigurationPolicy, ReconfigureError};

@@ -77,6 +77,11 @@ impl StatusStream {
         self.waiting.front()
     }
 
+    /// How many updates wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The state of the newest update.
     pub(crate) fn latest(&self) -> Option<TaskState> {
         self.waiting.back().map(|status| status.state)

@@ -5,6 +5,7 @@
 
 mod agents;
 mod allocation;
+mod audit;
 mod changes;
 mod command_outcome;
 mod explain;
@@ -27,6 +28,7 @@ mod weights;
 use crate::effect::{AgentCommand, Effect, SchedulerEvent};
 use crate::record::{Record, Registry};
 use crate::settings::MasterRules;
+pub use audit::AgentBooks;
 pub use command_outcome::CommandReceipt;
 
 use agents::Agent;

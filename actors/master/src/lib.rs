@@ -10,7 +10,7 @@ mod record;
 mod registry;
 mod settings;
 
-pub use crate::core::{CommandReceipt, MasterCore, MasterOutbox, TaskKey};
+pub use crate::core::{AgentBooks, CommandReceipt, MasterCore, MasterOutbox, TaskKey};
 pub use node::{MasterNode, MasterSettings, StartMasterError};
 pub use record::{GoneAgent, Record, RegisteredAgent, RegisteredFramework, Registry, RemovedFramework};
 pub use registry::{OpenRegistryError, StoreError, StoreVersion};

@@ -23,7 +23,6 @@ impl Accounting {
         self.free = self.free.checked_add(resources).expect("what was taken fits back");
     }
 
-    #[cfg(test)]
     pub(super) fn free(&self) -> &Resources {
         &self.free
     }

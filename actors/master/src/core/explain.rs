@@ -141,7 +141,7 @@ impl MasterCore {
 
     fn word_on_free(&self, framework_id: &FrameworkId, agent_id: &AgentId) -> String {
         let agent = &self.agents[agent_id];
-        let free = self.allocator.free(agent_id).unwrap_or_default();
+        let free = self.allocator.free(agent_id).and_then(|free| free.quantities().ok()).unwrap_or_default();
         let offered_to_others = agent.ledger.offered.keys().any(|(holder, _)| holder != framework_id);
         let used = sum(&agent.ledger.used).unwrap_or_default();
         if offered_to_others {

@@ -1,0 +1,451 @@
+//! The invariants, checked after every event against the cores' state and against what was seen so far.
+//!
+//! The first violation counts. What can only be said at the end is in `ending`.
+
+use crate::hosts::{Host, Me};
+use crate::message::Reply;
+use crate::plan::Site;
+use crate::process::Pid;
+use crate::workload::News;
+use odeon_agent::core::AgentCore;
+use odeon_agent::effect::Record as AgentRecord;
+use odeon_framework::effect::MasterCall;
+use odeon_master::effect::{AgentCommand, Effect, SchedulerEvent};
+use odeon_master::{MasterCore, Record, Registry};
+use odeon_protocol::id::{AgentId, FrameworkId, OfferId, StatusUuid, TaskId};
+use odeon_protocol::messages::Epoch;
+use odeon_protocol::messages::master_agent::ForwardStatus;
+use odeon_protocol::moment::Moment;
+use odeon_protocol::offer::Offer;
+use odeon_protocol::resources::Resources;
+use odeon_protocol::task::{StatusReason, TaskState, TaskStatus};
+use odeon_runtime::{Emission, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant, as `I1`.
+    pub invariant: &'static str,
+    /// What was found.
+    pub text: String,
+    /// When, in simulated time.
+    pub at: Duration,
+}
+
+type TaskKey = (FrameworkId, TaskId);
+
+/// Agents whose books are looked at after one event of the master; all of them in a small cluster.
+const BOOKS_PER_EVENT: usize = 16;
+/// Updates that may wait for one task.
+const STREAM_MAX: usize = 1000;
+
+/// What an agent has written about the updates of a task.
+#[derive(Debug, Default)]
+struct AgentLog {
+    /// In the order in which they were made.
+    made: BTreeMap<TaskKey, Vec<StatusUuid>>,
+    durable: BTreeSet<StatusUuid>,
+}
+
+/// What a framework was shown of a task.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The end that its agent has told.
+    end: Option<(TaskState, StatusUuid)>,
+    last: Option<StatusUuid>,
+}
+
+/// A refusal that still holds.
+#[derive(Debug)]
+struct Refusal {
+    resources: Resources,
+    until: Duration,
+}
+
+/// All checkers of a run, and what they remember.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    pub(crate) now_us: u64,
+    pub(crate) violation: Option<Violation>,
+    /// Messages that come only when something has gone wrong, or begins.
+    pub(crate) unrest: u64,
+    books_next: usize,
+    epoch: Epoch,
+    agent_epochs: BTreeMap<Site, (Pid, Epoch)>,
+    agent_logs: BTreeMap<Pid, AgentLog>,
+    /// All updates that were ever made: whose, and the order within the task.
+    updates: BTreeMap<StatusUuid, (TaskKey, Pid, usize)>,
+    running: BTreeMap<TaskKey, Pid>,
+    offers: BTreeMap<OfferId, (FrameworkId, AgentId)>,
+    /// What is offered at this moment, for refusals.
+    offered: BTreeMap<OfferId, Offer>,
+    used_offers: BTreeSet<OfferId>,
+    /// By master, because each has a clock of its own.
+    refusals: BTreeMap<(Pid, FrameworkId, AgentId), Vec<Refusal>>,
+    registry_agents: BTreeMap<AgentId, bool>,
+    removed_agents: BTreeSet<AgentId>,
+    registry_frameworks: BTreeSet<FrameworkId>,
+    removed_frameworks: BTreeSet<FrameworkId>,
+    subscribers: BTreeMap<(Pid, FrameworkId), NodeId>,
+    shown: BTreeMap<TaskKey, Shown>,
+    told_ends: BTreeMap<(Pid, FrameworkId, TaskId), TaskState>,
+    frameworks: BTreeMap<Site, FrameworkId>,
+    pub(crate) launched: BTreeSet<TaskKey>,
+    pub(crate) offer_count: u64,
+}
+
+impl Checks {
+    pub(crate) fn fail(&mut self, invariant: &'static str, text: String) {
+        let at = Duration::from_micros(self.now_us);
+        self.violation.get_or_insert(Violation { invariant, text, at });
+    }
+
+    fn expect(&mut self, invariant: &'static str, holds: bool, text: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(invariant, text());
+        }
+    }
+
+    /// Looks at the state of the core that has just acted.
+    pub(crate) fn after_event(&mut self, host: &Host, me: &Me) {
+        match host {
+            Host::Master(host) => self.check_master(&host.core),
+            Host::Agent(host) => self.check_agent(&host.core, me),
+            Host::Executor(_) | Host::Scheduler(_) => {}
+        }
+    }
+
+    fn check_master(&mut self, core: &MasterCore) {
+        let ids: Vec<AgentId> = core.agent_ids().skip(self.books_next).take(BOOKS_PER_EVENT).cloned().collect();
+        self.books_next = if ids.len() < BOOKS_PER_EVENT { 0 } else { self.books_next + BOOKS_PER_EVENT };
+        for agent_id in ids {
+            let books = match core.books(&agent_id) {
+                Ok(Some(books)) => books,
+                Ok(None) => continue,
+                Err(error) => return self.fail("I1", format!("{agent_id}: counted twice: {error}")),
+            };
+            let sum = books.used.checked_add(&books.offered).and_then(|sum| sum.checked_add(&books.free));
+            self.expect("I1", sum.as_ref() == Ok(&books.total), || {
+                format!("{agent_id}: used + offered + free is not the total: {books:?}")
+            });
+            self.expect("I1", books.used == books.taken && books.offered == books.held_out, || {
+                format!("{agent_id}: the ledger differs from tasks and offers: {books:?}")
+            });
+        }
+    }
+
+    fn check_agent(&mut self, core: &AgentCore, me: &Me) {
+        match core.books() {
+            Ok(books) => self.expect("I1", books.free.checked_add(&books.charged).as_ref() == Ok(&books.total), || {
+                format!("{}: free + charged is not the total: {books:?}", me.site)
+            }),
+            Err(error) => self.fail("I1", format!("{}: counted twice: {error}", me.site)),
+        }
+        let before = self.agent_epochs.insert(me.site, (me.pid, core.epoch()));
+        let fell = before.is_some_and(|(pid, epoch)| pid == me.pid && epoch > core.epoch());
+        self.expect("I7", !fell, || format!("{}: its epoch fell to {}", me.site, core.epoch()));
+        let longest = core.longest_stream();
+        self.expect("I13", longest <= STREAM_MAX, || format!("{}: {longest} updates wait for one task", me.site));
+    }
+
+    // The registry.
+
+    pub(crate) fn on_master_starts(&mut self) {
+        self.offered.clear();
+        self.refusals.clear();
+    }
+
+    pub(crate) fn on_recovery(&mut self, registry: &Registry, shortened: &[Record]) {
+        let again = Registry::of(shortened.iter().cloned());
+        self.expect("I14", again == *registry, || "the shortened registry says something else".to_owned());
+        let lost = self.registry_agents.keys().find(|agent_id| !registry.agents.contains_key(*agent_id)).cloned();
+        self.expect("I5", lost.is_none(), || format!("{lost:?} was admitted and is not in the registry"));
+    }
+
+    pub(crate) fn on_registry_record(&mut self, record: &Record) {
+        match record {
+            Record::EpochStarted { epoch } => {
+                let (epoch, before) = (*epoch, self.epoch);
+                self.expect("I7", epoch > before, || format!("term {epoch} begins after term {before}"));
+                self.epoch = epoch;
+            }
+            Record::AgentAdmitted { agent_id, .. } => {
+                let came_back = self.removed_agents.contains(agent_id);
+                self.expect("I5", !came_back, || format!("{agent_id} was removed and is admitted again"));
+                self.registry_agents.insert(agent_id.clone(), true);
+            }
+            Record::AgentUnreachable { agent_id } => {
+                let known = self.registry_agents.insert(agent_id.clone(), false).is_some();
+                self.expect("I5", known, || format!("{agent_id} is unreachable and was never admitted"));
+            }
+            Record::AgentRemoved { agent_id } => {
+                self.registry_agents.remove(agent_id);
+                self.removed_agents.insert(agent_id.clone());
+            }
+            Record::FrameworkAdmitted { framework_id, .. } => {
+                let came_back = self.removed_frameworks.contains(framework_id);
+                self.expect("I5", !came_back, || format!("{framework_id} has ended and is admitted again"));
+                self.registry_frameworks.insert(framework_id.clone());
+            }
+            Record::FrameworkRemoved { framework_id } => {
+                self.registry_frameworks.remove(framework_id);
+                self.removed_frameworks.insert(framework_id.clone());
+            }
+        }
+    }
+
+    // What the master lets out.
+
+    pub(crate) fn on_master_reply(&mut self, reply: &Reply) {
+        match reply {
+            Reply::RegisterAgent(Ok(registered)) => {
+                let known = self.registry_agents.get(&registered.agent_id) == Some(&true)
+                    || self.removed_agents.contains(&registered.agent_id);
+                let agent_id = &registered.agent_id;
+                self.expect("I6", known, || format!("{agent_id} is told that it is admitted, the registry is not"));
+            }
+            Reply::Subscribe(Ok(subscribed)) => {
+                let framework_id = &subscribed.framework_id;
+                let known =
+                    self.registry_frameworks.contains(framework_id) || self.removed_frameworks.contains(framework_id);
+                self.expect("I6", known, || format!("{framework_id} is subscribed, the registry does not have it"));
+            }
+            _ => {}
+        }
+    }
+
+    /// An effect leaves the master.
+    pub(crate) fn on_master_effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::TellScheduler { event: SchedulerEvent::AgentLost(lost), .. } => {
+                let away = self.registry_agents.get(&lost.agent_id) != Some(&true);
+                let agent_id = &lost.agent_id;
+                self.expect("I6", away, || format!("{agent_id} is told to be lost, the registry has it as present"));
+            }
+            Effect::CommandAgent { command: AgentCommand::Launch(launch), .. } => {
+                self.launched.insert((launch.framework_id.clone(), launch.task.task_id.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The master has decided; the effects may still wait for records.
+    pub(crate) fn on_master_decision(&mut self, master: Pid, emitted: &[Emission<Effect, Record>], now: Moment) {
+        for emission in emitted {
+            match emission {
+                Emission::Send(Effect::TellScheduler { event: SchedulerEvent::Offers(made), .. }) => {
+                    made.offers.iter().for_each(|offer| self.on_offer(master, &made.framework_id, offer, now));
+                }
+                Emission::Send(Effect::TellScheduler { event: SchedulerEvent::Updated(updated), .. }) => {
+                    self.on_told(master, &updated.framework_id, &updated.status);
+                }
+                Emission::Send(Effect::TellScheduler { event: SchedulerEvent::Rescinded(rescinded), .. }) => {
+                    let used = self.used_offers.contains(&rescinded.offer_id);
+                    let offer_id = &rescinded.offer_id;
+                    self.expect("I9", !used, || format!("{offer_id} was used and is rescinded"));
+                    self.offered.remove(offer_id);
+                }
+                Emission::Send(_) | Emission::Write(_) => {}
+            }
+        }
+    }
+
+    fn on_offer(&mut self, master: Pid, framework_id: &FrameworkId, offer: &Offer, now: Moment) {
+        self.offer_count += 1;
+        let place = (framework_id.clone(), offer.agent_id.clone());
+        let before = self.offers.insert(offer.offer_id.clone(), place.clone());
+        self.expect("I9", before.is_none(), || format!("{} is offered twice", offer.offer_id));
+        self.offered.insert(offer.offer_id.clone(), offer.clone());
+        let refusals = self.refusals.get(&(master, place.0, place.1)).map(Vec::as_slice).unwrap_or_default();
+        let holds = |one: &&Refusal| one.until > now.since_start && one.resources.contains(&offer.resources);
+        let broken = refusals.iter().find(holds).map(|one| one.until);
+        self.expect("I11", broken.is_none(), || {
+            format!(
+                "{framework_id} is offered {} of {} at {:?}, refused until {broken:?}",
+                offer.resources, offer.agent_id, now.since_start
+            )
+        });
+    }
+
+    // What the master hears.
+
+    pub(crate) fn on_agent_registers(&mut self, agent_id: Option<&AgentId>) {
+        self.unrest += 1;
+        if let Some(agent_id) = agent_id {
+            self.refusals.retain(|(_, _, on), _| on != agent_id);
+        }
+    }
+
+    pub(crate) fn on_subscribed(&mut self, master: Pid, framework_id: &FrameworkId, from: &NodeId) {
+        self.unrest += 1;
+        self.refusals.retain(|(_, of, _), _| of != framework_id);
+        self.subscribers.insert((master, framework_id.clone()), from.clone());
+    }
+
+    pub(crate) fn before_call(&mut self, call: &MasterCall) {
+        if let MasterCall::Revive(revive) = call {
+            self.refusals.retain(|(_, of, _), _| *of != revive.framework_id);
+        }
+    }
+
+    /// The master has obeyed a call: the caller must be who is subscribed, and no offer may be used twice.
+    pub(crate) fn on_call_obeyed(
+        &mut self,
+        master: Pid,
+        framework_id: &FrameworkId,
+        from: &NodeId,
+        call: &MasterCall,
+        emitted: &[Emission<Effect, Record>],
+        now: Moment,
+    ) {
+        let owner = self.subscribers.get(&(master, framework_id.clone()));
+        let is_owner = owner == Some(from);
+        self.expect("I10", is_owner, || format!("{from} was obeyed as {framework_id}, which it is not"));
+        match call {
+            MasterCall::Accept(accept) => {
+                let is_launch = |one: &Emission<Effect, Record>| {
+                    matches!(one, Emission::Send(Effect::CommandAgent { command: AgentCommand::Launch(_), .. }))
+                };
+                if !emitted.iter().any(is_launch) {
+                    return;
+                }
+                for offer_id in &accept.offer_ids {
+                    let is_theirs = self.offers.get(offer_id).is_some_and(|(of, _)| of == framework_id);
+                    let is_new = self.used_offers.insert(offer_id.clone());
+                    self.expect("I9", is_theirs && is_new, || format!("{offer_id} was used by {framework_id} again"));
+                    self.offered.remove(offer_id);
+                }
+            }
+            MasterCall::Decline(decline) => {
+                for offer_id in &decline.offer_ids {
+                    let Some(offer) = self.offered.remove(offer_id) else { continue };
+                    let until = now.after(decline.filters.refuse);
+                    let refusals = self.refusals.entry((master, framework_id.clone(), offer.agent_id)).or_default();
+                    refusals.retain(|one| one.until > now.since_start);
+                    refusals.push(Refusal { resources: offer.resources, until });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // Agents.
+
+    pub(crate) fn on_command(&mut self, site: Site, command: Epoch, current: Epoch, obeyed: bool) {
+        self.expect("I7", !obeyed || command >= current, || {
+            format!("{site} follows term {current} and obeyed a command of term {command}")
+        });
+    }
+
+    /// A record was made; it is not durable yet.
+    pub(crate) fn on_agent_record(&mut self, pid: Pid, record: &AgentRecord) {
+        let AgentRecord::Updated { framework_id, status } = record else { return };
+        let key = (framework_id.clone(), status.task_id.clone());
+        let Some(uuid) = status.uuid.clone() else {
+            return self.fail("I4", format!("{}: an update without uuid is recorded", key.1));
+        };
+        let made = self.agent_logs.entry(pid).or_default().made.entry(key.clone()).or_default();
+        let place = made.len();
+        made.push(uuid.clone());
+        let before = self.updates.insert(uuid.clone(), (key, pid, place));
+        self.expect("I4", before.is_none(), || format!("the uuid {uuid} is used again"));
+    }
+
+    pub(crate) fn on_agent_durable(&mut self, pid: Pid, record: &AgentRecord) {
+        if let AgentRecord::Updated { status, .. } = record
+            && let Some(uuid) = &status.uuid
+        {
+            self.agent_logs.entry(pid).or_default().durable.insert(uuid.clone());
+        }
+    }
+
+    pub(crate) fn on_forward(&mut self, pid: Pid, message: &ForwardStatus) {
+        self.unrest += 1;
+        let task_id = &message.status.task_id;
+        let Some(uuid) = &message.status.uuid else {
+            return self.fail("I4", format!("{task_id}: an update without uuid is forwarded"));
+        };
+        let durable = self.agent_logs.get(&pid).is_some_and(|log| log.durable.contains(uuid));
+        self.expect("I6", durable, || format!("{task_id}: the update {uuid} is forwarded before it is durable"));
+    }
+
+    pub(crate) fn on_agent_ends(&mut self, pid: Pid) {
+        self.agent_logs.remove(&pid);
+    }
+
+    // Executors.
+
+    pub(crate) fn on_task_starts(&mut self, pid: Pid, framework_id: &FrameworkId, task_id: &TaskId) {
+        let before = self.running.insert((framework_id.clone(), task_id.clone()), pid);
+        self.expect("I2", before.is_none(), || format!("{task_id} of {framework_id} runs in two places"));
+    }
+
+    pub(crate) fn on_task_stops(&mut self, pid: Pid, framework_id: &FrameworkId, task_id: &TaskId) {
+        let key = (framework_id.clone(), task_id.clone());
+        if self.running.get(&key) == Some(&pid) {
+            self.running.remove(&key);
+        }
+    }
+
+    pub(crate) fn running_count(&self) -> usize {
+        self.running.len()
+    }
+
+    // Schedulers.
+
+    pub(crate) fn on_news(&mut self, site: Site, news: Vec<News>, _now: Moment) {
+        for one in news {
+            match one {
+                News::Subscribed(framework_id) => {
+                    self.frameworks.insert(site, framework_id);
+                }
+                News::Offered(offer_id) => {
+                    let of = self.offers.get(&offer_id).map(|(of, _)| of.clone());
+                    let own = self.frameworks.get(&site).cloned();
+                    self.expect("I9", of == own, || format!("{offer_id} of {of:?} is in the hands of {own:?}"));
+                }
+                News::Updated(status) => self.on_update(site, &status),
+            }
+        }
+    }
+
+    fn on_update(&mut self, site: Site, status: &TaskStatus) {
+        let Some(framework_id) = self.frameworks.get(&site).cloned() else { return };
+        let key = (framework_id, status.task_id.clone());
+        if let Some(uuid) = &status.uuid {
+            self.check_order(&key, uuid);
+        }
+        let Some(uuid) = status.uuid.clone().filter(|_| status.state.is_terminal()) else { return };
+        let before = self.shown.entry(key).or_default().end.replace((status.state, uuid));
+        let contradiction = before.filter(|(state, _)| *state != status.state);
+        self.expect("I3", contradiction.is_none(), || {
+            format!("{} has ended as {} and as {contradiction:?}", status.task_id, status.state)
+        });
+    }
+
+    /// One master tells one end of a task. That it does not know a task, when it is asked, is no end.
+    fn on_told(&mut self, master: Pid, framework_id: &FrameworkId, status: &TaskStatus) {
+        let is_answer = status.uuid.is_none() && status.reason == Some(StatusReason::Reconciliation);
+        if !status.state.is_terminal() || is_answer {
+            return;
+        }
+        let key = (master, framework_id.clone(), status.task_id.clone());
+        let before = self.told_ends.insert(key, status.state).filter(|before| *before != status.state);
+        self.expect("I3", before.is_none(), || {
+            format!("a master tells that {} has ended as {}, after {before:?}", status.task_id, status.state)
+        });
+    }
+
+    fn check_order(&mut self, key: &TaskKey, uuid: &StatusUuid) {
+        let Some((of, pid, place)) = self.updates.get(uuid).cloned() else {
+            return self.fail("I4", format!("{}: nobody made the update {uuid}", key.1));
+        };
+        self.expect("I4", of == *key, || format!("{}: the update {uuid} is of {}", key.1, of.1));
+        let last = self.shown.entry(key.clone()).or_default().last.replace(uuid.clone());
+        let last = last.and_then(|last| self.updates.get(&last)).cloned();
+        let fell = last.is_some_and(|(_, by, before)| by == pid && before > place);
+        self.expect("I4", !fell, || format!("{}: an older update is shown after a newer one", key.1));
+    }
+}
