@@ -4,12 +4,10 @@
 
 use crate::fabric::{Fabric, LinkKey, Side};
 use crate::frame::{self, FrameError};
-use crate::link::{Link, Queues};
+use crate::link::Link;
 use crate::name::{Endpoint, NodeId};
 use crate::session::{self, Framed};
 use crate::transport::{Connection, Listener};
-use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,7 +48,7 @@ impl Drop for Ending {
 }
 
 /// Dials an endpoint and runs the link.
-pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, queues: Queues, endpoint: Endpoint) {
+pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, endpoint: Endpoint) {
     let mut ending = Ending {
         fabric: Arc::clone(&fabric),
         link: Arc::clone(&link),
@@ -71,7 +69,7 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, queues: Queues, e
         Err(cause) => ending.cause = Some(cause),
         Ok((node, framed)) => {
             let key = (node, Side::Dialled, line_of(&endpoint));
-            ending.cause = Some(run_link(&fabric, &link, &mut ending.key, key, Some(&endpoint), framed, queues).await);
+            ending.cause = Some(run_link(&fabric, &link, &mut ending.key, key, Some(&endpoint), framed).await);
         }
     }
 }
@@ -79,13 +77,13 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, queues: Queues, e
 async fn open(fabric: &Fabric, endpoint: &Endpoint) -> Result<(NodeId, Framed), HandshakeError> {
     let connection = fabric.transport.dial(endpoint).await?;
     let mut framed = Framed::new(connection, frame::HELLO_BYTES_MAX);
-    framed.write.send(hello(fabric, line_of(endpoint))).await?;
+    framed.send(&hello(fabric, line_of(endpoint))).await?;
     let (node, _) = read_hello(&mut framed).await?;
     if node == fabric.id {
         fabric.on_own_endpoint(endpoint);
         return Err(HandshakeError::Own);
     }
-    framed.set_frame_bytes_max(fabric.limits.frame_bytes_max);
+    framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
     Ok((node, framed))
 }
 
@@ -94,12 +92,12 @@ fn line_of(endpoint: &Endpoint) -> u32 {
     crc32fast::hash(endpoint.as_str().as_bytes())
 }
 
-fn hello(fabric: &Fabric, line: u32) -> Bytes {
-    frame::encode_hello(frame::PROTOCOL_VERSION, &fabric.id, line).into()
+fn hello(fabric: &Fabric, line: u32) -> Vec<u8> {
+    frame::encode_hello(frame::PROTOCOL_VERSION, &fabric.id, line)
 }
 
 async fn read_hello(framed: &mut Framed) -> Result<(NodeId, u32), HandshakeError> {
-    let bytes = framed.read.next().await.ok_or(HandshakeError::Closed)??;
+    let bytes = framed.read.next().await?.ok_or(HandshakeError::Closed)?;
     Ok(frame::decode_hello(&bytes)?)
 }
 
@@ -138,11 +136,11 @@ async fn accept(fabric: Arc<Fabric>, connection: Connection, permit: tokio::sync
 }
 
 async fn run_accepted(fabric: &Arc<Fabric>, node: NodeId, line: u32, framed: Framed) {
-    let (link, queues) = fabric.new_link(node.to_string());
+    let link = fabric.new_link(node.to_string());
     let mut ending =
         Ending { fabric: Arc::clone(fabric), link: Arc::clone(&link), key: None, endpoint: None, cause: None };
     let key = (node, Side::Accepted, line);
-    ending.cause = Some(run_link(fabric, &link, &mut ending.key, key, None, framed, queues).await);
+    ending.cause = Some(run_link(fabric, &link, &mut ending.key, key, None, framed).await);
 }
 
 async fn run_link(
@@ -152,11 +150,10 @@ async fn run_link(
     key: LinkKey,
     endpoint: Option<&Endpoint>,
     framed: Framed,
-    queues: Queues,
 ) -> String {
     fabric.on_up(key.clone(), link, endpoint);
     *registered = Some(key.clone());
-    session::run(fabric, link, &key.0, framed, queues).await
+    session::run(fabric, link, &key.0, framed).await
 }
 
 /// Answers even a greeting of another version, so that the other side can name both.
@@ -168,12 +165,12 @@ async fn greet(fabric: &Fabric, connection: Connection) -> Result<(NodeId, u32, 
     let theirs = read_hello(&mut framed).await;
     if !matches!(theirs, Err(HandshakeError::Frame(FrameError::Magic) | HandshakeError::Io(_) | HandshakeError::Closed))
     {
-        framed.write.send(hello(fabric, 0)).await?;
+        framed.send(&hello(fabric, 0)).await?;
     }
     let (node, line) = theirs?;
     if node == fabric.id {
         return Err(HandshakeError::SameIdentity);
     }
-    framed.set_frame_bytes_max(fabric.limits.frame_bytes_max);
+    framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
     Ok((node, line, framed))
 }

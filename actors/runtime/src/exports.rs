@@ -3,6 +3,7 @@
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
 use crate::error::PeerError;
+use crate::frame::{self, Header, Kind};
 use crate::name::NodeId;
 use crate::sender::From;
 use actix::dev::{RecipientRequest, ToEnvelope};
@@ -141,10 +142,23 @@ where
     .boxed()
 }
 
+/// What the frame of a reply must say, and how large it may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplyFrame {
+    pub(crate) correlation: u64,
+    pub(crate) bytes_max: usize,
+}
+
 /// A [`Door`] whose message type the link does not know.
 pub(crate) trait AnyDoor: Any + Send + Sync {
-    /// Decodes and asks; the answer is the encoded reply.
-    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Answer<Vec<u8>>, PeerError>;
+    /// Decodes and asks; the answer is the frame of the reply.
+    fn ask_bytes(
+        &self,
+        sender: &NodeId,
+        body: &[u8],
+        depth_max: usize,
+        reply: ReplyFrame,
+    ) -> Result<Answer<Vec<u8>>, PeerError>;
     /// Decodes and tells.
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
     /// The lane of the message and of its reply.
@@ -152,10 +166,22 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
 }
 
 impl<M: RemoteMessage> AnyDoor for Door<M> {
-    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Answer<Vec<u8>>, PeerError> {
+    fn ask_bytes(
+        &self,
+        sender: &NodeId,
+        body: &[u8],
+        depth_max: usize,
+        reply: ReplyFrame,
+    ) -> Result<Answer<Vec<u8>>, PeerError> {
         let answer = self.ask(sender, decode::<M>(body, depth_max)?);
-        let encoded = |reply| M::encode_reply(&reply).map_err(|error| PeerError::unencodable(M::WIRE_NAME, &error));
-        Ok(answer.map(move |reply| reply.and_then(encoded)).boxed())
+        let header = Header::bare(Kind::Reply, reply.correlation);
+        let framed = async move {
+            let body = M::encode_reply(&answer.await?).map_err(|e| PeerError::unencodable(M::WIRE_NAME, &e))?;
+            let mut frame = Vec::new();
+            frame::write(&mut frame, &header, &body, reply.bytes_max)?;
+            Ok(frame)
+        };
+        Ok(framed.boxed())
     }
 
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {

@@ -8,7 +8,7 @@ use crate::error::PeerError;
 use crate::events::LinkEvent;
 use crate::exports::Exports;
 use crate::limits::FabricLimits;
-use crate::link::{Link, Queues};
+use crate::link::Link;
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
 use crate::transport::Transport;
@@ -94,6 +94,8 @@ pub(crate) struct Fabric {
     pub(crate) random: Mutex<Seeded>,
     /// Read by every message, from any thread; written when an actor starts or ends.
     exports: DashMap<ActorName, Arc<Exports>>,
+    /// Rises with every change of the exports.
+    exports_generation: AtomicU64,
     table: Mutex<Table>,
     links_started: AtomicU64,
 }
@@ -112,6 +114,7 @@ impl Fabric {
             advertised: Mutex::default(),
             random: Mutex::new(Seeded::new(seed)),
             exports: DashMap::new(),
+            exports_generation: AtomicU64::new(0),
             table: Mutex::default(),
             links_started: AtomicU64::new(0),
             limits,
@@ -121,16 +124,29 @@ impl Fabric {
     pub(crate) fn export(&self, actor: ActorName, exports: Exports) -> Arc<Exports> {
         let exports = Arc::new(exports);
         self.exports.insert(actor, Arc::clone(&exports));
+        self.on_exports_changed();
         exports
     }
 
     /// Takes a name back unless something else is behind it by now.
     pub(crate) fn retract_own(&self, actor: &ActorName, own: &Arc<Exports>) {
         self.exports.remove_if(actor, |_, current| Arc::ptr_eq(current, own));
+        self.on_exports_changed();
     }
 
     pub(crate) fn retract(&self, actor: &ActorName) -> bool {
-        self.exports.remove(actor).is_some()
+        let was_there = self.exports.remove(actor).is_some();
+        self.on_exports_changed();
+        was_there
+    }
+
+    fn on_exports_changed(&self) {
+        self.exports_generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Tells whoever remembers an export whether it may still be true.
+    pub(crate) fn exports_generation(&self) -> u64 {
+        self.exports_generation.load(Ordering::Acquire)
     }
 
     pub(crate) fn exports_of(&self, actor: &ActorName) -> Result<Arc<Exports>, PeerError> {
@@ -199,14 +215,14 @@ impl Fabric {
         if let Some(wait) = slot.failures.wait(now) {
             return unreachable(format!("{}; next dial in {} ms", slot.cause, wait.as_millis()));
         }
-        let (link, queues) = self.new_link(endpoint.to_string());
+        let link = self.new_link(endpoint.to_string());
         slot.link = Some(Arc::clone(&link));
         drop(table);
-        self.runtime.spawn(dial::dial(Arc::clone(self), Arc::clone(&link), queues, endpoint.clone()));
+        self.runtime.spawn(dial::dial(Arc::clone(self), Arc::clone(&link), endpoint.clone()));
         Ok(Route::Far(link))
     }
 
-    pub(crate) fn new_link(&self, target: String) -> (Arc<Link>, Queues) {
+    pub(crate) fn new_link(&self, target: String) -> Arc<Link> {
         let number = self.links_started.fetch_add(1, Ordering::Relaxed);
         Link::new(number, target, &self.limits, self.stop.child_token())
     }

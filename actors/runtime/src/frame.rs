@@ -12,8 +12,8 @@ pub const PROTOCOL_VERSION: u16 = 1;
 /// The largest greeting, in bytes.
 pub(crate) const HELLO_BYTES_MAX: usize = 1024;
 const MAGIC: &[u8; 4] = b"ODEN";
-/// What header and length prefix of any frame fit in.
-const HEADER_BYTES_MAX: usize = u16::MAX as usize;
+/// The length that precedes each frame, in bytes.
+pub(crate) const PREFIX_BYTES: usize = 4;
 
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,22 +70,27 @@ pub(crate) enum FrameError {
     Hello(String),
 }
 
-/// Writes a frame without its length prefix.
+/// Writes a frame with its length prefix in place of what `frame` held.
 ///
 /// # Errors
 /// [`PeerError::TooLarge`] above `bytes_max`.
-pub(crate) fn encode(header: &Header<'_>, body: &[u8], bytes_max: usize) -> Result<Vec<u8>, PeerError> {
-    let mut bytes = vec![0, 0];
-    rmp_serde::encode::write(&mut bytes, header).expect("a vector takes any bytes");
-    let header_bytes = bytes.len() - 2;
-    let total = bytes.len() + body.len();
-    if total > bytes_max || header_bytes > HEADER_BYTES_MAX {
-        return Err(PeerError::TooLarge { bytes: total as u64, limit: bytes_max as u64 });
+pub(crate) fn write(frame: &mut Vec<u8>, header: &Header<'_>, body: &[u8], bytes_max: usize) -> Result<(), PeerError> {
+    const HEADER_AT: usize = PREFIX_BYTES + 2;
+    frame.clear();
+    frame.extend_from_slice(&[0; HEADER_AT]);
+    rmp_serde::encode::write(frame, header).expect("a vector takes any bytes");
+    let header_bytes = frame.len() - HEADER_AT;
+    let total = frame.len() - PREFIX_BYTES + body.len();
+    let too_large = || PeerError::TooLarge { bytes: total as u64, limit: bytes_max as u64 };
+    if total > bytes_max {
+        return Err(too_large());
     }
-    let length = u16::try_from(header_bytes).expect("checked above");
-    bytes[..2].copy_from_slice(&length.to_be_bytes());
-    bytes.extend_from_slice(body);
-    Ok(bytes)
+    let header_bytes = u16::try_from(header_bytes).map_err(|_| too_large())?;
+    let length = u32::try_from(total).map_err(|_| too_large())?;
+    frame[..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+    frame[PREFIX_BYTES..HEADER_AT].copy_from_slice(&header_bytes.to_be_bytes());
+    frame.extend_from_slice(body);
+    Ok(())
 }
 
 /// Splits a frame into its header and its body.
@@ -132,13 +137,16 @@ mod tests {
     #[test]
     fn a_frame_survives_the_wire() {
         let header = Header { kind: Kind::Ask, correlation: 9, actor: "a/b", message: "m.v1.M", deadline_ms: 5000 };
-        let bytes = encode(&header, b"body", 1024).unwrap();
-        assert_eq!(decode(&bytes), Ok((header, &b"body"[..])));
+        let mut frame = b"left over".to_vec();
+        write(&mut frame, &header, b"body", 1024).unwrap();
+        let (prefix, rest) = frame.split_first_chunk().unwrap();
+        assert_eq!(u32::from_be_bytes(*prefix) as usize, rest.len());
+        assert_eq!(decode(rest), Ok((header, &b"body"[..])));
     }
 
     #[test]
     fn a_frame_over_the_limit_is_refused_with_both_sizes() {
-        let refused = encode(&Header::bare(Kind::Reply, 1), &[0; 100], 64);
+        let refused = write(&mut Vec::new(), &Header::bare(Kind::Reply, 1), &[0; 100], 64);
         assert!(matches!(refused, Err(PeerError::TooLarge { bytes: 108.., limit: 64 })), "{refused:?}");
     }
 

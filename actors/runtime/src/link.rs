@@ -1,41 +1,28 @@
-//! One link as its senders see it: two queues, the asks that wait for a reply, and how it ended.
+//! One link as its senders see it: what waits to be written, the asks that wait for a reply, and how it ended.
 //!
-//! The socket side is in `session.rs`; which link leads where is in `fabric.rs`.
+//! The queues are in `outgoing.rs`, the socket side in `session.rs`; which link leads where is in `fabric.rs`.
 
 use crate::error::PeerError;
 use crate::fabric::lock;
 use crate::frame::{self, Header, Kind};
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
+use crate::outgoing::{NotTaken, OnlyFor, Outgoing};
 use bytes::Bytes;
 use odeon_protocol::wire::Lane;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
-
-/// A frame on its way to the socket.
-pub(crate) struct Outbound {
-    pub(crate) frame: Bytes,
-    /// For a frame that was queued before the other node was known: the only node it is for, and
-    /// the ask to refuse otherwise.
-    pub(crate) only_for: Option<(NodeId, u64)>,
-}
-
-/// The ends of the two queues that the session drains.
-pub(crate) struct Queues {
-    pub(crate) control: mpsc::Receiver<Outbound>,
-    pub(crate) bulk: mpsc::Receiver<Outbound>,
-}
 
 /// What an ask or a tell is about.
 pub(crate) struct Call<'a> {
     pub(crate) actor: &'a ActorName,
     pub(crate) message: &'static str,
     pub(crate) lane: Lane,
-    pub(crate) body: &'a [u8],
     /// The only node that will do, if it matters.
     pub(crate) only: Option<&'a NodeId>,
 }
@@ -59,8 +46,8 @@ pub(crate) struct Link {
     pub(crate) number: u64,
     /// What the link leads to, for error texts.
     target: String,
-    control: mpsc::Sender<Outbound>,
-    bulk: mpsc::Sender<Outbound>,
+    /// What waits for the session's writer.
+    pub(crate) outgoing: Outgoing,
     permits: Arc<Semaphore>,
     next: AtomicU64,
     frame_bytes_max: usize,
@@ -70,75 +57,50 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        number: u64,
-        target: String,
-        limits: &FabricLimits,
-        close: CancellationToken,
-    ) -> (Arc<Self>, Queues) {
-        let (control, control_end) = mpsc::channel(limits.control_frames_max);
-        let (bulk, bulk_end) = mpsc::channel(limits.bulk_frames_max);
-        let link = Self {
+    pub(crate) fn new(number: u64, target: String, limits: &FabricLimits, close: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
             number,
             target,
-            control,
-            bulk,
+            outgoing: Outgoing::new(limits),
             permits: Arc::new(Semaphore::new(limits.pending_asks_max)),
             next: AtomicU64::new(1),
             frame_bytes_max: limits.frame_bytes_max,
             state: Mutex::default(),
             close,
-        };
-        (Arc::new(link), Queues { control: control_end, bulk: bulk_end })
-    }
-
-    /// Queues an ask and waits for its reply; bounded by the caller's timeout.
-    pub(crate) async fn ask(&self, call: Call<'_>, within: Duration) -> Result<Bytes, PeerError> {
-        let correlation = self.next.fetch_add(1, Ordering::Relaxed);
-        let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let outbound = self.outbound(Kind::Ask, correlation, deadline_ms, &call)?;
-        let permit = self.permit().await?;
-        let reply = self.wait_for(correlation, permit)?;
-        let _forget = Forget { link: self, correlation };
-        self.enqueue(call.lane, outbound).await?;
-        reply.await.unwrap_or_else(|_| Err(self.unreachable()))
-    }
-
-    /// Tries before it waits: waiting also yields to the scheduler now and then, and would let asks
-    /// of one task overtake each other although there is room.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, PeerError> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| self.unreachable())
-    }
-
-    /// Tries before it waits, for the same reason.
-    async fn enqueue(&self, lane: Lane, outbound: Outbound) -> Result<(), PeerError> {
-        match self.queue(lane).try_send(outbound) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(self.unreachable()),
-            Err(mpsc::error::TrySendError::Full(outbound)) => {
-                self.queue(lane).send(outbound).await.map_err(|_| self.unreachable())
-            }
-        }
-    }
-
-    /// Queues a tell, or refuses at once.
-    pub(crate) fn tell(&self, call: &Call<'_>) -> Result<(), PeerError> {
-        let outbound = self.outbound(Kind::Tell, 0, 0, call)?;
-        self.queue(call.lane).try_send(outbound).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => PeerError::MailboxFull,
-            mpsc::error::TrySendError::Closed(_) => self.unreachable(),
         })
     }
 
-    /// The queue for frames that the session itself sends.
-    pub(crate) fn queue(&self, lane: Lane) -> &mpsc::Sender<Outbound> {
-        match lane {
-            Lane::Control => &self.control,
-            Lane::Bulk => &self.bulk,
-        }
+    /// Begins an ask: it is on its way when this returns, if there was room for it.
+    pub(crate) fn ask(&self, call: &Call<'_>, body: &[u8], within: Duration) -> Result<Asking<'_>, PeerError> {
+        let correlation = self.next.fetch_add(1, Ordering::Relaxed);
+        let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let only_for = self.only_for(call, correlation)?;
+        with_scratch(|frame| {
+            frame::write(frame, &call.header(Kind::Ask, correlation, deadline_ms), body, self.frame_bytes_max)?;
+            let mut asking = Asking { link: self, lane: call.lane, correlation, reply: None, unsent: None };
+            if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+                asking.reply = Some(self.wait_for(correlation, permit)?);
+                match self.outgoing.push(call.lane, frame, only_for.clone()) {
+                    Ok(()) => return Ok(asking),
+                    Err(NotTaken::Ended) => return Err(self.unreachable()),
+                    Err(NotTaken::Full) => {}
+                }
+            }
+            asking.unsent = Some((std::mem::take(frame), only_for));
+            Ok(asking)
+        })
+    }
+
+    /// Queues a tell, or refuses at once.
+    pub(crate) fn tell(&self, call: &Call<'_>, body: &[u8]) -> Result<(), PeerError> {
+        let only_for = self.only_for(call, 0)?;
+        with_scratch(|frame| {
+            frame::write(frame, &call.header(Kind::Tell, 0, 0), body, self.frame_bytes_max)?;
+            self.outgoing.push(call.lane, frame, only_for).map_err(|not_taken| match not_taken {
+                NotTaken::Full => PeerError::MailboxFull,
+                NotTaken::Ended => self.unreachable(),
+            })
+        })
     }
 
     /// The node at the other end, once the link is up.
@@ -168,6 +130,7 @@ impl Link {
             (std::mem::take(&mut state.waiting), state.node.is_some())
         };
         self.permits.close();
+        self.outgoing.end();
         self.close.cancel();
         let lost = PeerError::LinkLost { cause: cause.to_owned() };
         let error = if was_up { lost } else { self.unreachable() };
@@ -183,15 +146,14 @@ impl Link {
         self.on_reply(correlation, Err(error));
     }
 
-    fn outbound(&self, kind: Kind, correlation: u64, deadline_ms: u64, call: &Call<'_>) -> Result<Outbound, PeerError> {
-        let only_for = match (call.only, self.node()) {
-            (Some(wanted), Some(node)) if *wanted != node => return Err(self.other_incarnation(wanted)),
-            (Some(wanted), None) => Some((wanted.clone(), correlation)),
-            _ => None,
-        };
-        let header = Header { kind, correlation, actor: call.actor.as_str(), message: call.message, deadline_ms };
-        let frame = frame::encode(&header, call.body, self.frame_bytes_max)?.into();
-        Ok(Outbound { frame, only_for })
+    /// What the frame of a call must be guarded with as long as the other node is not known.
+    fn only_for(&self, call: &Call<'_>, correlation: u64) -> Result<OnlyFor, PeerError> {
+        let Some(wanted) = call.only else { return Ok(None) };
+        match self.node() {
+            Some(node) if node != *wanted => Err(self.other_incarnation(wanted)),
+            Some(_) => Ok(None),
+            None => Ok(Some((wanted.clone(), correlation))),
+        }
     }
 
     fn wait_for(
@@ -221,14 +183,61 @@ impl Link {
     }
 }
 
-/// Drops the slot of an ask whose sender no longer waits.
-struct Forget<'a> {
+/// An ask that has begun; dropping it gives its slot back.
+pub(crate) struct Asking<'a> {
     link: &'a Link,
+    lane: Lane,
     correlation: u64,
+    /// Where the reply comes; none while too many asks are pending.
+    reply: Option<oneshot::Receiver<Result<Bytes, PeerError>>>,
+    /// The frame, if it waits for a slot or for room on its lane.
+    unsent: Option<(Vec<u8>, OnlyFor)>,
 }
 
-impl Drop for Forget<'_> {
+impl Asking<'_> {
+    /// Waits for room if there was none, then for the reply; bounded by the caller's timeout.
+    pub(crate) async fn reply(mut self) -> Result<Bytes, PeerError> {
+        let reply = match self.reply.take() {
+            Some(reply) => reply,
+            None => {
+                let permit = Arc::clone(&self.link.permits).acquire_owned().await;
+                self.link.wait_for(self.correlation, permit.map_err(|_| self.link.unreachable())?)?
+            }
+        };
+        if let Some((mut frame, only_for)) = self.unsent.take()
+            && !self.link.outgoing.push_when_room(self.lane, &mut frame, only_for).await
+        {
+            return Err(self.link.unreachable());
+        }
+        reply.await.unwrap_or_else(|_| Err(self.link.unreachable()))
+    }
+}
+
+impl Drop for Asking<'_> {
     fn drop(&mut self) {
         lock(&self.link.state).waiting.remove(&self.correlation);
     }
+}
+
+impl Call<'_> {
+    fn header(&self, kind: Kind, correlation: u64, deadline_ms: u64) -> Header<'_> {
+        Header { kind, correlation, actor: self.actor.as_str(), message: self.message, deadline_ms }
+    }
+}
+
+/// A buffer that grew beyond this, in bytes, is not kept by its thread.
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Lends a buffer of this thread, so that a small frame needs no allocation of its own.
+fn with_scratch<R>(write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut frame = SCRATCH.take();
+    let written = write(&mut frame);
+    if frame.capacity() <= SCRATCH_BYTES_MAX {
+        SCRATCH.set(frame);
+    }
+    written
 }

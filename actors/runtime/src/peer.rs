@@ -9,7 +9,7 @@ use crate::name::{ActorAddress, ActorName};
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -21,6 +21,8 @@ pub struct Peer<I> {
     fabric: Arc<Fabric>,
     target: Target,
     actor: ActorName,
+    /// The link that the last message to an endpoint took: it stays the right one until it is closed.
+    last: Mutex<Option<Arc<Link>>>,
     interface: PhantomData<fn() -> I>,
 }
 
@@ -38,7 +40,7 @@ impl<I> fmt::Debug for Peer<I> {
 
 impl<I> Peer<I> {
     pub(crate) fn new(fabric: Arc<Fabric>, target: Target, actor: ActorName) -> Self {
-        Self { fabric, target, actor, interface: PhantomData }
+        Self { fabric, target, actor, last: Mutex::default(), interface: PhantomData }
     }
 
     /// Sends a message and waits for its reply, for as long as
@@ -67,12 +69,16 @@ impl<I> Peer<I> {
     {
         let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let late = PeerError::Timeout { after_ms };
-        match self.fabric.route(&self.target)? {
+        match self.route()? {
             Route::Near => timeout(within, self.ask_near(message)?).await.unwrap_or(Err(late)),
             Route::Far(link) => {
                 let body = encode(&message)?;
                 drop(message);
-                timeout(within, self.ask_far::<M>(&link, &body, within)).await.unwrap_or(Err(late))
+                let asking = link.ask(&self.call::<M>(), &body, within)?;
+                drop(body);
+                let reply = timeout(within, asking.reply()).await.unwrap_or(Err(late))?;
+                let depth_max = self.fabric.limits.body_depth_max;
+                M::decode_reply(&reply, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
             }
         }
     }
@@ -90,13 +96,13 @@ impl<I> Peer<I> {
         M: RemoteMessage,
         I: Accepts<M>,
     {
-        match self.fabric.route(&self.target)? {
+        match self.route()? {
             Route::Near => {
                 let exports = self.fabric.exports_of(&self.actor)?;
                 let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
                 door.tell(&self.fabric.id, message)
             }
-            Route::Far(link) => link.tell(&self.call::<M>(&encode(&message)?)),
+            Route::Far(link) => link.tell(&self.call::<M>(), &encode(&message)?),
         }
     }
 
@@ -124,22 +130,26 @@ impl<I> Peer<I> {
         Ok(door.ask(&self.fabric.id, message))
     }
 
-    async fn ask_far<M: RemoteMessage>(
-        &self,
-        link: &Link,
-        body: &[u8],
-        within: Duration,
-    ) -> Result<M::Result, PeerError> {
-        let reply = link.ask(self.call::<M>(body), within).await?;
-        M::decode_reply(&reply, self.fabric.limits.body_depth_max).map_err(|e| PeerError::undecodable(M::WIRE_NAME, &e))
+    fn route(&self) -> Result<Route, PeerError> {
+        let Target::At(_) = &self.target else { return self.fabric.route(&self.target) };
+        let mut last = lock(&self.last);
+        if let Some(link) = last.as_ref().filter(|link| !link.close.is_cancelled()) {
+            return Ok(Route::Far(Arc::clone(link)));
+        }
+        let route = self.fabric.route(&self.target);
+        *last = match &route {
+            Ok(Route::Far(link)) => Some(Arc::clone(link)),
+            _ => None,
+        };
+        route
     }
 
-    fn call<'a, M: RemoteMessage>(&'a self, body: &'a [u8]) -> Call<'a> {
+    fn call<M: RemoteMessage>(&self) -> Call<'_> {
         let only = match &self.target {
             Target::OfAt(node, _) => Some(node),
             _ => None,
         };
-        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, body, only }
+        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, only }
     }
 
     fn not_exported<M: RemoteMessage>(&self) -> PeerError {

@@ -2,102 +2,80 @@
 //!
 //! The reader never waits for an actor or for the writer, so a slow actor delays nobody else.
 
+use crate::doors::DoorCache;
 use crate::error::PeerError;
-use crate::exports::Answer;
+use crate::exports::{Answer, ReplyFrame};
 use crate::fabric::Fabric;
 use crate::frame::{self, Header, Kind};
-use crate::link::{Link, Outbound, Queues};
-use crate::name::{ActorName, NodeId};
+use crate::link::Link;
+use crate::name::NodeId;
+use crate::outgoing::Taken;
+use crate::reader::{FrameReader, LastHeard};
 use crate::transport::Connection;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use odeon_protocol::codec;
 use odeon_protocol::wire::Lane;
 use std::io;
-use std::pin::Pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf, WriteHalf};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
-use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 use tracing::{debug, warn};
 
-/// How many bytes gather before the writer writes without looking for more.
-const WRITE_BYTES_BATCH: usize = 64 * 1024;
+/// How often the reader reads before it lets the writer and the actors of its thread have a turn.
+const READS_PER_TURN: usize = 4;
 
-/// A connection as frames, with a note of when bytes last arrived.
+/// A connection as frames.
 pub(crate) struct Framed {
-    pub(crate) read: FramedRead<Metered, LengthDelimitedCodec>,
-    pub(crate) write: FramedWrite<WriteHalf<Connection>, LengthDelimitedCodec>,
+    pub(crate) read: FrameReader<ReadHalf<Connection>>,
+    write: WriteHalf<Connection>,
 }
 
 impl Framed {
     pub(crate) fn new(connection: Connection, frame_bytes_max: usize) -> Self {
         let (read, write) = tokio::io::split(connection);
-        let codec = LengthDelimitedCodec::builder().max_frame_length(frame_bytes_max).new_codec();
-        let metered = Metered { inner: read, start: Instant::now(), last_ms: Arc::default() };
-        let mut write = FramedWrite::new(write, codec.clone());
-        write.set_backpressure_boundary(WRITE_BYTES_BATCH);
-        Self { read: FramedRead::new(metered, codec), write }
+        Self { read: FrameReader::new(read, frame_bytes_max), write }
     }
 
-    pub(crate) fn set_frame_bytes_max(&mut self, bytes: usize) {
-        self.read.decoder_mut().set_max_frame_length(bytes);
-        self.write.encoder_mut().set_max_frame_length(bytes);
-    }
-}
-
-/// A reader that notes when bytes last arrived.
-pub(crate) struct Metered {
-    inner: ReadHalf<Connection>,
-    start: Instant,
-    last_ms: Arc<AtomicU64>,
-}
-
-impl AsyncRead for Metered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.last_ms.store(elapsed, Ordering::Relaxed);
-        }
-        polled
+    /// Sends one frame; for the handshake.
+    pub(crate) async fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        self.write.write_all(&[&length.to_be_bytes(), body].concat()).await?;
+        self.write.flush().await
     }
 }
 
 /// Runs a link until it ends; the result says how.
-pub(crate) async fn run(
-    fabric: &Arc<Fabric>,
-    link: &Arc<Link>,
-    node: &NodeId,
-    framed: Framed,
-    queues: Queues,
-) -> String {
+pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, framed: Framed) -> String {
     let Framed { read, write } = framed;
-    let (start, last_ms) = (read.get_ref().start, Arc::clone(&read.get_ref().last_ms));
+    let heard = read.heard();
     let limits = &fabric.limits;
     let reader = Reader {
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
         node: node.clone(),
-        inbound: Arc::new(Semaphore::new(limits.inbound_asks_max)),
+        doors: DoorCache::default(),
+        replies: FuturesUnordered::new(),
     };
     tokio::select! {
         biased;
         () = link.close.cancelled() => "closed by this node".into(),
+        // Before the reader: one that always finds something to read would use up the task's budget of operations
+        // at each turn, and neither a reply nor a heartbeat would ever leave.
+        reason = write_all(write, link, node, limits.heartbeat_interval) => reason,
         reason = reader.run(read) => reason,
-        reason = write_all(write, queues, link, node, limits.heartbeat_interval) => reason,
-        reason = watch(start, &last_ms, limits.heartbeat_timeout) => reason,
+        reason = watch(&heard, limits.heartbeat_timeout) => reason,
     }
 }
 
-async fn watch(start: Instant, last_ms: &AtomicU64, timeout: Duration) -> String {
+async fn watch(heard: &LastHeard, timeout: Duration) -> String {
     loop {
-        let due = start + Duration::from_millis(last_ms.load(Ordering::Relaxed)) + timeout;
+        let due = heard.at() + timeout;
         if Instant::now() >= due {
             return format!("no bytes for {} ms", timeout.as_millis());
         }
@@ -105,71 +83,73 @@ async fn watch(start: Instant, last_ms: &AtomicU64, timeout: Duration) -> String
     }
 }
 
-async fn write_all(
-    mut socket: FramedWrite<WriteHalf<Connection>, LengthDelimitedCodec>,
-    mut queues: Queues,
-    link: &Link,
-    node: &NodeId,
-    heartbeat: Duration,
-) -> String {
-    let ping = Bytes::from(frame::encode(&Header::bare(Kind::Ping, 0), &[], 1024).expect("a ping is small"));
+async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId, heartbeat: Duration) -> String {
     let mut beats = tokio::time::interval(heartbeat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut buffer = Vec::new();
     loop {
-        let mut next = tokio::select! {
-            biased;
-            Some(outbound) = queues.control.recv() => Some(outbound),
-            _ = beats.tick() => Some(Outbound { frame: ping.clone(), only_for: None }),
-            Some(outbound) = queues.bulk.recv() => Some(outbound),
-        };
-        while let Some(outbound) = next {
-            if let Err(error) = write_one(&mut socket, outbound, link, node).await {
-                return format!("cannot write: {error}");
+        let refuse = |wanted: &NodeId, correlation| link.refuse_other_node(wanted, correlation);
+        let written = match link.outgoing.take(&mut buffer, node, refuse) {
+            Taken::Control => socket.write_all(&buffer).await,
+            Taken::Bulk(frame) => socket.write_all(&frame).await,
+            Taken::Nothing => {
+                let flushed = socket.flush().await;
+                tokio::select! {
+                    biased;
+                    () = link.outgoing.arrived() => {}
+                    _ = beats.tick() => beat(link),
+                }
+                flushed
             }
-            next = queues.control.try_recv().ok().or_else(|| queues.bulk.try_recv().ok());
-        }
-        if let Err(error) = SinkExt::<Bytes>::flush(&mut socket).await {
+        };
+        if let Err(error) = written {
             return format!("cannot write: {error}");
         }
     }
 }
 
-async fn write_one(
-    socket: &mut FramedWrite<WriteHalf<Connection>, LengthDelimitedCodec>,
-    outbound: Outbound,
-    link: &Link,
-    node: &NodeId,
-) -> io::Result<()> {
-    match outbound.only_for {
-        Some((wanted, correlation)) if wanted != *node => {
-            link.refuse_other_node(&wanted, correlation);
-            Ok(())
-        }
-        _ => socket.feed(outbound.frame).await,
-    }
+/// A lane that is full says by itself that this node lives.
+fn beat(link: &Link) {
+    let mut ping = Vec::new();
+    frame::write(&mut ping, &Header::bare(Kind::Ping, 0), &[], 1024).expect("a ping is small");
+    let _ = link.outgoing.push(Lane::Control, &mut ping, None);
 }
 
 struct Reader {
     fabric: Arc<Fabric>,
     link: Arc<Link>,
     node: NodeId,
-    /// One permit for each ask of the other node that is being handled.
-    inbound: Arc<Semaphore>,
+    doors: DoorCache,
+    /// Asks of the other node that are being handled here.
+    replies: FuturesUnordered<BoxFuture<'static, ()>>,
 }
 
 impl Reader {
-    async fn run(self, mut frames: FramedRead<Metered, LengthDelimitedCodec>) -> String {
+    async fn run(mut self, mut frames: FrameReader<ReadHalf<Connection>>) -> String {
+        let mut reads = 0_usize;
         loop {
-            let bytes = match frames.next().await {
-                None => return "closed by the other node".into(),
-                Some(Ok(bytes)) => bytes.freeze(),
-                Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                    return self.refuse(&error.to_string());
+            loop {
+                match frames.buffered() {
+                    Ok(None) => break,
+                    Ok(Some(bytes)) => match self.on_frame(&bytes) {
+                        Ok(()) => {}
+                        Err(error) => return self.refuse(&error.to_string()),
+                    },
+                    Err(error) => return self.refuse(&error.to_string()),
                 }
-                Some(Err(error)) => return format!("cannot read: {error}"),
+            }
+            let filled = tokio::select! {
+                Some(()) = self.replies.next() => continue,
+                filled = frames.fill() => filled,
             };
-            if let Err(error) = self.on_frame(&bytes) {
-                return self.refuse(&error.to_string());
+            reads += 1;
+            if reads.is_multiple_of(READS_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
+            match filled {
+                Ok(true) => {}
+                Ok(false) => return "closed by the other node".into(),
+                Err(error) => return format!("cannot read: {error}"),
             }
         }
     }
@@ -181,7 +161,7 @@ impl Reader {
         format!("a bad frame: {cause}")
     }
 
-    fn on_frame(&self, bytes: &Bytes) -> Result<(), frame::FrameError> {
+    fn on_frame(&mut self, bytes: &Bytes) -> Result<(), frame::FrameError> {
         let (header, body) = frame::decode(bytes)?;
         match header.kind {
             Kind::Ping => {}
@@ -204,37 +184,33 @@ impl Reader {
         }
     }
 
-    fn on_tell(&self, header: &Header<'_>, body: &[u8]) {
+    fn on_tell(&mut self, header: &Header<'_>, body: &[u8]) {
         let depth_max = self.fabric.limits.body_depth_max;
-        let told = self.fabric.door(header.actor, header.message);
+        let told = self.doors.door(&self.fabric, header.actor, header.message);
         if let Err(error) = told.and_then(|door| door.tell_bytes(&self.node, body, depth_max)) {
             self.fabric.counters.tells_dropped.fetch_add(1, Ordering::Relaxed);
             warn!(node = %self.node, actor = header.actor, message = header.message, %error, "a message is dropped");
         }
     }
 
-    fn on_ask(&self, header: &Header<'_>, body: &[u8]) {
-        let Ok(permit) = Arc::clone(&self.inbound).try_acquire_owned() else {
+    fn on_ask(&mut self, header: &Header<'_>, body: &[u8]) {
+        let limits = &self.fabric.limits;
+        if self.replies.len() >= limits.inbound_asks_max {
             return self.refuse_ask(header.correlation, &PeerError::MailboxFull);
-        };
-        let asked = self.fabric.door(header.actor, header.message).and_then(|door| {
-            let answer = door.ask_bytes(&self.node, body, self.fabric.limits.body_depth_max)?;
+        }
+        let frame = ReplyFrame { correlation: header.correlation, bytes_max: limits.frame_bytes_max };
+        let asked = self.doors.door(&self.fabric, header.actor, header.message).and_then(|door| {
+            let answer = door.ask_bytes(&self.node, body, limits.body_depth_max, frame)?;
             Ok((answer, door.lane()))
         });
         match asked {
             Err(error) => self.refuse_ask(header.correlation, &error),
             Ok((answer, lane)) => {
-                let reply = Replying {
-                    link: Arc::clone(&self.link),
-                    frame_bytes_max: self.fabric.limits.frame_bytes_max,
-                    correlation: header.correlation,
-                    lane,
-                };
+                let reply = Replying { link: Arc::clone(&self.link), frame, lane };
                 let within = Duration::from_millis(header.deadline_ms);
-                tokio::spawn(async move {
-                    reply.run(answer, within).await;
-                    drop(permit);
-                });
+                // A panic can only come from how the reply is encoded; it costs this ask and not the link.
+                let contained = AssertUnwindSafe(reply.run(answer, within)).catch_unwind();
+                self.replies.push(Box::pin(contained.map(|_| ())));
             }
         }
     }
@@ -242,29 +218,29 @@ impl Reader {
     /// Refuses without waiting: if even the refusal finds no room, the asker's timeout tells it.
     fn refuse_ask(&self, correlation: u64, error: &PeerError) {
         debug!(node = %self.node, correlation, %error, "an ask is refused");
-        let outbound =
-            Outbound { frame: refusal(correlation, error, self.fabric.limits.frame_bytes_max), only_for: None };
-        if self.link.queue(Lane::Control).try_send(outbound).is_err() {
+        let mut refusal = refusal(correlation, error, self.fabric.limits.frame_bytes_max);
+        if self.link.outgoing.push(Lane::Control, &mut refusal, None).is_err() {
             self.fabric.counters.refusals_dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
 /// A refusal that would not fit, as it quotes names from a hostile frame, says only that.
-fn refusal(correlation: u64, error: &PeerError, frame_bytes_max: usize) -> Bytes {
+fn refusal(correlation: u64, error: &PeerError, frame_bytes_max: usize) -> Vec<u8> {
     let header = Header::bare(Kind::Refusal, correlation);
-    let encode = |error: &PeerError| {
+    let mut frame = Vec::new();
+    let mut write = |error: &PeerError| {
         let body = codec::encode(error).expect("errors are plain data");
-        frame::encode(&header, &body, frame_bytes_max)
+        frame::write(&mut frame, &header, &body, frame_bytes_max)
     };
-    encode(error).or_else(|too_large| encode(&too_large)).expect("two numbers fit any allowed frame").into()
+    write(error).or_else(|too_large| write(&too_large)).expect("two numbers fit any allowed frame");
+    frame
 }
 
 /// One ask of the other node while the actor handles it.
 struct Replying {
     link: Arc<Link>,
-    frame_bytes_max: usize,
-    correlation: u64,
+    frame: ReplyFrame,
     lane: Lane,
 }
 
@@ -273,30 +249,12 @@ impl Replying {
     /// ask that still waits in the mailbox.
     async fn run(self, answer: Answer<Vec<u8>>, within: Duration) {
         let reply = async {
-            let header = Header::bare(Kind::Reply, self.correlation);
-            let encoded = answer.await.and_then(|body| frame::encode(&header, &body, self.frame_bytes_max));
-            let frame =
-                encoded.map_or_else(|error| refusal(self.correlation, &error, self.frame_bytes_max), Bytes::from);
-            // The link has ended if this fails, and its asker knows.
-            let _ = self.link.queue(self.lane).send(Outbound { frame, only_for: None }).await;
+            let ReplyFrame { correlation, bytes_max } = self.frame;
+            let mut frame = answer.await.unwrap_or_else(|error| refusal(correlation, &error, bytes_max));
+            // The link has ended if this is not taken, and its asker knows.
+            self.link.outgoing.push_when_room(self.lane, &mut frame, None).await;
         };
-        tokio::select! {
-            biased;
-            () = self.link.close.cancelled() => {}
-            _ = tokio::time::timeout(within, reply) => {}
-        }
-    }
-}
-
-impl Fabric {
-    fn door(&self, actor: &str, message: &str) -> Result<Arc<dyn crate::exports::AnyDoor>, PeerError> {
-        let undecodable = |error: crate::name::NameError| PeerError::Undecodable {
-            message: message.to_owned(),
-            cause: format!("its actor: {error}"),
-        };
-        let actor = ActorName::new(actor).map_err(undecodable)?;
-        let exports = self.exports_of(&actor)?;
-        let door = exports.door(message).cloned();
-        door.ok_or_else(|| PeerError::NotExported { actor, message: message.to_owned() })
+        // Late is no failure here: the asker has counted it.
+        let _ = tokio::time::timeout(within, reply).await;
     }
 }
