@@ -253,3 +253,14 @@ fn a_task_that_was_given_up_is_killed_when_its_executor_is_back() {
     let (tasks, told) = (again.core.checkpoint().tasks, again.told());
     assert_eq!((tasks.len(), told), (0, vec![]));
 }
+
+#[test]
+fn the_launch_of_a_task_that_is_kept_is_written_before_anything_is_started_for_it() {
+    let mut agent = Agent::admitted();
+    agent.launch_as(0, command("t"), true);
+    let emitted = agent.take();
+    let [Emission::Write(Record::Launched { .. }), Emission::Send(Effect::StartExecutor { .. })] = emitted.as_slice()
+    else {
+        panic!("{emitted:?}")
+    };
+}
