@@ -15,6 +15,7 @@ pub mod roles;
 pub mod signals;
 
 mod cli;
+mod scenario;
 
 pub use app::app;
 pub use odeon_protocol::{interface, remote_message};

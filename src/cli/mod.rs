@@ -6,6 +6,7 @@ mod age;
 mod agent;
 mod agents;
 mod bench;
+mod allocate;
 mod config;
 mod executor;
 mod frameworks;
@@ -97,6 +98,7 @@ pub(crate) enum Command {
     Simulate(simulate::SimulateArgs),
     Config(config::ConfigCommandArgs),
     Bench(bench::BenchArgs),
+    Allocate(allocate::AllocateArgs),
     #[command(hide = true)]
     Executor(executor::ExecutorArgs),
 }
@@ -118,6 +120,7 @@ impl Command {
             Self::Simulate(args) => simulate::simulate_clusters(args, environment),
             Self::Config(args) => config::config(args, environment),
             Self::Bench(args) => bench::bench(args, environment).await,
+            Self::Allocate(args) => allocate::allocate(&args, environment),
             Self::Executor(args) => executor::executor(args, environment).await,
         }
     }

@@ -39,7 +39,7 @@ pub(crate) struct Maintenance {
 }
 
 impl Allocator {
-    /// Sets or ends the time for which an agent will be away; all questions and refusals of before are void.
+    /// Sets or ends the time for which an agent will be away; questions of before and refusals to be asked are void.
     ///
     /// # Errors
     /// [`AgentError::Unknown`].
@@ -47,7 +47,6 @@ impl Allocator {
         let slot = self.agent_slot(id)?;
         let new = |unavailability| Maintenance { unavailability, asked: BTreeSet::new(), refused: BTreeMap::new() };
         self.agents[slot].maintenance = when.map(new);
-        self.refusals.clear_agent(slot);
         self.candidates.mark(slot);
         Ok(())
     }

@@ -127,10 +127,12 @@ impl Allocator {
             round.see(view);
             round.judge(client, terms, view, books).map(std::borrow::Cow::into_owned)
         };
-        let judged = if books.is_unsatisfied(view.book) {
-            judge(Stage::Guarantees).or_else(|_| judge(Stage::Fair))
-        } else {
-            judge(Stage::Fair)
+        let first =
+            if books.is_unsatisfied(view.book) { judge(Stage::Guarantees) } else { Err(Judgement::NoGuarantee) };
+        let judged = match first {
+            Err(Judgement::NoGuarantee) => judge(Stage::Fair),
+            Err(reason) => judge(Stage::Fair).map_err(|_| reason),
+            offer => offer,
         };
         match judged {
             Ok(_) => Reason::NextRun,
