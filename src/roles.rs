@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use odeon_agent::{AgentLimits, AgentNode, AgentSettings, detect_resources};
 use odeon_allocator::{AllocatorConfig, Weight};
-use odeon_master::{MasterNode, MasterRules, MasterSettings, StartMasterError};
+use odeon_master::{MasterNode, MasterRules, MasterSettings, RemovalRate, StartMasterError};
 use odeon_protocol::id::MasterId;
 use odeon_protocol::resources::{CPUS, DISK, MEM, Resources, Scalar};
 use odeon_protocol::role::Role;
@@ -17,7 +17,7 @@ use odeon_runtime::transport::Tcp;
 use odeon_runtime::{Endpoint, FabricLimits};
 
 use crate::app::{Environment, fresh_seed};
-use crate::config::{AgentConfig, HostPort, MasterConfig};
+use crate::config::{AgentConfig, HostPort, MasterConfig, RateLimit};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 
@@ -124,6 +124,14 @@ fn master_rules(config: &MasterConfig) -> Result<MasterRules, Failure> {
     Ok(MasterRules {
         ping_interval: config.agent_ping_timeout.get(),
         pings_missed_max: config.agent_ping_timeouts_max,
+        agent_return_timeout: config.agent_reregister_timeout.get(),
+        agent_removal_rate: match config.agent_removal_rate_limit {
+            RateLimit::Unlimited => None,
+            RateLimit::AtMost { count, per } => Some(RemovalRate { count, per: per.get() }),
+        },
+        recovery_removal_percent_max: config.recovery_agent_removal_limit,
+        agents_max: config.agents_max,
+        frameworks_max: config.frameworks_max,
         offer_timeout: Some(config.offer_timeout.get()),
         allocator,
         ended_tasks_max: config.completed_tasks_per_framework_max,

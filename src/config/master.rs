@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::load::{FORMAT_VERSION, known_version};
-use super::{ByteSize, Fault, HostPort, HumanDuration, RoleConfig, auto};
+use super::{ByteSize, Fault, HostPort, HumanDuration, RateLimit, RoleConfig, auto};
 
 /// The configuration of a master. Each field is a key of `config/master.toml`, where it is explained for operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,16 @@ pub struct MasterConfig {
     pub agent_ping_timeout: HumanDuration,
     /// How many pings in a row may stay unanswered before an agent counts as unreachable.
     pub agent_ping_timeouts_max: u32,
+    /// How long an agent that is not connected has to come back before it counts as unreachable.
+    pub agent_reregister_timeout: HumanDuration,
+    /// How fast agents may be given up as unreachable.
+    pub agent_removal_rate_limit: RateLimit,
+    /// Of the agents of the registry, the percentage that may be given up after a restart.
+    pub recovery_agent_removal_limit: u32,
+    /// How many agents are taken.
+    pub agents_max: usize,
+    /// How many frameworks are taken that have not ended.
+    pub frameworks_max: usize,
     /// How many completed frameworks are remembered.
     pub completed_frameworks_max: usize,
     /// How many completed tasks are remembered of each framework.
@@ -59,6 +69,11 @@ impl Default for MasterConfig {
             allocation_interval: HumanDuration::from_secs(1),
             agent_ping_timeout: HumanDuration::from_secs(15),
             agent_ping_timeouts_max: 5,
+            agent_reregister_timeout: HumanDuration::from_secs(600),
+            agent_removal_rate_limit: RateLimit::Unlimited,
+            recovery_agent_removal_limit: 100,
+            agents_max: 100_000,
+            frameworks_max: 10_000,
             completed_frameworks_max: 50,
             completed_tasks_per_framework_max: 1000,
             min_allocatable_cpus: 0.01,
@@ -77,6 +92,15 @@ impl RoleConfig for MasterConfig {
         Fault::if_zero("offer_timeout", self.offer_timeout)?;
         Fault::if_zero("allocation_interval", self.allocation_interval)?;
         Fault::if_zero("agent_ping_timeout", self.agent_ping_timeout)?;
+        Fault::if_zero("agent_reregister_timeout", self.agent_reregister_timeout)?;
+        if self.recovery_agent_removal_limit > 100 {
+            return Err(Fault::of("recovery_agent_removal_limit", "is a percentage, from 0 to 100"));
+        }
+        for (key, max) in [("agents_max", self.agents_max), ("frameworks_max", self.frameworks_max)] {
+            if max == 0 {
+                return Err(Fault::of(key, "must be at least 1"));
+            }
+        }
         if self.agent_ping_timeouts_max == 0 {
             return Err(Fault::of("agent_ping_timeouts_max", "must be at least 1"));
         }

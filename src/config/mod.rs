@@ -23,6 +23,7 @@ mod master;
 mod origin;
 mod place;
 mod quantity;
+mod rate_limit;
 mod wording;
 
 pub use agent::AgentConfig;
@@ -39,4 +40,5 @@ pub use master::MasterConfig;
 pub use origin::Origin;
 pub use place::Place;
 pub use quantity::QuantityError;
+pub use rate_limit::{RateLimit, RateLimitError};
 pub use wording::nearest;
