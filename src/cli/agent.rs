@@ -1,9 +1,10 @@
-//! `odeon agent`: one agent, in the foreground.
+//! `odeon agent`: one agent, in the foreground; and, by a further word, what is done to an agent of the cluster.
 
 use clap::Args;
 use odeon_agent::AgentEnd;
 
 use super::ConfigArgs;
+use super::agent_changes::{AgentChange, change_agent};
 use crate::app::Environment;
 use crate::config::{AgentConfig, load};
 use crate::exit::Exit;
@@ -12,11 +13,14 @@ use crate::output::print;
 use crate::roles::start_agent;
 use crate::signals::EndSignals;
 
-/// Runs an agent until it is interrupted or its master ends it
+/// Runs an agent until it is interrupted or its master ends it, or acts on one of the cluster
 ///
 /// Example: odeon agent --master 10.0.0.1:5050 --config config/agent.toml
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct AgentArgs {
+    #[command(subcommand)]
+    change: Option<AgentChange>,
     #[command(flatten)]
     config: ConfigArgs,
     /// The master to register with
@@ -47,8 +51,15 @@ impl AgentArgs {
     }
 }
 
-/// Starts the agent and stops it, with all that it runs, at the end.
+/// Starts the agent and stops it, with all that it runs, at the end; or does what was asked for.
 pub(crate) async fn agent(args: AgentArgs, environment: &Environment) -> Result<i32, Failure> {
+    match args.change {
+        Some(change) => change_agent(change, environment).await,
+        None => run_agent(args, environment).await,
+    }
+}
+
+async fn run_agent(args: AgentArgs, environment: &Environment) -> Result<i32, Failure> {
     let mut signals = EndSignals::listen()?;
     let config = load::<AgentConfig>(args.config.config.as_deref(), &environment.variables, &args.flags());
     let config = config.or_exit(Exit::Usage)?.value;

@@ -36,6 +36,7 @@ impl Listed for Row {
         Column::wide("OFFERED"),
         Column::wide("ENDPOINT"),
         Column::wide("ATTRIBUTES"),
+        Column::wide("DRAIN"),
         Column::wide("REGISTERED"),
     ];
 
@@ -52,6 +53,7 @@ impl Listed for Row {
             agent.offered.to_string(),
             agent.endpoint.clone(),
             attributes.join(";"),
+            agent.drain.as_ref().map(|drain| drain.reason.clone()).unwrap_or_default(),
             age::since(agent.registered_ms),
         ]
     }

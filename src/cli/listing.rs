@@ -5,7 +5,7 @@ use clap::Args;
 use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
-use crate::output::{Format, Listed, Style, ids, print, render};
+use crate::output::{Format, Listed, Style, escaped, ids, print, render};
 
 /// The flags of a listing.
 #[derive(Debug, Args)]
@@ -29,4 +29,21 @@ impl ListingArgs {
         print(&text).or_exit(Exit::WorkFailed)?;
         Ok(Exit::Done.into())
     }
+}
+
+/// The form of what is shown of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum ShowFormat {
+    /// One line for each fact
+    #[default]
+    Text,
+    /// One JSON object with a version, for scripts
+    Json,
+}
+
+/// Facts, one a line, their names aligned; a fact without a value is left out.
+pub(crate) fn lines(facts: &[(&str, String)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let told = facts.iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| format!("{:width$}  {}\n", escaped(name), escaped(value))).collect()
 }

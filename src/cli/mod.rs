@@ -4,17 +4,21 @@
 
 mod age;
 mod agent;
+mod agent_changes;
 mod agents;
 mod bench;
 mod allocate;
 mod config;
 mod executor;
+mod explain;
+mod framework;
 mod frameworks;
 mod listing;
 mod local;
 mod master;
 mod master_address;
 mod progress;
+mod role;
 mod roles;
 mod room;
 mod run;
@@ -92,6 +96,8 @@ pub(crate) enum Command {
     Task(task::TaskArgs),
     Agents(agents::AgentsArgs),
     Frameworks(frameworks::FrameworksArgs),
+    Framework(framework::FrameworkArgs),
+    Role(role::RoleArgs),
     Roles(roles::RolesArgs),
     Master(master::MasterArgs),
     Agent(agent::AgentArgs),
@@ -114,6 +120,8 @@ impl Command {
             Self::Task(args) => task::task(args, environment).await,
             Self::Agents(args) => agents::agents(args, environment).await,
             Self::Frameworks(args) => frameworks::frameworks(args, environment).await,
+            Self::Framework(args) => framework::framework(args, environment).await,
+            Self::Role(args) => role::role(args, environment).await,
             Self::Roles(args) => roles::roles(args, environment).await,
             Self::Master(args) => master::master(args, environment).await,
             Self::Agent(args) => agent::agent(args, environment).await,
