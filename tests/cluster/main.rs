@@ -14,6 +14,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod listings;
 #[cfg(target_os = "linux")]
+mod operations;
+#[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
 mod separate_roles;
