@@ -12,7 +12,7 @@ use crate::{
     blocks::{BlockLayout, NodeId, Split, sum_subtree},
     data::{
         DataError, DataSummary, Rows,
-        split::{SplitError, TrainTestSplit, train_test_split},
+        split::{SplitError, TrainTestSplit},
     },
     kernel::{
         BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, objective_curvature,
@@ -42,7 +42,8 @@ impl BlockStore {
     /// # Errors
     /// [`SplitError`] if the rows cannot be split.
     pub fn new(joined: &Joined) -> Result<Self, SplitError> {
-        let rows = train_test_split(joined.data.row_count, joined.job.data.test_size, joined.job.data.seed)?;
+        let chosen = &joined.job.data;
+        let rows = chosen.split.split(joined.data.row_count, chosen.test_size, chosen.seed)?;
         Ok(Self { feature_count: joined.data.feature_names.len(), rows, blocks: BTreeMap::new() })
     }
 
@@ -191,7 +192,10 @@ mod tests {
     use ndarray::{Array1, Array2};
 
     use super::*;
-    use crate::kernel::Loss;
+    use crate::{
+        data::split::{SplitKind, train_test_split},
+        kernel::Loss,
+    };
 
     const FIRST: NodeId = NodeId { level: 0, index: 0 };
     const LAST: NodeId = NodeId { level: 0, index: 9 };
@@ -221,6 +225,19 @@ mod tests {
         let (first, last) = (sum(&train[..8]), sum(&train[72..]));
         assert_eq!(reply.partials[0], Partial { node: LAST, values: F64Block(vec![8.0, last, last]) });
         assert_eq!(reply.partials[1], Partial { node: FIRST, values: F64Block(vec![8.0, first, first]) });
+    }
+
+    #[test]
+    fn the_rows_of_a_node_follow_the_split_of_the_job() {
+        let mut joined = joined();
+        joined.job.data.split = SplitKind::Ordered;
+        let mut store = BlockStore::new(&joined).unwrap();
+        let reply = store.compute(&request(1, &[FIRST]), load).unwrap();
+        assert_eq!(reply.partials[0].values, F64Block(vec![8.0, 28.0, 28.0]));
+        let test = ComputePartials { pass: Pass::ColumnSums { split: Split::Test }, ..request(2, &[FIRST]) };
+        let of_80_to_87 = 668.0;
+        let reply = store.compute(&test, load).unwrap();
+        assert_eq!(reply.partials[0].values, F64Block(vec![8.0, of_80_to_87, of_80_to_87]));
     }
 
     #[test]

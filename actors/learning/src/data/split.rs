@@ -1,6 +1,6 @@
 //! The train and test rows that scikit-learn's `train_test_split` picks, index for index.
 //!
-//! Only the shuffled, unstratified split by a fraction. No data is touched, only row numbers.
+//! Shuffled or in file order, by a fraction; not stratified. No data is touched, only row numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,30 @@ pub struct TrainTestSplit {
     pub train: Vec<usize>,
     /// Rows to judge on.
     pub test: Vec<usize>,
+}
+
+/// How the test rows are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitKind {
+    /// From a shuffle with the seed; see [`train_test_split`].
+    #[default]
+    Shuffled,
+    /// The last rows of the file; see [`ordered_split`].
+    Ordered,
+}
+
+impl SplitKind {
+    /// The rows of both parts; `seed` only matters to a shuffle.
+    ///
+    /// # Errors
+    /// [`SplitError`] if the fraction or a part's size is out of bounds.
+    pub fn split(self, row_count: usize, test_size: f64, seed: u32) -> Result<TrainTestSplit, SplitError> {
+        match self {
+            Self::Shuffled => train_test_split(row_count, test_size, seed),
+            Self::Ordered => ordered_split(row_count, test_size),
+        }
+    }
 }
 
 /// Why rows cannot be split.
@@ -51,6 +75,19 @@ pub fn train_test_split(row_count: usize, test_size: f64, seed: u32) -> Result<T
     let train = order.split_off(test_count);
     debug_assert_eq!(train.len(), train_count);
     Ok(TrainTestSplit { train, test: order })
+}
+
+/// Keeps the last `ceil(test_size · row_count)` rows as test rows, both parts in file order: for rows
+/// that stand in the order of time, where a shuffle would let the model learn from the future.
+///
+/// # Errors
+/// [`SplitError`] if the fraction or a part's size is out of bounds.
+///
+/// # Source
+/// `sklearn.model_selection.train_test_split` with `shuffle=False`.
+pub fn ordered_split(row_count: usize, test_size: f64) -> Result<TrainTestSplit, SplitError> {
+    let (train_count, _) = split_sizes(row_count, test_size)?;
+    Ok(TrainTestSplit { train: (0..train_count).collect(), test: (train_count..row_count).collect() })
 }
 
 /// Numbers of `(train, test)` rows; both at least 1.
@@ -169,6 +206,15 @@ mod tests {
             assert_eq!(weighted_sum(&split.test), expected["test_sum_weighted"].as_u64().unwrap(), "{n} test");
             assert_eq!(weighted_sum(&split.train), expected["train_sum_weighted"].as_u64().unwrap(), "{n} train");
         }
+    }
+
+    #[test]
+    fn an_ordered_split_keeps_the_last_rows_for_testing_in_file_order() {
+        let split = SplitKind::Ordered.split(11, 0.2, 42).unwrap();
+        assert_eq!((split.train, split.test), ((0..8).collect(), vec![8, 9, 10]));
+        assert_eq!(SplitKind::Ordered.split(11, 0.2, 7), SplitKind::Ordered.split(11, 0.2, 42));
+        assert_eq!(SplitKind::default().split(11, 0.2, 7), train_test_split(11, 0.2, 7));
+        assert!(matches!(SplitKind::Ordered.split(1, 0.2, 42), Err(SplitError::EmptyPart { .. })));
     }
 
     #[test]

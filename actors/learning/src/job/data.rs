@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
+use crate::data::split::SplitKind;
 
 /// `[data]`: the file, its columns, and the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,10 @@ pub struct DataSettings {
     /// Fraction of rows kept for testing, strictly between 0 and 1.
     #[serde(default = "default_test_size")]
     pub test_size: f64,
-    /// Seed of the shuffle.
+    /// How the test rows are chosen.
+    #[serde(default)]
+    pub split: SplitKind,
+    /// Seed of the shuffle; an ordered split has none.
     #[serde(default = "default_seed")]
     pub seed: u32,
 }

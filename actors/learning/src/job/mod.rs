@@ -100,6 +100,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::data::split::SplitKind;
     use crate::optimiser::solver::SolverSetting;
 
     const SMALLEST: &str = r#"
@@ -118,9 +119,18 @@ mod tests {
         assert_eq!(job.validate(), Ok(()));
         assert_eq!((job.data.test_size, job.data.seed), (0.2, 42));
         assert_eq!((job.model.l2, job.model.l1, job.train.solver), (0.0, 0.0, SolverSetting::Auto));
+        assert_eq!(job.data.split, SplitKind::Shuffled);
         assert_eq!((job.prepare.scale, job.train.workers, job.train.rounds_max), (Scale::Standard, 2, 1000));
         assert_eq!(job.resources, ResourceSettings { cpus: 0.5, mem_mib: 64 });
         assert_eq!(toml::from_str::<TrainingJob>(&toml::to_string(&job).unwrap()).unwrap(), job);
+    }
+
+    #[test]
+    fn a_job_may_ask_for_a_split_in_file_order() {
+        let ordered = SMALLEST.replace("target =", "split = \"ordered\", target =");
+        assert_eq!(job(&ordered).data.split, SplitKind::Ordered);
+        let unknown = toml::from_str::<TrainingJob>(&ordered.replace("ordered", "sorted")).unwrap_err().to_string();
+        assert!(unknown.contains("`shuffled` or `ordered`"), "{unknown}");
     }
 
     #[test]
