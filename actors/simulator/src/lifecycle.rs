@@ -74,8 +74,7 @@ impl World {
 
     pub(crate) fn new_master(&mut self, clock: &ProcessClock) -> Host {
         let registry = Registry::of(self.registry.iter().cloned());
-        self.registry = registry.to_records();
-        self.checks.on_recovery(&registry, &self.registry);
+        self.checks.on_recovery(&registry);
         let mut rules = MasterRules::default();
         rules.allocator.seed = self.chance.identity.next();
         let name = MasterId::new("m").expect("a letter is an id");

@@ -156,7 +156,7 @@ fn an_executor_that_is_gone_when_the_agent_is_back_has_failed_its_task() {
 #[test]
 fn a_kill_waits_for_the_executor_to_come_back() {
     let (mut agent, _) = recovered();
-    let kill = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id("t") };
+    let kill = KillTask { epoch: EPOCH, framework_id: framework("f"), task_id: task_id("t"), grace_max: None };
     agent.core.on_kill_task(&kill, at(5), &mut agent.out).unwrap();
     assert_eq!(agent.told(), [""; 0], "nobody would hear it now");
     agent.register("t");
@@ -183,8 +183,12 @@ fn after_a_reboot_tasks_are_gone_and_no_process_is_looked_at() {
 fn the_id_and_the_term_of_the_master_outlive_the_process() {
     let (mut agent, _) = recovered();
     assert_eq!(agent.core.agent_id().unwrap().as_str(), "m-S0");
-    let older =
-        KillTask { epoch: odeon_protocol::messages::Epoch(2), framework_id: framework("f"), task_id: task_id("t") };
+    let older = KillTask {
+        epoch: odeon_protocol::messages::Epoch(2),
+        framework_id: framework("f"),
+        task_id: task_id("t"),
+        grace_max: None,
+    };
     assert!(agent.core.on_kill_task(&older, at(0), &mut agent.out).is_err());
 }
 

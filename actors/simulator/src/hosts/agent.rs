@@ -306,8 +306,8 @@ impl AgentHost {
                 known.iter().for_each(|container_id| world.kill_executor(container_id));
             }
             Effect::RemoveSandbox { .. } => world.reach(Step::Cleaned),
-            // Handled where effects are released.
-            Effect::Finish(_) => {}
+            // Handled where effects are released; and a killed agent begins anew, so that there is nobody to adopt.
+            Effect::Finish(_) | Effect::AdoptExecutor { .. } => {}
         }
     }
 

@@ -40,6 +40,8 @@ impl ExecutorHost {
             executor_id: place.executor_id.clone(),
             container_id: place.container_id.clone(),
             shutdown_grace,
+            // No framework of the workload checkpoints.
+            recovery_timeout: None,
         };
         let core = ExecutorCore::new(identity, BTreeSet::from([TASK_TYPE.to_owned()]));
         Self { core, place, parent, agent_node: None, running: BTreeMap::new() }
