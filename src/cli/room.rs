@@ -23,7 +23,7 @@ pub(super) fn check_all(
 ) -> Result<(), String> {
     let active: Vec<&AgentSummary> = agents.iter().filter(|agent| agent.state == AgentState::Active).collect();
     if active.is_empty() {
-        return Err("the cluster has no active agent: start one with `odeon agent --master HOST:PORT`".to_owned());
+        return Err("the cluster has no active agent: start one with `odeon agent --master HOST:PORT`, or let one be offered again with `odeon agent reactivate ID`".to_owned());
     }
     let fitting: usize = active.iter().map(|agent| fits(&agent.total, host, wanted, count)).sum();
     if fitting >= count {

@@ -79,8 +79,8 @@ pub(crate) struct Checks {
     updates: BTreeMap<StatusUuid, (TaskKey, Pid, usize)>,
     running: BTreeMap<TaskKey, Pid>,
     offers: BTreeMap<OfferId, (FrameworkId, AgentId)>,
-    /// What is offered at this moment, for refusals.
-    offered: BTreeMap<OfferId, Offer>,
+    /// What is offered at this moment, and by whom: a master does not know the offers of the one before it.
+    offered: BTreeMap<OfferId, (Pid, Offer)>,
     used_offers: BTreeSet<OfferId>,
     /// By master, because each has a clock of its own.
     refusals: BTreeMap<(Pid, FrameworkId, AgentId), Vec<Refusal>>,
@@ -257,7 +257,7 @@ impl Checks {
         let place = (framework_id.clone(), offer.agent_id.clone());
         let before = self.offers.insert(offer.offer_id.clone(), place.clone());
         self.expect("I9", before.is_none(), || format!("{} is offered twice", offer.offer_id));
-        self.offered.insert(offer.offer_id.clone(), offer.clone());
+        self.offered.insert(offer.offer_id.clone(), (master, offer.clone()));
         let refusals = self.refusals.get(&(master, place.0, place.1)).map(Vec::as_slice).unwrap_or_default();
         let holds = |one: &&Refusal| one.until > now.since_start && one.resources.contains(&offer.resources);
         let broken = refusals.iter().find(holds).map(|one| one.until);
@@ -271,6 +271,7 @@ impl Checks {
 
     // What the master hears.
 
+    /// The agent is who the master takes it for: one that asks again before it knows its id does not say so itself.
     pub(crate) fn on_agent_registers(&mut self, agent_id: Option<&AgentId>) {
         self.unrest += 1;
         if let Some(agent_id) = agent_id {
@@ -320,7 +321,9 @@ impl Checks {
             }
             MasterCall::Decline(decline) => {
                 for offer_id in &decline.offer_ids {
-                    let Some(offer) = self.offered.remove(offer_id) else { continue };
+                    let Some((_, offer)) = self.offered.remove(offer_id).filter(|(by, _)| *by == master) else {
+                        continue;
+                    };
                     let until = now.after(decline.filters.refuse);
                     let refusals = self.refusals.entry((master, framework_id.clone(), offer.agent_id)).or_default();
                     refusals.retain(|one| one.until > now.since_start);

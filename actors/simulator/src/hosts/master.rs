@@ -57,8 +57,9 @@ impl MasterHost {
     ) -> Option<Reply> {
         match body {
             Body::RegisterAgent(message) => {
-                world.checks.on_agent_registers(message.agent_id.as_ref());
-                Some(Reply::RegisterAgent(self.core.on_register_agent(from, *message, me.now, out)))
+                let answer = self.core.on_register_agent(from, *message, me.now, out);
+                world.checks.on_agent_registers(answer.as_ref().ok().map(|registered| &registered.agent_id));
+                Some(Reply::RegisterAgent(answer))
             }
             Body::ForwardStatus(message) => {
                 world.reach(Step::UpdateSent);
