@@ -168,10 +168,10 @@ mod tests {
         assert_eq!((settings.identity.recovery_timeout, settings.agent_file), (None, None));
         let mut variables = variables();
         variables.insert(RECOVERY_TIMEOUT_MS.to_owned(), "900000".to_owned());
-        variables.insert(AGENT_ENDPOINT_FILE.to_owned(), "/work/agent.endpoint".to_owned());
+        variables.insert(AGENT_ENDPOINT_FILE.to_owned(), "/srv/agent.endpoint".to_owned());
         let settings = ExecutorSettings::from_environment(&variables).unwrap();
         assert_eq!(settings.identity.recovery_timeout, Some(Duration::from_secs(900)));
-        assert_eq!(settings.agent_file, Some(PathBuf::from("/work/agent.endpoint")));
+        assert_eq!(settings.agent_file, Some(PathBuf::from("/srv/agent.endpoint")));
     }
 
     #[test]
