@@ -4,7 +4,7 @@
 //! attribute that is no text, a number or ranges, since it says nothing about those.
 
 use crate::profile::AgentProfile;
-use regex::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 
 /// The most memory that one pattern may take, in bytes.
 const PATTERN_BYTES_MAX: usize = 64 * 1024;

@@ -1,9 +1,12 @@
-//! Messages and replies as bytes: msgpack with named fields, read with a bound on depth.
+//! Messages, replies and records of files as bytes: msgpack with named fields, read with a bound on depth.
 //!
 //! Headers, frames and lengths are the fabric's.
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::Cursor;
+
+/// How deep a record of a file may be nested; a file is checked by its checksum, this is the net below.
+pub const RECORD_DEPTH_MAX: usize = 128;
 
 /// Why a value has no bytes, or why bytes are not a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

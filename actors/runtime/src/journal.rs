@@ -8,6 +8,7 @@
 //! fields. All integers are little-endian. The length has a checksum of its own because a flipped bit
 //! in it would otherwise look like a torn tail and cut off good records.
 
+use odeon_protocol::codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -198,7 +199,7 @@ fn file_header() -> Vec<u8> {
 
 fn encode_records<R: Serialize>(records: &[R], bytes: &mut Vec<u8>) -> Result<(), String> {
     for record in records {
-        let body = rmp_serde::to_vec_named(record).map_err(|error| error.to_string())?;
+        let body = codec::encode(record).map_err(|error| error.to_string())?;
         let length = u32::try_from(body.len()).map_err(|_| format!("it has {} bytes", body.len()))?.to_le_bytes();
         bytes.extend_from_slice(&length);
         bytes.extend_from_slice(&crc32fast::hash(&length).to_le_bytes());
@@ -232,8 +233,8 @@ fn decode_file<R: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<(Vec<R>
     let (mut records, mut offset) = (Vec::new(), FILE_HEADER_BYTES);
     let damaged = |offset: usize, cause| JournalError::Damaged { path: path.to_owned(), offset: offset as u64, cause };
     while let Some(body) = next_body(&bytes[offset..]).map_err(|cause| damaged(offset, cause.to_owned()))? {
-        let record = rmp_serde::from_slice(body).map_err(|error| damaged(offset, format!("cannot decode: {error}")))?;
-        records.push(record);
+        let record = codec::decode(body, codec::RECORD_DEPTH_MAX);
+        records.push(record.map_err(|error| damaged(offset, format!("cannot decode: {error}")))?);
         offset += RECORD_HEADER_BYTES + body.len();
     }
     Ok((records, offset))

@@ -6,6 +6,7 @@
 use super::rows::Change;
 use super::store::{Contents, RegistryStore, StoreError, StoreVersion};
 use crate::record::Record;
+use odeon_protocol::codec;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError};
 use std::fs::{File, TryLockError};
@@ -182,7 +183,7 @@ fn contents(database: &Database, path: &Path) -> Result<Contents, StoreError> {
 }
 
 fn encode(record: &Record) -> Vec<u8> {
-    let body = rmp_serde::to_vec_named(record).expect("a record holds nothing that msgpack refuses");
+    let body = codec::encode(record).expect("a record holds nothing that msgpack refuses");
     let mut value = crc32fast::hash(&body).to_le_bytes().to_vec();
     value.extend(body);
     value
@@ -195,7 +196,7 @@ fn decode(value: &[u8]) -> Result<Record, String> {
     if u32::from_le_bytes(*checksum) != crc32fast::hash(body) {
         return Err("its checksum does not fit".to_owned());
     }
-    rmp_serde::from_slice(body).map_err(|error| format!("it cannot be decoded: {error}"))
+    codec::decode(body, codec::RECORD_DEPTH_MAX).map_err(|error| format!("it cannot be decoded: {error}"))
 }
 
 fn damaged(path: &Path, cause: impl Into<String>) -> StoreError {
