@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     blocks::{BlockLayout, Split},
-    data::{DataSummary, split::SplitError, split::split_sizes},
+    data::{DataSummary, split::SplitError},
     job::{JobError, ModelKind, Scale, TrainingJob},
     kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS, curvature_sums},
     messages::{ComputeError, WorkerId},
@@ -230,7 +230,7 @@ impl Trainer {
     /// [`TrainError::Job`], [`TrainError::Split`] or [`TrainError::Solver`].
     pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
-        let (train_count, test_count) = split_sizes(data.row_count, job.data.test_size)?;
+        let (train_count, test_count) = job.data.split.sizes(data.row_count, job.data.test_size)?;
         let feature_names = data.feature_names.clone();
         let choice = SolverChoice::new(job.train.solver, feature_names.len() + 1, job.model.l1 > 0.0)?;
         Ok(Self { job, feature_names, train_count, test_count, choice, phase: Phase::Columns })
@@ -499,6 +499,15 @@ mod tests {
         assert!((model.coefficients[0].value - 2.0).abs() < 1e-12 && (model.intercept - 3.0).abs() < 1e-12);
         assert!(model.converged && (model.objective - 0.5).abs() < 1e-12);
         assert_eq!(trainer.absorb(&[]), Ok(None));
+    }
+
+    #[test]
+    fn more_rows_than_a_shuffle_takes_are_refused_before_a_worker_is_asked() {
+        let job = trainer(ModelKind::Linear).job().clone();
+        let row_count = u32::MAX as usize + 1;
+        let data = DataSummary { row_count, feature_names: vec!["a".into()], target: "y".into() };
+        let refused = Trainer::new(job, &data).unwrap_err();
+        assert_eq!(refused, TrainError::Split(SplitError::TooManyRows(row_count)));
     }
 
     #[test]

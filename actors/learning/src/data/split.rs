@@ -35,6 +35,17 @@ impl SplitKind {
             Self::Ordered => ordered_split(row_count, test_size),
         }
     }
+
+    /// Numbers of `(train, test)` rows of [`Self::split`], which fails in the same cases and takes longer.
+    ///
+    /// # Errors
+    /// [`SplitError`] if the fraction or a part's size is out of bounds.
+    pub fn sizes(self, row_count: usize, test_size: f64) -> Result<(usize, usize), SplitError> {
+        if self == Self::Shuffled {
+            shuffled_count(row_count)?;
+        }
+        split_sizes(row_count, test_size)
+    }
 }
 
 /// Why rows cannot be split.
@@ -58,7 +69,7 @@ pub enum SplitError {
         train_count: usize,
     },
     /// The generator draws 32 bits a row.
-    #[error("{0} rows are more than the 4294967295 that can be shuffled")]
+    #[error("{0} rows are more than the 4294967295 that can be shuffled; use data.split = \"ordered\"")]
     TooManyRows(usize),
 }
 
@@ -94,7 +105,7 @@ pub fn ordered_split(row_count: usize, test_size: f64) -> Result<TrainTestSplit,
 ///
 /// # Errors
 /// As [`train_test_split`].
-pub fn split_sizes(row_count: usize, test_size: f64) -> Result<(usize, usize), SplitError> {
+fn split_sizes(row_count: usize, test_size: f64) -> Result<(usize, usize), SplitError> {
     if !(test_size > 0.0 && test_size < 1.0) {
         return Err(SplitError::TestSize(test_size));
     }
@@ -106,9 +117,13 @@ pub fn split_sizes(row_count: usize, test_size: f64) -> Result<(usize, usize), S
     Ok((train_count, test_count))
 }
 
+fn shuffled_count(row_count: usize) -> Result<u32, SplitError> {
+    u32::try_from(row_count).map_err(|_| SplitError::TooManyRows(row_count))
+}
+
 /// A permutation of `0..row_count`: Fisher–Yates from the end, each index drawn by masked rejection.
 fn permutation(row_count: usize, seed: u32) -> Result<Vec<usize>, SplitError> {
-    let last = u32::try_from(row_count).map_err(|_| SplitError::TooManyRows(row_count))?.saturating_sub(1);
+    let last = shuffled_count(row_count)?.saturating_sub(1);
     let mut generator = Mt19937::new(seed);
     let mut order: Vec<usize> = (0..row_count).collect();
     for upper in (1..=last).rev() {
@@ -215,6 +230,15 @@ mod tests {
         assert_eq!(SplitKind::Ordered.split(11, 0.2, 7), SplitKind::Ordered.split(11, 0.2, 42));
         assert_eq!(SplitKind::default().split(11, 0.2, 7), train_test_split(11, 0.2, 7));
         assert!(matches!(SplitKind::Ordered.split(1, 0.2, 42), Err(SplitError::EmptyPart { .. })));
+    }
+
+    #[test]
+    fn more_rows_than_can_be_shuffled_are_refused_before_any_is_numbered() {
+        let rows = u32::MAX as usize + 1;
+        assert_eq!(SplitKind::Shuffled.sizes(rows, 0.5), Err(SplitError::TooManyRows(rows)));
+        assert_eq!(SplitKind::Shuffled.sizes(rows - 1, 0.5), Ok((rows / 2 - 1, rows / 2)));
+        assert_eq!(SplitKind::Ordered.sizes(rows, 0.5), Ok((rows / 2, rows / 2)));
+        assert_eq!(SplitKind::Shuffled.split(rows, 0.5, 42), Err(SplitError::TooManyRows(rows)));
     }
 
     #[test]
