@@ -33,13 +33,9 @@ impl Squares {
             ExecutorInfo { executor_id, name: "squares".into(), resources: Resources::empty(), program: None };
         let work = Work::Registered { executor, task_type: Square::NAME.into(), data: number.to_string().into_bytes() };
         self.running += 1;
-        TaskInfo {
-            task_id: TaskId::new(format!("square-{number}")).expect("letters, a dash and digits make an id"),
-            name: format!("square of {number}"),
-            resources: Resources::cpus_mem(Scalar::from_thousandths(100), 32),
-            work,
-            kill_grace: None,
-        }
+        let task_id = TaskId::new(format!("square-{number}")).expect("letters, a dash and digits make an id");
+        let resources = Resources::cpus_mem(Scalar::from_thousandths(100), 32);
+        TaskInfo::new(task_id, format!("square of {number}"), resources, work)
     }
 }
 

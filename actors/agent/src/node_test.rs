@@ -210,7 +210,7 @@ fn task() -> TaskInfo {
     let resources: odeon_protocol::resources::Resources = "cpus:1".parse().unwrap();
     let executor = ExecutorInfo { executor_id, name: "e".into(), resources: resources.clone(), program: None };
     let work = Work::Registered { executor, task_type: "echo".into(), data: vec![] };
-    TaskInfo { task_id: TaskId::new("t").unwrap(), name: "t".into(), resources, work, kill_grace: None }
+    TaskInfo::new(TaskId::new("t").unwrap(), "t", resources, work)
 }
 
 fn update(container_id: &ContainerId, state: TaskState, sequence: u64) -> UpdateStatus {

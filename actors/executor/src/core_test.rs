@@ -30,8 +30,7 @@ fn id(text: &str) -> TaskId {
 }
 
 fn run_task(task_id: &str, work: Work) -> RunTask {
-    let task =
-        TaskInfo { task_id: id(task_id), name: "n".into(), resources: Resources::empty(), work, kill_grace: None };
+    let task = TaskInfo::new(id(task_id), "n", Resources::empty(), work);
     RunTask { task, sandbox: "/s".into() }
 }
 

@@ -106,7 +106,7 @@ impl Stage {
 
 fn run_task(task_id: &str, work: Work, sandbox: &str) -> RunTask {
     let task_id = TaskId::new(task_id).unwrap();
-    let task = TaskInfo { task_id, name: "n".into(), resources: Resources::empty(), work, kill_grace: None };
+    let task = TaskInfo::new(task_id, "n", Resources::empty(), work);
     RunTask { task, sandbox: sandbox.into() }
 }
 

@@ -108,13 +108,7 @@ fn task(id: &str) -> TaskInfo {
         environment: BTreeMap::new(),
         working_directory: None,
     };
-    TaskInfo {
-        task_id: TaskId::new(id).unwrap(),
-        name: id.into(),
-        resources: "cpus:1".parse().unwrap(),
-        work: Work::Command(command),
-        kill_grace: None,
-    }
+    TaskInfo::new(TaskId::new(id).unwrap(), id, "cpus:1".parse().unwrap(), Work::Command(command))
 }
 
 fn accept(core: &mut Core, offer: &str, tasks: &[&str], now: Moment) -> Vec<Effect> {

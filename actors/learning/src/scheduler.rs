@@ -131,7 +131,7 @@ impl TrainingScheduler {
             task_type: <WorkerTask as odeon_executor::Task>::NAME.to_owned(),
             data: self.data.clone(),
         };
-        TaskInfo { task_id, name, resources: self.resources.clone(), work, kill_grace: None }
+        TaskInfo::new(task_id, name, self.resources.clone(), work)
     }
 }
 

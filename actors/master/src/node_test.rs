@@ -125,7 +125,7 @@ fn task() -> TaskInfo {
     let argv = vec!["true".into()];
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
     let (task_id, resources) = (TaskId::new("t").unwrap(), "cpus:1;mem:64".parse().unwrap());
-    TaskInfo { task_id, name: "t".into(), resources, work: Work::Command(command), kill_grace: None }
+    TaskInfo::new(task_id, "t", resources, Work::Command(command))
 }
 
 #[actix_rt::test]

@@ -46,6 +46,12 @@ pub enum Work {
 }
 
 impl TaskInfo {
+    /// A task with nothing but what every task has.
+    #[must_use]
+    pub fn new(task_id: TaskId, name: impl Into<String>, resources: Resources, work: Work) -> Self {
+        Self { task_id, name: name.into(), resources, work, kill_grace: None }
+    }
+
     /// The executor that runs the task; a command has one of its own, named after the task.
     #[must_use]
     pub fn executor(&self) -> ExecutorInfo {

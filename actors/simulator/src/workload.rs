@@ -180,13 +180,8 @@ impl Workload {
             let executor = ExecutorInfo { executor_id, name: "shared".to_owned(), resources, program: None };
             Work::Registered { executor, task_type: TASK_TYPE.to_owned(), data: Vec::new() }
         };
-        TaskInfo {
-            task_id: TaskId::new(text).expect("letters and digits are an id"),
-            name: job.script.to_name(),
-            resources: job.resources.clone(),
-            work,
-            kill_grace: None,
-        }
+        let task_id = TaskId::new(text).expect("letters and digits are an id");
+        TaskInfo::new(task_id, job.script.to_name(), job.resources.clone(), work)
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn at(ms: u64) -> Moment {
 pub(super) fn command(name: &str) -> TaskInfo {
     let command = CommandInfo { argv: vec!["true".into()], environment: BTreeMap::new(), working_directory: None };
     let resources = resources("cpus:1;mem:64");
-    TaskInfo { task_id: task_id(name), name: name.into(), resources, work: Work::Command(command), kill_grace: None }
+    TaskInfo::new(task_id(name), name, resources, Work::Command(command))
 }
 
 pub(super) fn registered(name: &str, executor: &str) -> TaskInfo {

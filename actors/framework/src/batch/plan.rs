@@ -81,7 +81,7 @@ impl BatchPlan {
             let id = if instances == 1 { name.to_owned() } else { format!("{name}.{index}") };
             let task_id = TaskId::new(id).map_err(|source| PlanError::Name { name: name.to_owned(), source })?;
             let work = Work::Command(command.clone());
-            Ok(TaskInfo { task_id, name: name.to_owned(), resources: resources.clone(), work, kill_grace: None })
+            Ok(TaskInfo::new(task_id, name, resources.clone(), work))
         };
         Self::of_tasks((0..instances).map(task).collect::<Result<_, _>>()?)
     }

@@ -36,7 +36,7 @@ pub(super) fn command_task(id: &str, needs: &str) -> TaskInfo {
     let argv = vec!["true".to_owned()];
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
     let work = Work::Command(command);
-    TaskInfo { task_id: task_id(id), name: id.into(), resources: resources(needs), work, kill_grace: None }
+    TaskInfo::new(task_id(id), id, resources(needs), work)
 }
 
 pub(super) fn agent_info(host: &str, total: &str) -> AgentInfo {
