@@ -13,6 +13,7 @@ mod executor;
 mod explain;
 mod framework;
 mod frameworks;
+mod health;
 mod listing;
 mod local;
 mod master;
@@ -91,7 +92,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 pub(crate) enum Command {
     Train(train::TrainArgs),
     Local(local::LocalArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Tasks(tasks::TasksArgs),
     Task(task::TaskArgs),
     Agents(agents::AgentsArgs),
@@ -115,7 +116,7 @@ impl Command {
         match self {
             Self::Train(args) => train::train(args, environment).await,
             Self::Local(args) => local::local(args, environment).await,
-            Self::Run(args) => run::run(args, environment).await,
+            Self::Run(args) => run::run(*args, environment).await,
             Self::Tasks(args) => tasks::tasks(args, environment).await,
             Self::Task(args) => task::task(args, environment).await,
             Self::Agents(args) => agents::agents(args, environment).await,

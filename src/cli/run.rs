@@ -12,10 +12,11 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::messages::master_operator::GetAgents;
 use odeon_protocol::resources::{MEM, Resources};
 use odeon_protocol::role::Role;
-use odeon_protocol::task::{TaskState, TaskStatus};
+use odeon_protocol::task::{StatusReason, TaskState, TaskStatus};
 use odeon_runtime::Node;
 use tokio::sync::mpsc;
 
+use super::health::HealthArgs;
 use super::task_output::TaskOutputs;
 use super::{MasterAddress, room};
 use crate::app::{Environment, fresh_seed};
@@ -65,8 +66,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION")]
     placement_timeout: Option<HumanDuration>,
     /// How long a copy may take to end when it is asked to, before it is killed; the agent's default if not given
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, visible_alias = "grace", value_name = "DURATION")]
     kill_grace: Option<HumanDuration>,
+    /// Ends a copy that takes longer; it has failed then
+    #[arg(long, value_name = "DURATION")]
+    max_time: Option<HumanDuration>,
+    #[command(flatten)]
+    health: HealthArgs,
     /// Lets the copies outlive an agent that is killed and started again; otherwise they are lost with it
     #[arg(long)]
     checkpoint: bool,
@@ -108,6 +114,14 @@ impl RunArgs {
         let plan = plan.or_exit(Exit::Usage)?.named(name).retries(self.retries);
         let plan = match self.kill_grace {
             Some(grace) => plan.kill_grace(grace.get()),
+            None => plan,
+        };
+        let plan = match self.max_time {
+            Some(max) => plan.max_completion_time(max.get()),
+            None => plan,
+        };
+        let plan = match self.health.check()? {
+            Some(health) => plan.health_check(&health),
             None => plan,
         };
         Ok(match self.placement_timeout {
@@ -226,9 +240,14 @@ fn conclude(ended: EndedScheduler<BatchScheduler>, args: &RunArgs, environment: 
     Ok(scheduler.exit_code().unwrap_or_else(|| Exit::WorkFailed.into()))
 }
 
-/// A command that ran and returned a code has spoken for itself.
+/// A command that ran to its own end and returned a code has spoken for itself.
 fn is_worth_telling(status: &TaskStatus) -> bool {
-    let spoke = matches!(status.exit, Some(odeon_protocol::task::TaskExit::Code(code)) if !matches!(code, 126 | 127));
+    let was_ended = matches!(
+        status.reason,
+        Some(StatusReason::MaxCompletionTimeReached | StatusReason::TaskHealthCheckStatusUpdated)
+    );
+    let spoke = !was_ended
+        && matches!(status.exit, Some(odeon_protocol::task::TaskExit::Code(code)) if !matches!(code, 126 | 127));
     status.state != TaskState::Finished && !spoke
 }
 

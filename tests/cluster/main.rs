@@ -12,6 +12,8 @@ mod docs;
 #[cfg(target_os = "linux")]
 mod faults;
 #[cfg(target_os = "linux")]
+mod health;
+#[cfg(target_os = "linux")]
 mod listings;
 #[cfg(target_os = "linux")]
 mod operations;

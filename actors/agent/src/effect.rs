@@ -114,9 +114,12 @@ pub enum Record {
         /// The role that is charged.
         role: Role,
         /// The task.
-        task: TaskInfo,
+        task: Box<TaskInfo>,
         /// The run of the executor that gets it; none if it is refused.
         container_id: Option<ContainerId>,
+        /// Whether the framework understands `TASK_KILLING`.
+        #[serde(default)]
+        killing_state: bool,
     },
     /// An update that the master will be told.
     Updated {

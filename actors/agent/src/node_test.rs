@@ -131,8 +131,14 @@ impl Stage {
     }
 
     async fn launch(&self, task: TaskInfo) {
-        let message =
-            LaunchTask { epoch: EPOCH, framework_id: framework(), role: Role::default(), task, checkpoint: false };
+        let message = LaunchTask {
+            epoch: EPOCH,
+            framework_id: framework(),
+            role: Role::default(),
+            task,
+            checkpoint: false,
+            killing_state: false,
+        };
         self.commands.send(message).await.unwrap().unwrap();
     }
 

@@ -6,11 +6,13 @@
 
 use crate::command::CommandTask;
 use crate::core::ExecutorCore;
-use crate::effect::Effect;
+use crate::effect::{CheckKind, Effect};
 use crate::end::ExecutorEnd;
+use crate::probe;
 use crate::registry::TaskRegistry;
 use crate::runner::{self, Channels, Force, RunningTask, TaskNews};
 use crate::settings::ExecutorSettings;
+use crate::surroundings::Surroundings;
 use crate::task::{TaskContext, Urgency};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
@@ -21,7 +23,7 @@ use odeon_protocol::id::TaskId;
 use odeon_protocol::messages::agent_executor::{
     AgentForExecutors, EndTask, RegisterExecutor, RunTask, ShutdownExecutor, UpdateStatus,
 };
-use odeon_protocol::task::{TaskInfo, Work};
+use odeon_protocol::task::{Check, TaskInfo, Work};
 use odeon_runtime::Clock;
 use odeon_runtime::{Endpoint, LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
@@ -52,10 +54,17 @@ pub(crate) struct ExecutorActor {
     agent: Peer<AgentForExecutors>,
     /// The run of the agent that has registered this executor.
     agent_node: Option<NodeId>,
-    running: BTreeMap<TaskId, RunningTask>,
+    running: BTreeMap<TaskId, Running>,
     clock: Clock,
     timer: Option<(Duration, SpawnHandle)>,
     ended: Option<oneshot::Sender<Ended>>,
+}
+
+/// A task under way, and what its checks need to know.
+struct Running {
+    task: RunningTask,
+    surroundings: Surroundings,
+    over: watch::Receiver<bool>,
 }
 
 impl ExecutorActor {
@@ -85,6 +94,7 @@ impl ExecutorActor {
                 Effect::Register(message) => self.register(message, ctx),
                 Effect::SendUpdate(message) => self.send_update(message, ctx),
                 Effect::StartTask { task, sandbox } => self.start_task(*task, sandbox, &ctx.address()),
+                Effect::Check { task_id, kind, check } => self.check(task_id, kind, *check, ctx),
                 Effect::AskToEnd(task_id) => self.with_task(&task_id, RunningTask::ask_to_end),
                 Effect::ForceToEnd(task_id) => self.with_task(&task_id, RunningTask::force_to_end),
                 Effect::End(end) => self.end(end, ctx),
@@ -128,15 +138,43 @@ impl ExecutorActor {
     fn start_task(&mut self, task: TaskInfo, sandbox: String, address: &Addr<Self>) {
         info!(task_id = %task.task_id, name = task.name, "a task starts");
         let task_id = task.task_id.clone();
-        let (context, channels) = self.context(&task, sandbox);
-        let (work, force) = self.work(task.work, context);
+        let surroundings = Surroundings {
+            base_environment: self.settings.base_environment.clone(),
+            container_id: self.settings.identity.container_id.clone(),
+            task_id: task_id.clone(),
+            sandbox: PathBuf::from(sandbox),
+        };
+        let (context, channels) = self.context(&task, &surroundings);
+        let over = context.over.subscribe();
+        let (work, force) = self.work(task.work, context, &surroundings);
         let (address, news_of) = (address.clone(), task_id.clone());
         // Not lost unless the executor has ended. Bounded: a task has one report and one end waiting.
         let tell = move |news| address.do_send(Heard { task_id: news_of.clone(), news });
-        self.running.insert(task_id, RunningTask::start(work, channels, force, tell));
+        let task = RunningTask::start(work, channels, force, tell);
+        self.running.insert(task_id, Running { task, surroundings, over });
     }
 
-    fn context(&self, task: &TaskInfo, sandbox: String) -> (TaskContext, Channels) {
+    /// Asks the task beside its work. Once that is over, the answer says nothing about it.
+    fn check(&self, task_id: TaskId, kind: CheckKind, check: Check, ctx: &mut Context<Self>) {
+        let Some(running) = self.running.get(&task_id) else { return };
+        let (surroundings, mut over) = (running.surroundings.clone(), running.over.clone());
+        let asked = async move {
+            tokio::select! {
+                biased;
+                _ = over.wait_for(|over| *over) => None,
+                result = probe::ask(check, surroundings) => Some(result),
+            }
+        };
+        ctx.spawn(asked.into_actor(self).map(move |result, actor, ctx| {
+            let mut out = Vec::new();
+            if let Some(result) = result {
+                actor.core.on_checked(&task_id, kind, result, actor.clock.now(), &mut out);
+            }
+            actor.do_all(out, ctx);
+        }));
+    }
+
+    fn context(&self, task: &TaskInfo, surroundings: &Surroundings) -> (TaskContext, Channels) {
         let (urgency, observed) = watch::channel(Urgency::None);
         let (report, reports) = watch::channel(String::new());
         let data: Arc<[u8]> = match &task.work {
@@ -148,21 +186,20 @@ impl ExecutorActor {
             name: task.name.clone(),
             data,
             resources: task.resources.clone(),
-            sandbox: PathBuf::from(sandbox),
+            sandbox: surroundings.sandbox.clone(),
             node: self.node.clone(),
             urgency: observed,
             reports: report,
+            over: watch::Sender::new(false),
         };
         (context, Channels { urgency, reports })
     }
 
-    fn work(&self, work: Work, context: TaskContext) -> (runner::Work, Force) {
+    fn work(&self, work: Work, context: TaskContext, surroundings: &Surroundings) -> (runner::Work, Force) {
         match work {
             Work::Command(command) => {
-                let base_environment = self.settings.base_environment.clone();
-                let container_id = self.settings.identity.container_id.clone();
-                let owns_process = self.settings.owns_process;
-                let task = CommandTask { command, base_environment, container_id, owns_process };
+                let (surroundings, owns_process) = (surroundings.clone(), self.settings.owns_process);
+                let task = CommandTask { command, surroundings, owns_process };
                 (task.run(context).boxed_local(), Force::Own)
             }
             Work::Registered { task_type, .. } => {
@@ -174,14 +211,14 @@ impl ExecutorActor {
     }
 
     fn with_task(&self, task_id: &TaskId, act: impl Fn(&RunningTask)) {
-        if let Some(task) = self.running.get(task_id) {
-            act(task);
+        if let Some(running) = self.running.get(task_id) {
+            act(&running.task);
         }
     }
 
     fn end(&mut self, end: ExecutorEnd, ctx: &mut Context<Self>) {
         info!(?end, "the executor ends");
-        let left = std::mem::take(&mut self.running).into_values().collect();
+        let left = std::mem::take(&mut self.running).into_values().map(|running| running.task).collect();
         if let Some(ended) = self.ended.take() {
             // Nobody waits: then the tasks are dropped here, which ends them as well.
             let _ = ended.send(Ended { end, left });

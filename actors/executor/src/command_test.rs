@@ -1,9 +1,10 @@
 //! Commands, with real processes.
 
 use super::*;
-use odeon_protocol::id::TaskId;
+use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::resources::Resources;
 use odeon_runtime::Node;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -30,12 +31,17 @@ async fn stage(argv: &[&str]) -> Stage {
         node: Node::builder("e").incarnation(1).start().await.unwrap(),
         urgency: observed,
         reports: report,
+        over: watch::Sender::new(false),
     };
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
-    let base_environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-    let task =
-        CommandTask { command, base_environment, container_id: ContainerId::new("c-1").unwrap(), owns_process: false };
+    let surroundings = Surroundings {
+        base_environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        container_id: ContainerId::new("c-1").unwrap(),
+        task_id: context.task_id.clone(),
+        sandbox: context.sandbox.clone(),
+    };
+    let task = CommandTask { command, surroundings, owns_process: false };
     Stage { sandbox, task, urgency, reports, context }
 }
 

@@ -3,8 +3,11 @@
 //! Deliberately absent: processes, sockets, clocks. Nothing is durable here, so there is no journal:
 //! what must survive is the agent's business, which answers an update only when it is safe.
 
+mod checks;
 mod ending;
 mod link;
+mod supervise;
+mod task;
 mod updates;
 
 use crate::effect::Effect;
@@ -16,9 +19,10 @@ use odeon_protocol::messages::agent_executor::{
     EndTask, ExecutorRegistered, RegisterExecutor, RegisterExecutorError, RunTask, ShutdownExecutor, UpdateStatus,
 };
 use odeon_protocol::moment::Moment;
-use odeon_protocol::task::{StatusReason, TaskInfo, TaskState, TaskStatus, Work};
+use odeon_protocol::task::{Check, HealthCheck, StatusReason, TaskInfo, TaskState, TaskStatus, Work};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use task::Task;
 use updates::UpdateQueue;
 
 /// How long the agent may be out of reach before the executor ends its tasks and itself, unless its framework
@@ -70,16 +74,10 @@ pub struct ExecutorCore {
     tasks: BTreeMap<TaskId, Task>,
     updates: UpdateQueue,
     ending: Option<Ending>,
-    ended: bool,
-}
-
-#[derive(Debug)]
-struct Task {
-    is_command: bool,
-    /// Set when it is asked to end.
-    asked: bool,
-    /// When it is made to end.
-    force_at: Option<Duration>,
+    /// How long a task has to end that names no time itself.
+    kill_grace: Duration,
+    /// Whether the framework understands `TASK_KILLING`.
+    killing_state: bool,
     ended: bool,
 }
 
@@ -88,6 +86,8 @@ impl ExecutorCore {
     #[must_use]
     pub fn new(identity: Identity, task_types: BTreeSet<String>) -> Self {
         Self {
+            kill_grace: identity.shutdown_grace,
+            killing_state: false,
             identity,
             task_types,
             link: Link::default(),
@@ -113,7 +113,9 @@ impl ExecutorCore {
     ) {
         match answer {
             _ if self.ended => {}
-            Some(Ok(_)) => {
+            Some(Ok(registered)) => {
+                self.kill_grace = registered.kill_grace;
+                self.killing_state |= registered.killing_state;
                 self.link = Link::Up;
                 self.updates.on_link_up();
                 self.send_head(now, out);
@@ -138,19 +140,22 @@ impl ExecutorCore {
         if self.ended || self.tasks.contains_key(&task.task_id) {
             return;
         }
-        let is_command = matches!(task.work, Work::Command(_));
-        let entry = Task { is_command, asked: false, force_at: None, ended: false };
-        self.tasks.insert(task.task_id.clone(), entry);
-        match self.refusal(&task, now) {
-            Some(status) => self.finish_task(status, now, out),
-            None => out.push(Effect::StartTask { task: Box::new(task), sandbox }),
+        self.tasks.insert(task.task_id.clone(), Task::new(&task, now));
+        if let Some(status) = self.refusal(&task, now) {
+            self.finish_task(status, now, out);
+            return;
         }
+        if self.killing_state {
+            self.updates.push(self.status(&task.task_id, TaskState::Starting, now));
+            self.send_head(now, out);
+        }
+        out.push(Effect::StartTask { task: Box::new(task), sandbox });
     }
 
     /// The agent ends a task. Of several graces the earliest end counts.
     pub fn on_end_task(&mut self, message: &EndTask, now: Moment, out: &mut Vec<Effect>) {
         if !self.ended {
-            self.ask_to_end(&message.task_id, now.after(message.grace), out);
+            self.ask_to_end(&message.task_id, now.after(message.grace), now, out);
         }
     }
 
@@ -161,11 +166,13 @@ impl ExecutorCore {
 
     /// A task runs, or has something to say while it does.
     pub fn on_task_report(&mut self, task_id: &TaskId, message: &str, now: Moment, out: &mut Vec<Effect>) {
-        let running = self.tasks.get(task_id).is_some_and(|task| !task.ended);
-        if self.ended || !running {
-            return;
+        let running = self.tasks.get_mut(task_id).filter(|task| !task.ended && !self.ended);
+        let Some(task) = running else { return };
+        let state = if task.asked && self.killing_state { TaskState::Killing } else { TaskState::Running };
+        if !task.asked {
+            task.checks.on_running(now);
         }
-        let mut status = self.status(task_id, TaskState::Running, now);
+        let mut status = self.status(task_id, state, now);
         status.message = cut(message).to_owned();
         self.updates.push(status);
         self.send_head(now, out);
@@ -208,7 +215,10 @@ impl ExecutorCore {
         }
         let force = self.tasks.values().filter_map(|task| task.force_at).min();
         let ending = self.ending.as_ref().map(|ending| ending.deadline);
-        [force, ending, self.link.next_deadline(), self.update_due()].into_iter().flatten().min()
+        [force, ending, self.link.next_deadline(), self.update_due(), self.supervision_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due.
@@ -216,6 +226,7 @@ impl ExecutorCore {
         if self.ended {
             return;
         }
+        self.supervise(now, out);
         self.force_overdue(now, out);
         if self.update_due().is_some_and(|at| at <= now.since_start) {
             self.send_head(now, out);
@@ -253,6 +264,11 @@ impl ExecutorCore {
         let invalid = |message: &str| {
             Some(self.refused(&task.task_id, TaskState::Error, StatusReason::TaskInvalid, message, now))
         };
+        let check = task.check.as_deref().map_or(Ok(()), Check::validate);
+        let check = check.and(task.health_check.as_deref().map_or(Ok(()), HealthCheck::validate));
+        if let Err(error) = check {
+            return invalid(&error.to_string());
+        }
         match &task.work {
             _ if self.ending.is_some() => {
                 let reason = StatusReason::TaskKilledDuringLaunch;
@@ -272,15 +288,21 @@ impl ExecutorCore {
         format!("the task type {task_type:?} is not registered in the executor; registered: {known}")
     }
 
-    fn ask_to_end(&mut self, task_id: &TaskId, force_at: Duration, out: &mut Vec<Effect>) {
+    fn ask_to_end(&mut self, task_id: &TaskId, force_at: Duration, now: Moment, out: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get_mut(task_id).filter(|task| !task.ended) else { return };
-        if !task.asked {
-            task.asked = true;
-            task.force_at = Some(force_at);
-            out.push(Effect::AskToEnd(task_id.clone()));
+        let is_first = !std::mem::replace(&mut task.asked, true);
+        if !is_first {
+            // Nothing is set any more once it was forced.
+            task.force_at = task.force_at.map(|earlier| earlier.min(force_at));
+            return;
         }
-        // Nothing is set any more once it was forced.
-        task.force_at = task.force_at.map(|earlier| earlier.min(force_at));
+        task.force_at = Some(force_at);
+        task.stop_supervision();
+        out.push(Effect::AskToEnd(task_id.clone()));
+        if self.killing_state {
+            self.updates.push(self.status(task_id, TaskState::Killing, now));
+            self.send_head(now, out);
+        }
     }
 
     fn force_overdue(&mut self, now: Moment, out: &mut Vec<Effect>) {

@@ -8,9 +8,9 @@ use odeon_protocol::resources::Resources;
 use odeon_protocol::task::TaskExit;
 use proptest::prelude::*;
 
-const GRACE: Duration = Duration::from_secs(4);
+pub(super) const GRACE: Duration = Duration::from_secs(4);
 
-fn core() -> ExecutorCore {
+pub(super) fn core() -> ExecutorCore {
     core_that_waits(None)
 }
 
@@ -25,16 +25,16 @@ fn core_that_waits(recovery_timeout: Option<Duration>) -> ExecutorCore {
     ExecutorCore::new(identity, BTreeSet::from(["nap".to_owned()]))
 }
 
-fn id(text: &str) -> TaskId {
+pub(super) fn id(text: &str) -> TaskId {
     TaskId::new(text).unwrap()
 }
 
-fn run_task(task_id: &str, work: Work) -> RunTask {
+pub(super) fn run_task(task_id: &str, work: Work) -> RunTask {
     let task = TaskInfo::new(id(task_id), "n", Resources::empty(), work);
     RunTask { task, sandbox: "/s".into() }
 }
 
-fn command(argv: &[&str]) -> Work {
+pub(super) fn command(argv: &[&str]) -> Work {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     Work::Command(CommandInfo { argv, environment: BTreeMap::new(), working_directory: None })
 }
@@ -48,9 +48,9 @@ fn executor_info() -> ExecutorInfo {
     ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None }
 }
 
-fn welcome() -> Option<Result<ExecutorRegistered, RegisterExecutorError>> {
+pub(super) fn welcome() -> Option<Result<ExecutorRegistered, RegisterExecutorError>> {
     let agent_id = AgentId::new("S").unwrap();
-    Some(Ok(ExecutorRegistered { agent_id, executor: executor_info(), kill_grace: GRACE }))
+    Some(Ok(ExecutorRegistered { agent_id, executor: executor_info(), kill_grace: GRACE, killing_state: false }))
 }
 
 fn unknown() -> RegisterExecutorError {
@@ -58,13 +58,13 @@ fn unknown() -> RegisterExecutorError {
 }
 
 /// Calls the core and returns what it wants done.
-fn effects(core: &mut ExecutorCore, call: impl FnOnce(&mut ExecutorCore, &mut Vec<Effect>)) -> Vec<Effect> {
+pub(super) fn effects(core: &mut ExecutorCore, call: impl FnOnce(&mut ExecutorCore, &mut Vec<Effect>)) -> Vec<Effect> {
     let mut out = Vec::new();
     call(core, &mut out);
     out
 }
 
-fn at(ms: u64) -> Moment {
+pub(super) fn at(ms: u64) -> Moment {
     Moment::at_ms(ms)
 }
 
@@ -81,7 +81,7 @@ fn running(tasks: &[(&str, Work)]) -> ExecutorCore {
 }
 
 /// The states and numbers of the updates among effects.
-fn sent(effects: &[Effect]) -> Vec<(u64, TaskState)> {
+pub(super) fn sent(effects: &[Effect]) -> Vec<(u64, TaskState)> {
     let update = |effect: &Effect| match effect {
         Effect::SendUpdate(update) => Some((update.sequence, update.status.state)),
         _ => None,
@@ -89,7 +89,7 @@ fn sent(effects: &[Effect]) -> Vec<(u64, TaskState)> {
     effects.iter().filter_map(update).collect()
 }
 
-fn the_status(effects: &[Effect]) -> TaskStatus {
+pub(super) fn the_status(effects: &[Effect]) -> TaskStatus {
     match effects {
         [Effect::SendUpdate(update)] => update.status.clone(),
         other => panic!("expected one update, got {other:?}"),
@@ -388,7 +388,7 @@ impl Watcher {
                 Effect::SendUpdate(update) => self.see_update(update),
                 Effect::AskToEnd(task_id) | Effect::ForceToEnd(task_id) => assert!(self.started.contains(&task_id)),
                 Effect::End(_) => self.ended = true,
-                Effect::Register(_) => {}
+                Effect::Register(_) | Effect::Check { .. } => {}
             }
         }
     }

@@ -3,7 +3,16 @@
 use crate::end::ExecutorEnd;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
-use odeon_protocol::task::TaskInfo;
+use odeon_protocol::task::{Check, TaskInfo};
+
+/// What a check is for; a task has at most one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckKind {
+    /// The answer decides whether the task may live on.
+    Health,
+    /// The answer is told, and nothing else.
+    Plain,
+}
 
 /// One thing to do; effects are done in the order in which they were emitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +28,16 @@ pub enum Effect {
         task: Box<TaskInfo>,
         /// Its directory.
         sandbox: String,
+    },
+    /// Ask a running task how it is; answered by [`ExecutorCore::on_checked`](crate::core::ExecutorCore::on_checked),
+    /// unless the task ends before.
+    Check {
+        /// The task.
+        task_id: TaskId,
+        /// Of which kind the check is.
+        kind: CheckKind,
+        /// The question.
+        check: Box<Check>,
     },
     /// Ask the task to end.
     AskToEnd(TaskId),

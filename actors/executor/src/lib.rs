@@ -13,8 +13,10 @@ mod end;
 mod node;
 #[cfg(target_os = "linux")]
 mod orphans;
+mod probe;
 mod registry;
 mod runner;
+mod surroundings;
 mod task;
 
 pub use end::{ExecutorEnd, TaskEnd};

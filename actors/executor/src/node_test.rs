@@ -39,7 +39,12 @@ impl Handler<From<RegisterExecutor>> for PaperAgent {
         }
         let _ = self.registered.send(message.node);
         let executor = ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None };
-        Ok(ExecutorRegistered { agent_id: AgentId::new("S").unwrap(), executor, kill_grace: Duration::ZERO })
+        Ok(ExecutorRegistered {
+            agent_id: AgentId::new("S").unwrap(),
+            executor,
+            kill_grace: Duration::ZERO,
+            killing_state: false,
+        })
     }
 }
 

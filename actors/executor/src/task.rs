@@ -46,6 +46,8 @@ pub struct TaskContext {
     pub(crate) node: Node,
     pub(crate) urgency: watch::Receiver<Urgency>,
     pub(crate) reports: watch::Sender<String>,
+    /// Set when its processes have ended, before the task returns.
+    pub(crate) over: watch::Sender<bool>,
 }
 
 impl TaskContext {

@@ -1,8 +1,10 @@
 //! Tasks: what a framework launches, and the states that it goes through.
 
+mod check;
 mod state;
 mod status;
 
+pub use check::{CHECK_INTERVAL_MIN, CHECK_PATH_BYTES_MAX, Check, CheckInvalid, CheckResult, HealthCheck, Probe};
 pub use state::TaskState;
 pub use status::{StatusReason, StatusSource, TaskExit, TaskStatus};
 
@@ -26,6 +28,15 @@ pub struct TaskInfo {
     /// Between asking the task to end and killing it; the agent's default if not given.
     #[serde(default)]
     pub kill_grace: Option<Duration>,
+    /// What is asked again and again, and told; it decides nothing.
+    #[serde(default)]
+    pub check: Option<Box<Check>>,
+    /// What is asked again and again, and kills the task if the answers are bad.
+    #[serde(default)]
+    pub health_check: Option<Box<HealthCheck>>,
+    /// A task that has not ended after so long is ended, and has failed.
+    #[serde(default)]
+    pub max_completion_time: Option<Duration>,
 }
 
 /// What runs in a task.
@@ -49,7 +60,16 @@ impl TaskInfo {
     /// A task with nothing but what every task has.
     #[must_use]
     pub fn new(task_id: TaskId, name: impl Into<String>, resources: Resources, work: Work) -> Self {
-        Self { task_id, name: name.into(), resources, work, kill_grace: None }
+        Self {
+            task_id,
+            name: name.into(),
+            resources,
+            work,
+            kill_grace: None,
+            check: None,
+            health_check: None,
+            max_completion_time: None,
+        }
     }
 
     /// The executor that runs the task; a command has one of its own, named after the task.

@@ -59,6 +59,8 @@ pub(super) struct KeptExecutor {
     pub(super) framework_id: FrameworkId,
     pub(super) info: ExecutorInfo,
     pub(super) is_command: bool,
+    #[serde(default)]
+    pub(super) killing_state: bool,
     pub(super) sequences: Sequences,
 }
 
@@ -79,8 +81,8 @@ impl Checkpoint {
         match record {
             Record::Snapshot(snapshot) => *self = *snapshot,
             Record::Admitted { agent_id, epoch } => (self.agent_id, self.epoch) = (agent_id, epoch),
-            Record::Launched { framework_id, role, task, container_id } => {
-                self.launch(framework_id, role, task, container_id);
+            Record::Launched { framework_id, role, task, container_id, killing_state } => {
+                self.launch(framework_id, role, *task, container_id, killing_state);
             }
             Record::Updated { framework_id, status, report } => {
                 let executor = report.as_ref().and_then(|report| self.executors.get_mut(&report.container_id));
@@ -111,12 +113,20 @@ impl Checkpoint {
         }
     }
 
-    fn launch(&mut self, framework_id: FrameworkId, role: Role, info: TaskInfo, container_id: Option<ContainerId>) {
+    fn launch(
+        &mut self,
+        framework_id: FrameworkId,
+        role: Role,
+        info: TaskInfo,
+        container_id: Option<ContainerId>,
+        killing_state: bool,
+    ) {
         if let Some(container_id) = &container_id {
             let new = || KeptExecutor {
                 framework_id: framework_id.clone(),
                 info: info.executor(),
                 is_command: matches!(info.work, Work::Command(_)),
+                killing_state,
                 sequences: Sequences::default(),
             };
             self.executors.entry(container_id.clone()).or_insert_with(new);

@@ -68,6 +68,7 @@ fn commands_of_an_older_master_are_refused() {
         role: Role::default(),
         task: command("t"),
         checkpoint: false,
+        killing_state: false,
     };
     let refused = agent.core.on_launch_task(message, at(0), &mut agent.out);
     assert_eq!(refused, Err(CommandRefused::OldEpoch { command: EPOCH, current: Epoch(4) }));
@@ -89,6 +90,7 @@ fn an_agent_that_never_registered_refuses_commands() {
         role: Role::default(),
         task: command("t"),
         checkpoint: false,
+        killing_state: false,
     };
     let refused = agent.core.on_launch_task(message, at(0), &mut agent.out);
     assert!(matches!(refused, Err(CommandRefused::NotRegistered(_))));

@@ -24,6 +24,8 @@ pub(super) struct Executor {
     pub(super) is_command: bool,
     /// Whether it outlives the process of the agent.
     pub(super) checkpoint: bool,
+    /// Whether its framework understands `TASK_KILLING`.
+    pub(super) killing_state: bool,
     pub(super) state: ExecutorState,
     /// Live tasks in the order of their launch.
     pub(super) tasks: Vec<TaskId>,
@@ -90,6 +92,7 @@ impl Executor {
             info,
             is_command,
             checkpoint,
+            killing_state: false,
             state: ExecutorState::Starting { until: register_until },
             tasks: Vec::new(),
             charged: true,
@@ -111,6 +114,7 @@ impl Executor {
             framework_id: self.place.framework_id.clone(),
             info: self.info.clone(),
             is_command: self.is_command,
+            killing_state: self.killing_state,
             sequences: self.sequences.clone(),
         }
     }

@@ -105,7 +105,7 @@ impl Agent {
 
     pub(super) fn launch_as(&mut self, ms: u64, task: TaskInfo, checkpoint: bool) {
         let (framework_id, role) = (framework("f"), Role::default());
-        let message = LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint };
+        let message = LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint, killing_state: false };
         self.core.on_launch_task(message, at(ms), &mut self.out).unwrap();
     }
 

@@ -142,7 +142,8 @@ impl World {
                 let (framework_id, id) = key(framework, task);
                 let task = if is_command { command(id.as_str()) } else { registered(id.as_str(), "e") };
                 let (role, checkpoint) = (Role::default(), framework == CHECKPOINTING);
-                let message = LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint };
+                let message =
+                    LaunchTask { epoch: EPOCH, framework_id, role, task, checkpoint, killing_state: checkpoint };
                 let _ = core.on_launch_task(message, now, out);
             }
             Step::Kill { framework, task } => {

@@ -66,6 +66,7 @@ impl AgentCore {
             muted: false,
             kill: Kill::No,
             checkpoint: message.checkpoint,
+            killing_state: message.killing_state,
         };
         match self.admit(&key.0, &task.info) {
             Ok(existing) => {
@@ -99,8 +100,8 @@ impl AgentCore {
     ) {
         if task.checkpoint {
             let (framework_id, container_id) = (framework_id.clone(), container_id.cloned());
-            let (role, task) = (task.role.clone(), task.info.clone());
-            self.write(Record::Launched { framework_id, role, task, container_id }, out);
+            let (role, killing_state, task) = (task.role.clone(), task.killing_state, Box::new(task.info.clone()));
+            self.write(Record::Launched { framework_id, role, task, container_id, killing_state }, out);
         }
     }
 
@@ -142,7 +143,8 @@ impl AgentCore {
         let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor(), task.checkpoint);
         let deadline = now.after(self.limits.executor_registration_timeout);
         let is_command = matches!(task.info.work, Work::Command(_));
-        let executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
+        let mut executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
+        executor.killing_state = task.killing_state;
         out.send(Effect::StartExecutor { place: executor.place.clone(), executor: executor.info.clone(), checkpoint });
         self.executors.insert(container_id, executor);
     }
@@ -187,6 +189,7 @@ impl AgentCore {
             agent_id: agent_id.clone(),
             executor: executor.info.clone(),
             kill_grace: self.limits.task_kill_grace,
+            killing_state: executor.killing_state,
         };
         executor.state = ExecutorState::Registered;
         executor.link_lost_at = None;

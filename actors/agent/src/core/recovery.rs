@@ -82,6 +82,7 @@ impl AgentCore {
         }
         let executor = container_id.as_ref().and_then(|id| self.executors.get_mut(id));
         let charged = is_live && !muted && executor.is_some();
+        let killing_state = executor.as_ref().is_some_and(|executor| executor.killing_state);
         if let Some(executor) = executor.filter(|_| is_live) {
             executor.tasks.push(key.1.clone());
             let of_executor =
@@ -92,8 +93,18 @@ impl AgentCore {
             }
         }
         // It may have been handed over just before the end.
-        let task =
-            Task { role, info, container_id, state, sent: true, charged, muted, kill: Kill::No, checkpoint: true };
+        let task = Task {
+            role,
+            info,
+            container_id,
+            state,
+            sent: true,
+            charged,
+            muted,
+            kill: Kill::No,
+            checkpoint: true,
+            killing_state,
+        };
         self.tasks.insert(key, task);
         Ok(())
     }
@@ -166,10 +177,11 @@ impl AgentCore {
 }
 
 fn returning(container_id: ContainerId, kept: KeptExecutor, until: Duration) -> Executor {
-    let KeptExecutor { framework_id, info, is_command, sequences } = kept;
+    let KeptExecutor { framework_id, info, is_command, killing_state, sequences } = kept;
     let mut executor = Executor::new(&framework_id, container_id, info, is_command, true, until);
     executor.state = ExecutorState::Returning { until };
     executor.charged = false;
+    executor.killing_state = killing_state;
     executor.sequences = sequences;
     executor
 }

@@ -22,6 +22,8 @@ pub(super) struct Task {
     pub(super) kill: Kill,
     /// Whether its framework checkpoints.
     pub(super) checkpoint: bool,
+    /// Whether its framework understands `TASK_KILLING`.
+    pub(super) killing_state: bool,
 }
 
 /// How far the end of a task is asked for.

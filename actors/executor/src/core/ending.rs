@@ -1,5 +1,6 @@
 //! How an executor comes to its end, and how the end of a task is told.
 
+use super::task::Cause;
 use super::{END_MARGIN, ExecutorCore, MESSAGE_BYTES_MAX};
 use crate::effect::Effect;
 use crate::end::{ExecutorEnd, TaskEnd};
@@ -29,7 +30,7 @@ impl ExecutorCore {
         let force_at = now.after(grace.saturating_sub(FORCE_RESERVE.min(grace / 4)));
         let task_ids: Vec<TaskId> = self.tasks.keys().cloned().collect();
         for task_id in task_ids {
-            self.ask_to_end(&task_id, force_at, out);
+            self.ask_to_end(&task_id, force_at, now, out);
         }
         let mut deadline = now.after(grace.saturating_add(END_MARGIN));
         if let Some(earlier) = &self.ending {
@@ -71,6 +72,7 @@ impl ExecutorCore {
         if let Some(task) = self.tasks.get_mut(&status.task_id) {
             task.ended = true;
             task.force_at = None;
+            task.stop_supervision();
         }
         self.updates.push(status);
         self.send_head(now, out);
@@ -92,16 +94,27 @@ impl ExecutorCore {
         let mut status = self.status(task_id, state, now);
         status.message = cut(&message).to_owned();
         (status.reason, status.exit) = (reason, exit);
-        if asked {
-            status.state = TaskState::Killed;
-            status.reason = None;
+        match task.and_then(|task| task.cause.as_ref()) {
+            Some(Cause::Unhealthy(text)) => {
+                let killed = TaskStatus { state: TaskState::Killed, ..status };
+                killed.because(StatusReason::TaskHealthCheckStatusUpdated, cut(text))
+            }
+            Some(Cause::TooLong(max)) => {
+                let failed = TaskStatus { state: TaskState::Failed, ..status };
+                let text = format!("the task did not end within its max completion time of {max:?}");
+                failed.because(StatusReason::MaxCompletionTimeReached, text)
+            }
+            None if asked => TaskStatus { state: TaskState::Killed, reason: None, ..status },
+            None => status,
         }
-        status
     }
 
     pub(super) fn status(&self, task_id: &TaskId, state: TaskState, now: Moment) -> TaskStatus {
         let mut status = TaskStatus::new(task_id.clone(), state, StatusSource::Executor).at(now.wall_ms);
         status.executor_id = Some(self.identity.executor_id.clone());
+        if let Some(task) = self.tasks.get(task_id) {
+            (status.healthy, status.check) = (task.checks.healthy, task.checks.found);
+        }
         status
     }
 

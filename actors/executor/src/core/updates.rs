@@ -1,7 +1,7 @@
 //! The updates that the agent has not answered yet: numbered, in order, one in flight.
 
 use odeon_protocol::moment::Moment;
-use odeon_protocol::task::{TaskState, TaskStatus};
+use odeon_protocol::task::TaskStatus;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -30,16 +30,14 @@ enum Attempt {
 }
 
 impl UpdateQueue {
-    /// Adds an update. A task that talks faster than the agent listens overwrites its own words, so
-    /// that it has at most one report waiting besides its end.
+    /// Adds an update. A task that talks faster than the agent listens overwrites its own words, so that at most
+    /// one report waits for each of its non-terminal states and reasons, and the newest is told last.
     pub(super) fn push(&mut self, status: TaskStatus) {
-        let replaces = |old: &&mut TaskStatus| {
-            old.task_id == status.task_id && old.state == TaskState::Running && status.state == TaskState::Running
-        };
-        match self.waiting.iter_mut().find(replaces) {
-            Some(old) => *old = status,
-            None => self.waiting.push_back(status),
+        let what = |status: &TaskStatus| (status.state, status.reason);
+        if !status.state.is_terminal() {
+            self.waiting.retain(|old| old.task_id != status.task_id || what(old) != what(&status));
         }
+        self.waiting.push_back(status);
     }
 
     /// The number and content of what is to be sent now, if anything.

@@ -3,7 +3,7 @@
 use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::{ID_BYTES_MAX, IdError, TaskId};
 use odeon_protocol::resources::{Resources, ResourcesError};
-use odeon_protocol::task::{TaskInfo, Work};
+use odeon_protocol::task::{HealthCheck, TaskInfo, Work};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -129,6 +129,20 @@ impl BatchPlan {
     #[must_use]
     pub fn kill_grace(mut self, grace: Duration) -> Self {
         self.tasks.iter_mut().for_each(|task| task.kill_grace = Some(grace));
+        self
+    }
+
+    /// Asks all tasks how they are, and kills those that are not well.
+    #[must_use]
+    pub fn health_check(mut self, health_check: &HealthCheck) -> Self {
+        self.tasks.iter_mut().for_each(|task| task.health_check = Some(Box::new(health_check.clone())));
+        self
+    }
+
+    /// Ends each task that takes longer; it has failed then.
+    #[must_use]
+    pub fn max_completion_time(mut self, max: Duration) -> Self {
+        self.tasks.iter_mut().for_each(|task| task.max_completion_time = Some(max));
         self
     }
 

@@ -6,6 +6,7 @@ use super::offers::refusal;
 use super::tasks::{Task, word_of_master};
 use super::{MasterCore, MasterOutbox};
 use crate::effect::AgentCommand;
+use odeon_protocol::framework::Capability;
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use odeon_protocol::messages::master_agent::LaunchTask;
 use odeon_protocol::messages::master_scheduler::{AcceptOffers, CallError};
@@ -174,13 +175,14 @@ impl MasterCore {
         let mut task = Task::new(info.clone(), pool.agent_id.clone(), pool.role.clone(), TaskState::Staging, now);
         task.charged = true;
         self.add_task(&pool.framework_id, task);
-        let framework = self.frameworks.get(&pool.framework_id);
+        let framework = self.frameworks.get(&pool.framework_id).map(|framework| &framework.info);
         let launch = LaunchTask {
             epoch: self.epoch,
             framework_id: pool.framework_id.clone(),
             role: pool.role.clone(),
             task: info,
-            checkpoint: framework.is_some_and(|framework| framework.info.checkpoint),
+            checkpoint: framework.is_some_and(|info| info.checkpoint),
+            killing_state: framework.is_some_and(|info| info.capabilities.contains(&Capability::TaskKillingState)),
         };
         self.command(&pool.agent_id, AgentCommand::Launch(Box::new(launch)), out);
     }

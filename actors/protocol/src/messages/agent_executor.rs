@@ -29,15 +29,18 @@ pub struct RegisterExecutor {
 }
 remote_message!(RegisterExecutor => Result<ExecutorRegistered, RegisterExecutorError>, "agent.v1.RegisterExecutor");
 
-/// The answer to an executor.
+/// The answer to an executor. The tasks that wait for it come next, each by [`RunTask`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutorRegistered {
     /// The agent.
     pub agent_id: AgentId,
     /// The executor as its framework described it.
     pub executor: ExecutorInfo,
-    /// The tasks that wait for it come next, each by [`RunTask`].
+    /// How long a task has to end that names no time itself.
     pub kill_grace: Duration,
+    /// Whether its framework understands `TASK_KILLING`, and hears `TASK_STARTING` as well.
+    #[serde(default)]
+    pub killing_state: bool,
 }
 
 /// Why an executor is turned away; it ends itself.

@@ -111,6 +111,9 @@ pub struct LaunchTask {
     /// Whether the framework checkpoints: the agent then keeps the task through its own restart.
     #[serde(default)]
     pub checkpoint: bool,
+    /// Whether the framework understands `TASK_KILLING`.
+    #[serde(default)]
+    pub killing_state: bool,
 }
 remote_message!(LaunchTask => Result<(), CommandRefused>, "agent.v1.LaunchTask");
 

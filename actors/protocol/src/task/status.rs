@@ -1,6 +1,6 @@
 //! One report about a task: its state, who says so, and why.
 
-use super::TaskState;
+use super::{CheckResult, TaskState};
 use crate::id::{AgentId, ExecutorId, StatusUuid, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -56,12 +56,18 @@ reasons! {
     ExecutorTerminated = "REASON_EXECUTOR_TERMINATED";
     /// The framework was torn down or is not connected.
     FrameworkRemoved = "REASON_FRAMEWORK_REMOVED";
+    /// The task took longer than it said that it would at most.
+    MaxCompletionTimeReached = "REASON_MAX_COMPLETION_TIME_REACHED";
     /// The offer is not valid any more.
     InvalidOffers = "REASON_INVALID_OFFERS";
     /// The answer to a question about the state.
     Reconciliation = "REASON_RECONCILIATION";
     /// The task does not fit the offer.
     ResourcesUnknown = "REASON_RESOURCES_UNKNOWN";
+    /// A check has found something else than before.
+    TaskCheckStatusUpdated = "REASON_TASK_CHECK_STATUS_UPDATED";
+    /// A health check has found something worth telling.
+    TaskHealthCheckStatusUpdated = "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED";
     /// The description of the task is not valid.
     TaskInvalid = "REASON_TASK_INVALID";
     /// The kill was asked for while the task was on its way.
@@ -129,6 +135,12 @@ pub struct TaskStatus {
     /// How the process ended, if it did.
     #[serde(default)]
     pub exit: Option<TaskExit>,
+    /// Whether its health check finds it well; nothing before the first answer that counts.
+    #[serde(default)]
+    pub healthy: Option<bool>,
+    /// What its check has found last.
+    #[serde(default)]
+    pub check: Option<CheckResult>,
 }
 
 impl TaskStatus {
@@ -146,6 +158,8 @@ impl TaskStatus {
             timestamp_ms: 0,
             uuid: None,
             exit: None,
+            healthy: None,
+            check: None,
         }
     }
 

@@ -122,6 +122,8 @@ impl ExecutorHost {
                     world.ask_site(me.pid, me.site, body, asked, SEND_TIMEOUT_US);
                 }
                 Effect::StartTask { task, .. } => self.start(*task, me, world),
+                // The workload asks for none.
+                Effect::Check { .. } => {}
                 Effect::AskToEnd(task_id) => self.end_task(&task_id, false, me, world),
                 Effect::ForceToEnd(task_id) => self.end_task(&task_id, true, me, world),
                 Effect::End(_) => return Fate::Ends,

@@ -1,0 +1,88 @@
+//! What surrounds the processes of a task: their environment, and the directory in which they begin.
+
+use crate::settings::{CONTAINER_ID, SANDBOX};
+use crate::task::TaskFailure;
+use odeon_protocol::executor::CommandInfo;
+use odeon_protocol::id::{ContainerId, TaskId};
+use odeon_protocol::task::TaskExit;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// What a shell returns for a program that is not there.
+const NOT_FOUND: TaskExit = TaskExit::Code(127);
+/// What a shell returns for a program that cannot be run.
+const NOT_EXECUTABLE: TaskExit = TaskExit::Code(126);
+/// `ENOEXEC`: a text file without the line that names its interpreter.
+const NO_EXECUTABLE_FORMAT: i32 = 8;
+
+/// The same for a command and for the commands that check it.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// The environment below the command's own.
+    pub(crate) base_environment: BTreeMap<String, String>,
+    pub(crate) container_id: ContainerId,
+    pub(crate) task_id: TaskId,
+    pub(crate) sandbox: PathBuf,
+}
+
+impl Surroundings {
+    /// A command that is ready to start, in a process group of its own and without input.
+    pub(crate) fn prepare(&self, info: &CommandInfo) -> Result<Command, TaskFailure> {
+        let (program, arguments) = info.argv.split_first().ok_or(TaskFailure::new("the command is empty"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.directory(info)?).env_clear().envs(self.environment(info));
+        command.stdin(Stdio::null()).process_group(0);
+        Ok(command)
+    }
+
+    /// Checked here, because a missing directory would look like a missing program.
+    fn directory(&self, info: &CommandInfo) -> Result<PathBuf, TaskFailure> {
+        let given = info.working_directory.as_deref().unwrap_or_default();
+        let directory = self.sandbox.join(given);
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        let message = format!("the working directory {} is not there", directory.display());
+        Err(TaskFailure::of_command(message, NOT_EXECUTABLE))
+    }
+
+    fn environment(&self, info: &CommandInfo) -> BTreeMap<String, String> {
+        let mut environment = self.base_environment.clone();
+        environment.extend(info.environment.clone());
+        let sandbox = self.sandbox.to_string_lossy().into_owned();
+        let task_id = self.task_id.to_string();
+        let own = [
+            (SANDBOX, sandbox.clone()),
+            ("MESOS_SANDBOX", sandbox),
+            ("ODEON_TASK_ID", task_id.clone()),
+            ("MESOS_TASK_ID", task_id),
+            (CONTAINER_ID, self.container_id.to_string()),
+        ];
+        environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        environment
+    }
+}
+
+/// Why a prepared command did not start, as a shell would tell it.
+pub(crate) fn not_started(program: &str, error: &io::Error) -> TaskFailure {
+    let is_path = program.contains('/');
+    let (message, exit) = match error.kind() {
+        io::ErrorKind::NotFound if is_path && Path::new(program).exists() => {
+            (format!("the interpreter of {program} is not there"), NOT_FOUND)
+        }
+        io::ErrorKind::NotFound if is_path => (format!("the program {program} is not there"), NOT_FOUND),
+        io::ErrorKind::NotFound => (
+            format!("the program {program} is not on the PATH of the task; give its full path, or set PATH"),
+            NOT_FOUND,
+        ),
+        io::ErrorKind::PermissionDenied => (format!("the program {program} may not be executed"), NOT_EXECUTABLE),
+        _ if error.raw_os_error() == Some(NO_EXECUTABLE_FORMAT) => {
+            (format!("{program} is neither a program nor a script that names its interpreter"), NOT_EXECUTABLE)
+        }
+        _ => (format!("the program {program} cannot be started: {error}"), NOT_EXECUTABLE),
+    };
+    TaskFailure::of_command(message, exit)
+}
