@@ -428,15 +428,18 @@ fn a_stopped_agent_finishes_when_its_last_executor_is_gone() {
 }
 
 #[test]
-fn a_master_ends_an_idle_agent_at_once_and_one_without_resources_ends_itself() {
+fn a_master_ends_an_idle_agent_at_once_and_one_that_cannot_be_admitted_ends_itself() {
     let mut agent = Agent::admitted();
     let message = ShutdownAgent { epoch: EPOCH, message: "maintenance".into() };
     agent.core.on_shutdown_agent(message, at(0), &mut agent.out).unwrap();
     assert_eq!(agent.effects(), [Effect::Finish(AgentEnd::ShutDown("maintenance".into()))]);
-    let mut agent = Agent::with_limits(AgentLimits::DEFAULT);
-    let refusal = RegisterAgentError::NoResources { hostname: "host".into() };
-    agent.core.on_registration(Some(Err(refusal.clone())), at(0), &mut agent.out);
-    assert_eq!(agent.effects(), [Effect::Finish(AgentEnd::Refused(refusal))]);
+    let gone = RegisterAgentError::Gone(odeon_protocol::id::AgentId::new("S").unwrap());
+    for refusal in [RegisterAgentError::NoResources { hostname: "host".into() }, gone] {
+        let mut agent = Agent::with_limits(AgentLimits::DEFAULT);
+        agent.core.on_registration(Some(Err(refusal.clone())), at(0), &mut agent.out);
+        assert_eq!(agent.effects(), [Effect::Finish(AgentEnd::Refused(refusal))]);
+        assert_eq!(agent.core.next_deadline(), None, "it does not ask again");
+    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl AgentCore {
                 self.give_up_tasks(&registered, now, out);
                 self.send_all_heads(now, out);
             }
-            Some(Err(refusal @ RegisterAgentError::NoResources { .. })) => {
+            // Neither is another after a retry.
+            Some(Err(refusal @ (RegisterAgentError::NoResources { .. } | RegisterAgentError::Gone(_)))) => {
                 self.registration.wait_after_failure(limits.0, limits.1, now);
                 self.begin_end(AgentEnd::Refused(refusal), now, out);
             }

@@ -72,8 +72,8 @@ pub enum RegisterAgentError {
     /// Its id was removed for good. The agent ends its executors and starts anew without an id.
     #[error("agent {0} was removed and cannot come back under its id")]
     Removed(AgentId),
-    /// An operator has declared it gone. It is told to shut down.
-    #[error("agent {0} was marked gone by an operator")]
+    /// An operator has declared it gone. It ends; a retry fails the same way.
+    #[error("agent {0} was marked gone by an operator; with an empty work_dir the host joins as a new agent")]
     Gone(AgentId),
     /// The master has as many agents as it takes. A retry helps when one has gone.
     #[error("the master takes no more than {max} agents")]
