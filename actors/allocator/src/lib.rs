@@ -34,6 +34,7 @@ mod candidates;
 mod constraints;
 mod kinds;
 mod lottery;
+pub mod measure;
 mod profile;
 mod quota;
 mod random;

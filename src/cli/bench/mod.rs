@@ -1,5 +1,6 @@
 //! `odeon bench`: measures a part of the project on this machine. One part a file.
 
+mod allocator;
 mod fabric;
 mod pin;
 
@@ -17,6 +18,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum Part {
+    Allocator(allocator::AllocatorArgs),
     Fabric(fabric::FabricArgs),
     #[command(hide = true)]
     FabricPeer(fabric::FabricPeerArgs),
@@ -25,6 +27,7 @@ enum Part {
 /// Measures what was asked for.
 pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<i32, Failure> {
     match args.part {
+        Part::Allocator(args) => allocator::allocator(&args, environment),
         Part::Fabric(args) => fabric::fabric(args, environment).await,
         Part::FabricPeer(args) => fabric::fabric_peer(args).await,
     }
