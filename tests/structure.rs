@@ -29,6 +29,7 @@ const CORES: &[&str] = &[
     "actors/learning/src/blocks.rs",
     "actors/learning/src/kernel",
     "actors/learning/src/optimiser",
+    "actors/learning/src/prepare",
     "actors/learning/src/program.rs",
     "actors/learning/src/coordinator_core.rs",
     "actors/learning/src/model.rs",

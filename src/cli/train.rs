@@ -72,6 +72,7 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         () = signals.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started")),
         checked = check(&args.job, job) => checked?,
     };
+    let data = checked.data.clone();
     let training = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
@@ -79,7 +80,7 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         }
         None => on_own_cluster(checked, &args, environment, &mut signals).await?,
     };
-    let report = TrainingReport::new(&training);
+    let report = TrainingReport::new(&training, &data);
     print(&report.render(args.output, environment).or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
     Ok(if training.model.converged { Exit::Done } else { Exit::NotConverged }.into())
 }
@@ -105,8 +106,9 @@ async fn check(path: &Path, job: TrainingJob) -> Result<CheckedJob, Failure> {
     let (data_path, spec) = (job.data.path.clone(), job.data_spec());
     let (scanned, scan) = tokio::sync::oneshot::channel();
     // A thread of its own: the runtime would wait for the end of a blocking task, also after an interrupt.
-    std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec)));
-    let data = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec).map(Box::new)));
+    let table = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    let data = table.summary().clone();
     Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     Ok(CheckedJob { job, data, worker })
 }

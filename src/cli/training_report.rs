@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use odeon_learning::data::{DataColumn, DataSummary, LeftOut};
 use odeon_learning::model::Coefficient;
 use odeon_learning::training::Training;
 use serde::ser::SerializeMap;
@@ -27,6 +28,8 @@ pub(super) struct TrainingReport<'a> {
     gradient_norm: f64,
     train_rows: usize,
     test_rows: usize,
+    left_out_rows: LeftOut,
+    columns: Vec<ColumnRow<'a>>,
     model_sha256: String,
     tasks: Vec<TaskRow>,
 }
@@ -63,6 +66,42 @@ impl Listed for TaskRow {
     }
 }
 
+/// A column of the file.
+#[derive(Serialize)]
+struct ColumnRow<'a> {
+    name: &'a str,
+    kind: &'static str,
+    levels: &'a [String],
+    missing: usize,
+}
+
+impl Listed for ColumnRow<'_> {
+    const KIND: &'static str = "columns";
+    const COLUMNS: &'static [Column] =
+        &[Column::always("COLUMN"), Column::always("KIND"), Column::always("WORDS"), Column::always("MISSING")];
+
+    fn cells(&self) -> Vec<String> {
+        let words = if self.levels.is_empty() { String::new() } else { self.levels.len().to_string() };
+        vec![self.name.to_owned(), self.kind.to_owned(), words, self.missing.to_string()]
+    }
+
+    fn id(&self) -> String {
+        self.name.to_owned()
+    }
+}
+
+impl<'a> ColumnRow<'a> {
+    fn of(column: &'a DataColumn) -> Self {
+        let DataColumn { name, levels, missing_count, .. } = column;
+        Self { name, kind: column.kind(), levels, missing: *missing_count }
+    }
+
+    /// Whether there is more to say of it than its name.
+    fn is_remarkable(&self) -> bool {
+        !self.levels.is_empty() || self.missing > 0
+    }
+}
+
 /// A number of the model.
 #[derive(Serialize)]
 struct NumberRow {
@@ -84,8 +123,8 @@ impl Listed for NumberRow {
 }
 
 impl<'a> TrainingReport<'a> {
-    /// The report of a finished job.
-    pub(super) fn new(training: &'a Training) -> Self {
+    /// The report of a finished job over its data.
+    pub(super) fn new(training: &'a Training, data: &'a DataSummary) -> Self {
         let model = &training.model;
         let tasks = training.tasks.iter().map(|(task_id, task)| TaskRow {
             id: task_id.to_string(),
@@ -106,6 +145,8 @@ impl<'a> TrainingReport<'a> {
             gradient_norm: model.gradient_norm,
             train_rows: model.train_row_count,
             test_rows: model.test_row_count,
+            left_out_rows: data.left_out,
+            columns: data.columns.iter().map(ColumnRow::of).collect(),
             model_sha256: model.model_sha256(),
             tasks: tasks.collect(),
         }
@@ -126,6 +167,12 @@ impl<'a> TrainingReport<'a> {
         let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));
         let metrics: Vec<NumberRow> = [row("(objective)", self.objective)].into_iter().chain(metrics).collect();
         let mut text = render(&self.tasks, format, style)?;
+        if self.columns.iter().any(ColumnRow::is_remarkable) {
+            text.push_str(&format!("\ncolumns of the file\n{}", render(&self.columns, format, style)?));
+        }
+        if self.left_out_rows.total() > 0 {
+            writeln!(text, "\nrows left out: {}", self.left_out_rows).expect("writing to memory cannot fail");
+        }
         let verdict = if self.converged { "converged" } else { "did not converge" };
         let Self { rounds, workers, train_rows, test_rows, .. } = self;
         let name = escaped(self.name);

@@ -15,10 +15,11 @@ use crate::{
         split::{SplitError, TrainTestSplit},
     },
     kernel::{
-        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, objective_curvature,
-        objective_gradient, regression_sums,
+        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, level_counts,
+        objective_curvature, objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
+    prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{Parameters, Pass},
 };
 
@@ -33,6 +34,8 @@ pub struct BlockStore {
 #[derive(Debug)]
 struct HeldBlock {
     rows: Rows,
+    /// Steps of `[prepare]` that the rows have gone through.
+    step_count: usize,
     last_pass: u64,
 }
 
@@ -53,7 +56,7 @@ impl BlockStore {
         self.blocks.len()
     }
 
-    /// Answers a request. Blocks that are not held are loaded by one call of `load`, which gets the
+    /// Answers a request over rows that have gone through `steps`, to which later requests may only add. Blocks that are not held are loaded by one call of `load`, which gets the
     /// numbers of the data rows (from 0) and returns those rows in that order.
     ///
     /// # Errors
@@ -61,6 +64,7 @@ impl BlockStore {
     pub fn compute(
         &mut self,
         request: &ComputePartials,
+        steps: &[FittedStep],
         load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
     ) -> Result<Partials, ComputeError> {
         let split = request.pass.split();
@@ -71,6 +75,7 @@ impl BlockStore {
             blocks.extend(layout.blocks(*node).ok_or(unknown)?);
         }
         self.load_missing(request.pass_number, split, layout, &blocks, load)?;
+        self.prepare(split, layout, &blocks, steps)?;
         let partial = |node: &NodeId| {
             let mut sums = |block| self.block_sums(&request.pass, split, layout, block);
             let values = sum_subtree(*node, layout.block_count(), &mut sums)?;
@@ -110,12 +115,37 @@ impl BlockStore {
                 let end = start + layout.rows(block).len();
                 let rows =
                     Rows { x: rows.x.slice(s![start..end, ..]).to_owned(), y: rows.y.slice(s![start..end]).to_owned() };
-                self.blocks.insert((split, block), HeldBlock { rows, last_pass: pass_number });
+                self.blocks.insert((split, block), HeldBlock { rows, step_count: 0, last_pass: pass_number });
                 start = end;
             }
         }
         for block in wanted {
             self.blocks.entry((split, *block)).and_modify(|held| held.last_pass = pass_number);
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of blocks through the steps that they have not gone through.
+    fn prepare(
+        &mut self,
+        split: Split,
+        layout: BlockLayout,
+        wanted: &BTreeSet<usize>,
+        steps: &[FittedStep],
+    ) -> Result<(), ComputeError> {
+        for block in wanted {
+            let held = self.blocks.get_mut(&(split, *block)).expect("what is wanted was loaded");
+            let Some(new_steps) = steps.get(held.step_count..).filter(|steps| !steps.is_empty()) else { continue };
+            let applied = apply(new_steps, std::mem::take(&mut held.rows.x));
+            match applied {
+                Ok(x) => (held.rows.x, held.step_count) = (x, steps.len()),
+                Err(ApplyError { row, column, value }) => {
+                    // The rows are half changed.
+                    self.blocks.remove(&(split, *block));
+                    let row = self.order(split)[layout.rows(*block).start + row] + 1;
+                    return Err(ComputeError::Log { value, row, column: (column + 1).to_string() });
+                }
+            }
         }
         Ok(())
     }
@@ -174,6 +204,10 @@ pub fn check_same_data(expected: &DataSummary, here: &DataSummary) -> Result<(),
 fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64>, KernelError> {
     let block = BlockView::new(x, rows.y.view())?;
     match pass {
+        Pass::Prepare(PreparePass::Present {}) => Ok(present_sums(x)),
+        Pass::Prepare(PreparePass::Squares { mean }) => present_squares(x, &mean.0),
+        Pass::Prepare(PreparePass::Levels { columns }) => level_counts(x, columns),
+        Pass::Prepare(PreparePass::Ranks { targets, depth }) => rank_counts(x, targets, *depth),
         Pass::ColumnSums { .. } => Ok(column_sums(block)),
         Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
         Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
@@ -202,7 +236,7 @@ mod tests {
 
     fn joined() -> Joined {
         let text = "name = \"t\"\ndata = { path = \"d\", target = \"y\" }\nmodel = { type = \"logistic\" }";
-        let data = DataSummary { row_count: 100, feature_names: vec!["a".into()], target: "y".into() };
+        let data = DataSummary::numeric(100, &["a"], "y");
         Joined { job: toml::from_str(text).unwrap(), data }
     }
 
@@ -213,13 +247,14 @@ mod tests {
     }
 
     fn request(pass_number: u64, nodes: &[NodeId]) -> ComputePartials {
-        ComputePartials { pass_number, pass: Pass::ColumnSums { split: Split::Train }, nodes: nodes.to_vec() }
+        let pass = Pass::ColumnSums { split: Split::Train };
+        ComputePartials { pass_number, pass, nodes: nodes.to_vec(), steps_known: 0, new_steps: Vec::new() }
     }
 
     #[test]
     fn a_partial_sums_the_permuted_rows_of_its_node() {
         let mut store = BlockStore::new(&joined()).unwrap();
-        let reply = store.compute(&request(1, &[LAST, FIRST]), load).unwrap();
+        let reply = store.compute(&request(1, &[LAST, FIRST]), &[], load).unwrap();
         let train = train_test_split(100, 0.2, 42).unwrap().train;
         let sum = |rows: &[usize]| rows.iter().sum::<usize>() as f64;
         let (first, last) = (sum(&train[..8]), sum(&train[72..]));
@@ -232,11 +267,11 @@ mod tests {
         let mut joined = joined();
         joined.job.data.split = SplitKind::Ordered;
         let mut store = BlockStore::new(&joined).unwrap();
-        let reply = store.compute(&request(1, &[FIRST]), load).unwrap();
+        let reply = store.compute(&request(1, &[FIRST]), &[], load).unwrap();
         assert_eq!(reply.partials[0].values, F64Block(vec![8.0, 28.0, 28.0]));
         let test = ComputePartials { pass: Pass::ColumnSums { split: Split::Test }, ..request(2, &[FIRST]) };
         let of_80_to_87 = 668.0;
-        let reply = store.compute(&test, load).unwrap();
+        let reply = store.compute(&test, &[], load).unwrap();
         assert_eq!(reply.partials[0].values, F64Block(vec![8.0, of_80_to_87, of_80_to_87]));
     }
 
@@ -244,12 +279,12 @@ mod tests {
     fn held_blocks_are_not_loaded_again_and_unused_ones_are_let_go() {
         let mut store = BlockStore::new(&joined()).unwrap();
         let never = |_: &[usize]| panic!("nothing to load");
-        store.compute(&request(1, &[FIRST, LAST]), load).unwrap();
-        store.compute(&request(2, &[FIRST]), never).unwrap();
-        store.compute(&request(2, &[LAST]), never).unwrap();
-        store.compute(&request(3, &[FIRST]), never).unwrap();
+        store.compute(&request(1, &[FIRST, LAST]), &[], load).unwrap();
+        store.compute(&request(2, &[FIRST]), &[], never).unwrap();
+        store.compute(&request(2, &[LAST]), &[], never).unwrap();
+        store.compute(&request(3, &[FIRST]), &[], never).unwrap();
         assert_eq!(store.block_count(), 2);
-        store.compute(&request(4, &[FIRST]), never).unwrap();
+        store.compute(&request(4, &[FIRST]), &[], never).unwrap();
         assert_eq!(store.block_count(), 1);
     }
 
@@ -258,7 +293,7 @@ mod tests {
         let mut store = BlockStore::new(&joined()).unwrap();
         let at = Parameters { mean: vec![0.0].into(), weights: vec![0.0].into(), intercept: 0.0 };
         let pass = Pass::ObjectiveGradient { loss: Loss::Logistic, at };
-        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, load).unwrap_err();
+        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, &[], load).unwrap_err();
         let number = train_test_split(100, 0.2, 42).unwrap().train[0];
         assert_eq!(error, ComputeError::Label { value: number as f64, row: number + 1 });
     }
@@ -267,16 +302,16 @@ mod tests {
     fn what_does_not_fit_the_data_is_refused() {
         let mut store = BlockStore::new(&joined()).unwrap();
         let beyond = NodeId { level: 0, index: 10 };
-        let error = store.compute(&request(1, &[beyond]), load).unwrap_err();
+        let error = store.compute(&request(1, &[beyond]), &[], load).unwrap_err();
         assert_eq!(error, ComputeError::UnknownNode { node: beyond, block_count: 10 });
         let pass = Pass::CentredSquares { mean: vec![0.0, 0.0].into(), target_mean: 0.0 };
-        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, load).unwrap_err();
+        let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, &[], load).unwrap_err();
         assert_eq!(error, ComputeError::ShapeMismatch { what: "features".into(), expected: 1, actual: 2 });
         let short = |_: &[usize]| load(&[1, 2]);
-        let error = store.compute(&request(1, &[LAST]), short).unwrap_err();
+        let error = store.compute(&request(1, &[LAST]), &[], short).unwrap_err();
         assert_eq!(error, ComputeError::ShapeMismatch { what: "rows".into(), expected: 8, actual: 2 });
         let missing = DataError::FileMissing { file: "d".into() };
-        let error = store.compute(&request(1, &[LAST]), |_| Err(missing.clone())).unwrap_err();
+        let error = store.compute(&request(1, &[LAST]), &[], |_| Err(missing.clone())).unwrap_err();
         assert_eq!(error, ComputeError::Data(missing));
     }
 

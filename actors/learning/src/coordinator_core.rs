@@ -16,6 +16,7 @@ use crate::{
     messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
     model::TrainedModel,
     optimiser::solver::SolverChoice,
+    prepare::FittedStep,
     program::{Pass, Progress, Step, TrainError, Trainer},
 };
 
@@ -154,6 +155,8 @@ struct Worker {
     delivered: BTreeSet<NodeId>,
     answer_by: Duration,
     bad_partials: u32,
+    /// Fitted steps of `[prepare]` that it was sent.
+    steps_known: usize,
 }
 
 impl CoordinatorCore {
@@ -368,7 +371,7 @@ impl CoordinatorCore {
             }
             self.drop_worker(now, worker, DropReason::BadPartials(bad_partials, fault), out);
         } else if !again.is_empty() {
-            let request = ComputePartials { pass_number: self.pass_number, pass: open_pass.pass.clone(), nodes: again };
+            let request = sender.request(self.pass_number, &open_pass.pass, again, self.trainer.steps());
             out.push(Effect::Compute { worker: worker.clone(), request });
         }
     }
@@ -436,7 +439,7 @@ impl CoordinatorCore {
             }
             worker.open.extend(&nodes);
             worker.answer_by = now + self.limits.answer_wait;
-            let request = ComputePartials { pass_number: self.pass_number, pass: open_pass.pass.clone(), nodes };
+            let request = worker.request(self.pass_number, &open_pass.pass, nodes, self.trainer.steps());
             out.push(Effect::Compute { worker: id.clone(), request });
         }
     }
@@ -449,6 +452,20 @@ impl CoordinatorCore {
     fn end(&mut self) {
         self.phase = Phase::Ended;
         self.workers.clear();
+    }
+}
+
+impl Worker {
+    /// A request that brings the steps fitted since the last one.
+    fn request(&mut self, pass_number: u64, pass: &Pass, nodes: Vec<NodeId>, steps: &[FittedStep]) -> ComputePartials {
+        let steps_known = std::mem::replace(&mut self.steps_known, steps.len());
+        ComputePartials {
+            pass_number,
+            pass: pass.clone(),
+            nodes,
+            steps_known,
+            new_steps: steps[steps_known..].to_vec(),
+        }
     }
 }
 

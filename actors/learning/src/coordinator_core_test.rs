@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     block_store::BlockStore,
     data::{Rows, source},
+    job::StepSettings,
     local::fit_local,
     messages::Partials,
 };
@@ -29,8 +30,11 @@ fn id(number: usize) -> WorkerId {
     WorkerId(format!("worker-{number}"))
 }
 
+/// With a step that is fitted by two passes, so that steps go through all that workers go through.
 fn job() -> TrainingJob {
-    toml::from_str(include_str!("../../../examples/jobs/iris.toml")).unwrap()
+    let mut job: TrainingJob = toml::from_str(include_str!("../../../examples/jobs/iris.toml")).unwrap();
+    job.prepare.steps = vec![StepSettings::Standard { columns: None }];
+    job
 }
 
 /// Iris, read once.
@@ -38,10 +42,9 @@ fn iris() -> &'static (DataSummary, Rows) {
     static IRIS: OnceLock<(DataSummary, Rows)> = OnceLock::new();
     IRIS.get_or_init(|| {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/iris.csv");
-        let data = source::scan(&path, &job().data_spec()).unwrap();
-        let all: Vec<usize> = (0..data.row_count).collect();
-        let rows = source::read_rows(&path, &job().data_spec(), &all).unwrap();
-        (data, rows)
+        let table = source::scan(&path, &job().data_spec()).unwrap();
+        let all: Vec<usize> = (0..table.summary().row_count).collect();
+        (table.summary().clone(), table.read_rows(&all).unwrap())
     })
 }
 
@@ -59,7 +62,7 @@ fn undisturbed() -> &'static str {
 struct Simulation {
     core: CoordinatorCore,
     now: Duration,
-    stores: BTreeMap<WorkerId, BlockStore>,
+    stores: BTreeMap<WorkerId, (BlockStore, Vec<FittedStep>)>,
     replies: VecDeque<(WorkerId, Partials)>,
     seen: Vec<Effect>,
     next_worker: usize,
@@ -79,9 +82,11 @@ impl Simulation {
         act(&mut self.core, self.now, &mut out);
         for effect in out {
             if let Effect::Compute { worker, request } = &effect
-                && let Some(store) = self.stores.get_mut(worker)
+                && let Some((store, steps)) = self.stores.get_mut(worker)
             {
-                self.replies.push_back((worker.clone(), store.compute(request, load).unwrap()));
+                assert_eq!(request.steps_known, steps.len(), "a worker is sent each step once");
+                steps.extend(request.new_steps.iter().cloned());
+                self.replies.push_back((worker.clone(), store.compute(request, steps, load).unwrap()));
             }
             self.seen.push(effect);
         }
@@ -92,7 +97,7 @@ impl Simulation {
         let worker = id(self.next_worker);
         self.next_worker += 1;
         let joined = Joined { job: job(), data: iris().0.clone() };
-        self.stores.insert(worker.clone(), BlockStore::new(&joined).unwrap());
+        self.stores.insert(worker.clone(), (BlockStore::new(&joined).unwrap(), Vec::new()));
         self.act(|core, now, out| {
             let ended = matches!(core.phase, Phase::Ended);
             assert_eq!(
@@ -347,7 +352,7 @@ fn sums_that_two_workers_find_not_finite_end_the_job_with_what_to_do() {
     for worker in [0, 1] {
         for _ in 0..3 {
             let asked = simulation.request(worker).nodes[0];
-            simulation.send(worker, asked, vec![f64::INFINITY; 6]);
+            simulation.send(worker, asked, vec![f64::INFINITY; 9]);
         }
     }
     let error = TrainError::Overflow { pass_number: 1, first: id(0), second: id(1) };

@@ -40,8 +40,8 @@ pub enum LocalError {
 /// [`LocalError`] of the first step that fails.
 pub fn fit_file(job: &TrainingJob, path: &Path, worker_count: usize) -> Result<TrainedModel, LocalError> {
     let spec = job.data_spec();
-    let data = source::scan(path, &spec)?;
-    fit_local(job, &data, |numbers| source::read_rows(path, &spec, numbers), worker_count)
+    let table = source::scan(path, &spec)?;
+    fit_local(job, table.summary(), |numbers| table.read_rows(numbers), worker_count)
 }
 
 /// As [`fit_file`], with rows that `load` returns for their numbers (from 0), in that order.
@@ -82,8 +82,9 @@ fn run_pass(
     let shares = even_ranges(block_count, stores.len());
     for (store, share) in stores.iter_mut().zip(shares) {
         let nodes: Vec<NodeId> = subtrees(share, block_count);
-        let request = ComputePartials { pass_number, pass: pass.clone(), nodes };
-        for partial in store.compute(&request, &load)?.partials {
+        let (steps_known, new_steps) = (trainer.steps().len(), Vec::new());
+        let request = ComputePartials { pass_number, pass: pass.clone(), nodes, steps_known, new_steps };
+        for partial in store.compute(&request, trainer.steps(), &load)?.partials {
             reduction.insert(partial.node, partial.values.0)?;
         }
     }

@@ -70,9 +70,10 @@ fn iris_meets_the_reference_with_and_without_a_choice_of_columns() {
     let model = fit_file(&job, &path, 2).unwrap();
     check_regression("iris", &model, &reference()["iris"]["linear_regression_article"]);
 
-    let rows = source::scan(&path, &job.data_spec()).unwrap().row_count;
+    let table = source::scan(&path, &job.data_spec()).unwrap();
+    let rows = table.summary().row_count;
     let test = crate::data::split::train_test_split(rows, 0.2, 42).unwrap().test;
-    let predictions = model.predict(source::read_rows(&path, &job.data_spec(), &test).unwrap().x.view()).unwrap();
+    let predictions = model.predict(table.read_rows(&test).unwrap().x.view()).unwrap();
     let expected = reference()["iris"]["linear_regression_article"]["predictions"].clone();
     for (actual, expected) in predictions.iter().zip(expected.as_array().unwrap()) {
         assert!(error_of(*actual, expected) < ALLOWED);
@@ -129,11 +130,12 @@ fn lasso_meets_the_reference_and_sets_the_same_weights_to_zero() {
 fn an_l1_logistic_model_takes_the_features_of_the_reference() {
     let (mut job, path) = example("breast_cancer");
     let spec = job.data_spec();
-    let mut data = source::scan(&path, &spec).unwrap();
+    let table = source::scan(&path, &spec).unwrap();
+    let mut data = table.summary().clone();
     data.row_count = 712;
     let train = crate::data::split::train_test_split(712, 0.2, 42).unwrap().train;
     let row_of = |number: &usize| train.iter().position(|row| row == number).unwrap_or(0);
-    let load = |numbers: &[usize]| source::read_rows(&path, &spec, &numbers.iter().map(row_of).collect::<Vec<_>>());
+    let load = |numbers: &[usize]| table.read_rows(&numbers.iter().map(row_of).collect::<Vec<_>>());
     for (case, c) in [("0.01", 0.01), ("0.05", 0.05), ("0.1", 0.1), ("1.0", 1.0)] {
         (job.model.l1, job.model.l2) = (1.0 / (c * 569.0), 0.0);
         let model = fit_local(&job, &data, load, 2).unwrap();
@@ -193,8 +195,7 @@ fn accelerated_gradients_end_at_the_optimum_with_and_without_absolute_values() {
 fn repeated_columns_share_their_weight() {
     let (mut job, _) = example("iris");
     job.train.tolerance = 1e-12;
-    let names = ["a", "b"].map(String::from).to_vec();
-    let data = DataSummary { row_count: 50, feature_names: names, target: "target".into() };
+    let data = DataSummary::numeric(50, &["a", "b"], "target");
     let load = |numbers: &[usize]| {
         let x = ndarray::Array2::from_shape_fn((numbers.len(), 2), |(row, _)| numbers[row] as f64);
         let y = numbers.iter().map(|number| 3.0 * *number as f64 + 1.0).collect();
@@ -207,11 +208,28 @@ fn repeated_columns_share_their_weight() {
 
 #[test]
 fn the_model_has_the_same_bits_for_any_number_of_workers() {
-    for name in ["iris", "breast_cancer", "diabetes", "diabetes_lasso", "breast_cancer_svm"] {
+    for name in ["iris", "breast_cancer", "diabetes", "diabetes_lasso", "breast_cancer_svm", "penguins"] {
         let (job, path) = example(name);
         let hashes = [1, 2, 3, 5, 8, 16, 100].map(|workers| fit_file(&job, &path, workers).unwrap().model_sha256());
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{name}: {hashes:?}");
     }
+}
+
+#[test]
+fn columns_with_words_and_holes_become_a_model_that_predicts_rows_of_the_file() {
+    let (job, path) = example("penguins");
+    let table = source::scan(&path, &job.data_spec()).unwrap();
+    assert_eq!((table.summary().row_count, table.summary().left_out.bad), (342, 2));
+    let model = fit_file(&job, &path, 3).unwrap();
+    let names: Vec<&str> = model.coefficients.iter().map(|coefficient| coefficient.name.as_str()).collect();
+    let (words, numbers) = (["species=Chinstrap", "species=Gentoo", "island=Dream", "island=Torgersen"], &names[4..]);
+    assert_eq!(names[..4], words);
+    let rest = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "sex=male", "year=2008", "year=2009"];
+    assert_eq!(numbers, rest);
+    let test = crate::data::split::train_test_split(342, 0.2, 42).unwrap().test;
+    let rows = table.read_rows(&test).unwrap();
+    let scores = crate::scores::regression(&rows.y.to_vec(), &model.predict(rows.x.view()).unwrap()).unwrap();
+    assert!((scores.r2 / model.metrics["r2"] - 1.0).abs() < ALLOWED && scores.r2 > 0.8, "{scores:?}");
 }
 
 #[test]
@@ -255,8 +273,7 @@ fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bou
 #[test]
 fn constant_columns_and_a_constant_target_have_a_model() {
     let (job, _) = example("iris");
-    let names = ["a", "b"].map(String::from).to_vec();
-    let data = DataSummary { row_count: 50, feature_names: names, target: "target".into() };
+    let data = DataSummary::numeric(50, &["a", "b"], "target");
     let load = |numbers: &[usize]| {
         let x = ndarray::Array2::from_shape_fn((numbers.len(), 2), |(row, column)| [0.1, numbers[row] as f64][column]);
         Ok(Rows { x, y: ndarray::Array1::from_elem(numbers.len(), 0.1) })

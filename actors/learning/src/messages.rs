@@ -9,6 +9,7 @@ use crate::{
     blocks::NodeId,
     data::{DataError, DataSummary},
     job::TrainingJob,
+    prepare::FittedStep,
     program::Pass,
 };
 
@@ -67,6 +68,12 @@ pub struct ComputePartials {
     pub pass: Pass,
     /// Nodes of that split's tree; disjoint.
     pub nodes: Vec<NodeId>,
+    /// How many fitted steps of `[prepare]` this worker was sent before; its rows have gone through those.
+    #[serde(default)]
+    pub steps_known: usize,
+    /// The steps fitted since then, which come next.
+    #[serde(default)]
+    pub new_steps: Vec<FittedStep>,
 }
 remote_message!(ComputePartials => Result<Partials, ComputeError>, "learning.v1.ComputePartials", Bulk);
 
@@ -117,6 +124,26 @@ pub enum ComputeError {
         /// Data row, from 1.
         row: usize,
     },
+    /// A step of `[prepare]` takes no such number.
+    #[error(
+        "data row {row} (the first kept below the header is 1) has {value} in column \"{column}\", and the step \"log\" takes numbers above -1"
+    )]
+    Log {
+        /// The number.
+        value: f64,
+        /// Data row, from 1.
+        row: usize,
+        /// Position of the column at this step, from 1, or its name in the file.
+        column: String,
+    },
+    /// The steps of `[prepare]` that were sent before are not here.
+    #[error("the request counts on {expected} steps of [prepare], {actual} are here")]
+    StepsMissing {
+        /// Steps that the request counts on.
+        expected: usize,
+        /// Steps that are here.
+        actual: usize,
+    },
     /// A vector of the pass does not fit the data.
     #[error("the data has {expected} {what}, the request has {actual}")]
     ShapeMismatch {
@@ -157,7 +184,12 @@ mod tests {
     use odeon_protocol::wire::{Lane, RemoteMessage};
 
     use super::*;
-    use crate::{blocks::Split, kernel::Loss, program::Parameters};
+    use crate::{
+        blocks::Split,
+        kernel::Loss,
+        prepare::{PreparePass, RankTarget},
+        program::Parameters,
+    };
 
     fn cross_the_wire<T: Serialize + serde::de::DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
         let bytes = rmp_serde::to_vec_named(value).unwrap();
@@ -174,7 +206,7 @@ mod tests {
     #[test]
     fn messages_replies_and_errors_survive_the_wire() {
         let job = toml::from_str(include_str!("../../../examples/jobs/breast_cancer.toml")).unwrap();
-        let data = DataSummary { row_count: 569, feature_names: vec!["a".into()], target: "target".into() };
+        let data = DataSummary::numeric(569, &["a"], "target");
         let node = NodeId { level: 3, index: 1 };
         let at = Parameters { mean: vec![0.1].into(), weights: vec![-1e-300].into(), intercept: f64::MIN_POSITIVE };
         for pass in [
@@ -184,8 +216,14 @@ mod tests {
             Pass::ObjectiveCurvature { loss: Loss::HalfSquared, at: at.clone() },
             Pass::EvaluateRegression { at: at.clone(), target_mean: 2.0 },
             Pass::EvaluateClassification { at },
+            Pass::Prepare(PreparePass::Ranks {
+                targets: vec![RankTarget { column: 1, prefix: u64::MAX >> 4 }],
+                depth: 15,
+            }),
         ] {
-            cross_the_wire(&ComputePartials { pass_number: 7, pass, nodes: vec![node] });
+            let new_steps = vec![FittedStep::Fill { columns: vec![0], values: vec![0.1], indicators: vec![0] }];
+            let nodes = vec![node];
+            cross_the_wire(&ComputePartials { pass_number: 7, pass, nodes, steps_known: 3, new_steps });
         }
         cross_the_wire(&JoinTraining { worker: WorkerId("task-1".into()) });
         cross_the_wire(&Ok::<_, JoinError>(Joined { job, data }));

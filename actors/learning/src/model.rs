@@ -8,7 +8,10 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{job::ModelKind, optimiser::lbfgs::StopReason};
+use crate::data::DataColumn;
+use crate::job::ModelKind;
+use crate::optimiser::lbfgs::StopReason;
+use crate::prepare::{ApplyError, FittedStep, apply};
 
 /// Version of the model's form in bytes.
 pub const MODEL_VERSION: u32 = 1;
@@ -18,12 +21,18 @@ pub const MODEL_VERSION: u32 = 1;
 /// The fields stand in alphabetical order because the canonical bytes keep the order of declaration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainedModel {
+    /// The words of class 0 and class 1, if the target is one of words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// One for each feature, in column order; of standardised columns if there is a `scaling`.
     pub coefficients: Vec<Coefficient>,
     /// Whether the solver met its tolerance.
     pub converged: bool,
     /// Largest component of the gradient at the end, in the solver's conditioned variables.
     pub gradient_norm: f64,
+    /// The columns of the file, if they are not just the numbers that the coefficients are of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<DataColumn>,
     /// Prediction (or log-odds) where all (scaled) features are 0.
     pub intercept: f64,
     /// The penalty on absolute values in the objective, if there is one.
@@ -46,6 +55,9 @@ pub struct TrainedModel {
     pub rounds: u32,
     /// What was done to the columns, if anything.
     pub scaling: Option<ModelScaling>,
+    /// What is done to the columns of the file before `scaling`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<FittedStep>,
     /// Why the solver stopped, if it did not converge.
     pub stopped: Option<StopReason>,
     /// The predicted column.
@@ -77,13 +89,27 @@ pub struct ModelScaling {
 }
 
 /// Rows that do not fit a model.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the model has {expected} features, the rows have {actual}")]
-pub struct PredictError {
-    /// Features of the model.
-    pub expected: usize,
-    /// Columns of the rows.
-    pub actual: usize,
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PredictError {
+    /// Too many or too few columns.
+    #[error("the model has {expected} features, the rows have {actual}")]
+    Shape {
+        /// Features of the model.
+        expected: usize,
+        /// Columns of the rows.
+        actual: usize,
+    },
+    /// A number that a step cannot take.
+    #[error(transparent)]
+    Step(#[from] ApplyError),
+    /// A cell that is missing, and was never missing in training.
+    #[error("row {row} has a missing cell that no step of the model fills, in \"{column}\"")]
+    Missing {
+        /// Position among the rows given.
+        row: usize,
+        /// The column, as the steps name it.
+        column: String,
+    },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -92,15 +118,30 @@ fn is_zero(value: &f64) -> bool {
 }
 
 impl TrainedModel {
-    /// For each row of `x`, shape `[rows, features]`, in the units of the file: the predicted target of
+    /// Names of the columns of the file, in the order of a row.
+    #[must_use]
+    pub fn input_names(&self) -> Vec<&str> {
+        match self.input.is_empty() {
+            true => self.coefficients.iter().map(|coefficient| coefficient.name.as_str()).collect(),
+            false => self.input.iter().map(|column| column.name.as_str()).collect(),
+        }
+    }
+
+    /// For each row of `x`, shape `[rows, columns of the file]`, in the units of the file: the predicted target of
     /// a linear model, the probability of class 1 of a logistic one, the margin of a support vector
     /// machine, which is positive for class 1.
     ///
     /// # Errors
-    /// [`PredictError`] if `x` has another number of columns.
+    /// [`PredictError`] if `x` has another number of columns, or a cell that the model cannot take.
     pub fn predict(&self, x: ArrayView2<'_, f64>) -> Result<Vec<f64>, PredictError> {
-        if x.ncols() != self.coefficients.len() {
-            return Err(PredictError { expected: self.coefficients.len(), actual: x.ncols() });
+        let expected = self.input_names().len();
+        if x.ncols() != expected {
+            return Err(PredictError::Shape { expected, actual: x.ncols() });
+        }
+        let x = apply(&self.steps, x.to_owned())?;
+        if let Some(((row, column), _)) = x.indexed_iter().find(|(_, cell)| cell.is_nan()) {
+            let column = self.coefficients[column].name.clone();
+            return Err(PredictError::Missing { row, column });
         }
         let margin = |row: ndarray::ArrayView1<'_, f64>| {
             let terms = row.iter().zip(&self.coefficients).enumerate().map(|(column, (x, coefficient))| {
@@ -138,9 +179,11 @@ mod tests {
 
     fn model() -> TrainedModel {
         TrainedModel {
+            classes: Vec::new(),
             coefficients: vec![Coefficient { name: "a".into(), value: 0.1 + 0.2 }],
             converged: true,
             gradient_norm: 1e-17,
+            input: Vec::new(),
             intercept: -2.0,
             l1: 0.0,
             l2: 0.0,
@@ -151,6 +194,7 @@ mod tests {
             penalise_intercept: false,
             rounds: 3,
             scaling: Some(ModelScaling { mean: vec![1.0], scale: vec![2.0] }),
+            steps: Vec::new(),
             stopped: None,
             target: "y".into(),
             test_row_count: 1,
@@ -184,6 +228,6 @@ mod tests {
         assert_eq!(model().predict(array![[5.0]].view()), Ok(vec![-2.0 + 2.0 * (0.1 + 0.2)]));
         let logistic = TrainedModel { model: ModelKind::Logistic, intercept: 0.0, ..model() };
         assert_eq!(logistic.predict(array![[1.0]].view()), Ok(vec![0.5]));
-        assert_eq!(model().predict(array![[5.0, 1.0]].view()), Err(PredictError { expected: 1, actual: 2 }));
+        assert_eq!(model().predict(array![[5.0, 1.0]].view()), Err(PredictError::Shape { expected: 1, actual: 2 }));
     }
 }

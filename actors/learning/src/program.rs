@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     blocks::{BlockLayout, Split},
-    data::{DataSummary, split::SplitError},
+    data::{DataColumn, DataSummary, split::SplitError},
     job::{JobError, ModelKind, Scale, TrainingJob},
     kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS, curvature_sums},
     messages::{ComputeError, WorkerId},
@@ -19,6 +19,7 @@ use crate::{
         lbfgs::{Evaluated, StopReason, Verdict},
         solver::{Solver, SolverChoice, SolverError, SolverOptions},
     },
+    prepare::{FittedStep, Pipeline, PrepareError, PreparePass},
     scaling::ColumnScaling,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Pass {
+    /// Over training rows, for a step of `[prepare]`.
+    Prepare(PreparePass),
     /// See [`crate::kernel::column_sums`].
     ColumnSums {
         /// Rows to read.
@@ -107,6 +110,9 @@ pub enum TrainError {
     /// The rows cannot be split.
     #[error(transparent)]
     Split(#[from] SplitError),
+    /// The columns cannot be prepared as the job says.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
     /// No solver does what the job asks for.
     #[error(transparent)]
     Solver(#[from] SolverError),
@@ -171,7 +177,9 @@ pub enum TrainError {
 #[derive(Debug)]
 pub struct Trainer {
     job: TrainingJob,
-    feature_names: Vec<String>,
+    input: Vec<DataColumn>,
+    classes: Vec<String>,
+    pipeline: Pipeline,
     train_count: usize,
     test_count: usize,
     choice: SolverChoice,
@@ -180,6 +188,7 @@ pub struct Trainer {
 
 #[derive(Debug)]
 enum Phase {
+    Prepare,
     Columns,
     Squares { mean: Vec<f64>, target_mean: f64 },
     Optimise { conditioning: Conditioning, target_mean: f64, solver: Box<Solver> },
@@ -203,9 +212,10 @@ impl Pass {
     pub fn split(&self) -> Split {
         match self {
             Self::ColumnSums { split } => *split,
-            Self::CentredSquares { .. } | Self::ObjectiveGradient { .. } | Self::ObjectiveCurvature { .. } => {
-                Split::Train
-            }
+            Self::Prepare(_)
+            | Self::CentredSquares { .. }
+            | Self::ObjectiveGradient { .. }
+            | Self::ObjectiveCurvature { .. } => Split::Train,
             Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } => Split::Test,
         }
     }
@@ -214,6 +224,7 @@ impl Pass {
     #[must_use]
     pub fn partial_len(&self, feature_count: usize) -> usize {
         match self {
+            Self::Prepare(pass) => pass.partial_len(feature_count),
             Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
             Self::CentredSquares { .. } => feature_count + 1,
             Self::ObjectiveCurvature { .. } => curvature_sums(feature_count),
@@ -231,9 +242,11 @@ impl Trainer {
     pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
         let (train_count, test_count) = job.data.split.sizes(data.row_count, job.data.test_size)?;
-        let feature_names = data.feature_names.clone();
-        let choice = SolverChoice::new(job.train.solver, feature_names.len() + 1, job.model.l1 > 0.0)?;
-        Ok(Self { job, feature_names, train_count, test_count, choice, phase: Phase::Columns })
+        let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
+        let choice = SolverChoice::new(job.train.solver, pipeline.columns().len() + 1, job.model.l1 > 0.0)?;
+        let phase = if pipeline.pass().is_some() { Phase::Prepare } else { Phase::Columns };
+        let (input, classes) = (data.columns.clone(), data.classes.clone());
+        Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, phase })
     }
 
     /// The job.
@@ -248,10 +261,16 @@ impl Trainer {
         &self.choice
     }
 
-    /// Features of the data.
+    /// Columns of the rows as [`Self::steps`] leave them.
     #[must_use]
     pub fn feature_count(&self) -> usize {
-        self.feature_names.len()
+        self.pipeline.columns().len()
+    }
+
+    /// The steps of `[prepare]` that the rows go through before the pass that [`Self::step`] names. It only grows.
+    #[must_use]
+    pub fn steps(&self) -> &[FittedStep] {
+        self.pipeline.fitted()
     }
 
     /// The blocks of a split.
@@ -267,6 +286,7 @@ impl Trainer {
     #[must_use]
     pub fn step(&self) -> Step {
         Step::Compute(match &self.phase {
+            Phase::Prepare => Pass::Prepare(self.pipeline.pass().expect("this phase ends with the last pass")),
             Phase::Columns => Pass::ColumnSums { split: Split::Train },
             Phase::Squares { mean, target_mean } => {
                 Pass::CentredSquares { mean: F64Block(mean.clone()), target_mean: *target_mean }
@@ -299,6 +319,7 @@ impl Trainer {
         let Step::Compute(pass) = self.step() else { return Ok(None) };
         check_sums(sums, pass.partial_len(self.feature_count()))?;
         let next = match &self.phase {
+            Phase::Prepare => return self.absorb_step(sums).map(|()| None),
             Phase::Columns => {
                 let (mean, target_mean) = column_means(self.train_count, sums)?;
                 Phase::Squares { mean, target_mean }
@@ -314,6 +335,19 @@ impl Trainer {
         };
         self.phase = next;
         Ok(None)
+    }
+
+    fn absorb_step(&mut self, sums: &[f64]) -> Result<(), TrainError> {
+        // A refusal leaves the trainer where it was.
+        let mut pipeline = self.pipeline.clone();
+        pipeline.absorb(sums)?;
+        if pipeline.pass().is_none() {
+            let variables = pipeline.columns().len() + 1;
+            self.choice = SolverChoice::new(self.job.train.solver, variables, self.job.model.l1 > 0.0)?;
+            self.phase = Phase::Columns;
+        }
+        self.pipeline = pipeline;
+        Ok(())
     }
 
     fn start_solver(&self, mean: Vec<f64>, target_mean: f64, squares: &[f64]) -> Phase {
@@ -387,11 +421,14 @@ impl Trainer {
         };
         check_row_count(self.test_count, rows)?;
         check_finite(values.iter().chain(metrics.values()).chain([&intercept]))?;
-        let named = self.feature_names.iter().cloned().zip(values);
+        let named = self.pipeline.columns().iter().map(|column| column.name.clone()).zip(values);
+        let is_plain = self.steps().is_empty() && self.input.iter().all(|column| !column.has_levels());
         Ok(TrainedModel {
+            classes: self.classes.clone(),
             coefficients: named.map(|(name, value)| Coefficient { name, value }).collect(),
             converged: fit.stopped.is_none(),
             gradient_norm: fit.solution.gradient_norm(),
+            input: if is_plain { Vec::new() } else { self.input.clone() },
             intercept,
             l1: self.job.model.l1,
             l2: self.job.model.l2,
@@ -402,6 +439,7 @@ impl Trainer {
             penalise_intercept: self.job.model.penalise_intercept,
             rounds: fit.rounds,
             scaling,
+            steps: self.steps().to_vec(),
             stopped: fit.stopped,
             target: self.job.data.target.clone(),
             test_row_count: self.test_count,
@@ -452,7 +490,7 @@ mod tests {
             "name = \"t\"\ndata = { path = \"d\", target = \"y\", test_size = 0.2 }\nmodel = { type = \"linear\" }";
         let mut job: TrainingJob = toml::from_str(text).unwrap();
         job.model.kind = kind;
-        let data = DataSummary { row_count: 5, feature_names: vec!["a".into()], target: "y".into() };
+        let data = DataSummary::numeric(5, &["a"], "y");
         Trainer::new(job, &data).unwrap()
     }
 
@@ -505,7 +543,7 @@ mod tests {
     fn more_rows_than_a_shuffle_takes_are_refused_before_a_worker_is_asked() {
         let job = trainer(ModelKind::Linear).job().clone();
         let row_count = u32::MAX as usize + 1;
-        let data = DataSummary { row_count, feature_names: vec!["a".into()], target: "y".into() };
+        let data = DataSummary::numeric(row_count, &["a"], "y");
         let refused = Trainer::new(job, &data).unwrap_err();
         assert_eq!(refused, TrainError::Split(SplitError::TooManyRows(row_count)));
     }

@@ -15,14 +15,14 @@ impl ColumnScaling {
     /// The scaling of columns with these means and these sums of squares around them, over `row_count` rows.
     #[must_use]
     pub fn new(mean: Vec<f64>, centred_squares: &[f64], row_count: usize) -> Self {
-        let scale = mean.iter().zip(centred_squares).map(|(mean, sum)| column_scale(*mean, *sum, row_count)).collect();
+        let scale =
+            mean.iter().zip(centred_squares).map(|(mean, sum)| column_scale(*mean, *sum, row_count as f64)).collect();
         Self { mean, scale }
     }
 }
 
-/// The standard deviation, or 1 if it is not above what rounding of the mean alone can cause.
-fn column_scale(mean: f64, centred_squares: f64, row_count: usize) -> f64 {
-    let n = row_count as f64;
+/// The standard deviation of `n` numbers, or 1 if it is not above what rounding of the mean alone can cause.
+pub(crate) fn column_scale(mean: f64, centred_squares: f64, n: f64) -> f64 {
     let variance = centred_squares / n;
     let rounding = n * f64::EPSILON * mean;
     if variance <= n * f64::EPSILON * variance + rounding * rounding { 1.0 } else { variance.sqrt() }

@@ -2,7 +2,6 @@
 //!
 //! It decides nothing: what to sum comes from the coordinator, how from `block_store`.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +13,12 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::block_store::{BlockStore, check_same_data};
-use crate::data::source;
+use crate::data::source::{self, Table};
 use crate::messages::{
     ComputeError, ComputePartials, EndTraining, JoinError, JoinTraining, Joined, Partials, TrainingCoordinator,
     WorkerId,
 };
+use crate::prepare::FittedStep;
 
 /// The role part of the names of worker actors.
 pub const WORKER_ROLE: &str = "training-worker";
@@ -73,7 +73,7 @@ impl Task for WorkerTask {
 fn start_worker(state: Arc<watch::Sender<WorkerState>>, observed: watch::Receiver<WorkerState>) -> Addr<Worker> {
     Worker::create(|context| {
         context.set_mailbox_capacity(MAILBOX_CAPACITY);
-        Worker { state, observed }
+        Worker { state, observed, steps: Arc::default() }
     })
 }
 
@@ -122,10 +122,10 @@ fn lost(error: &PeerError) -> TaskFailure {
 /// Checks that the data of this host is the job's; reading it is left to the passes.
 async fn load(joined: Joined) -> Prepared {
     let checked = tokio::task::spawn_blocking(move || {
-        let here = source::scan(&joined.job.data.path, &joined.job.data_spec())?;
-        check_same_data(&joined.data, &here)?;
+        let table = source::scan(&joined.job.data.path, &joined.job.data_spec())?;
+        check_same_data(&joined.data, table.summary())?;
         let store = BlockStore::new(&joined).expect("the coordinator made the same split before it let workers join");
-        Ok(Arc::new(Mutex::new(Data { joined, store })))
+        Ok(Arc::new(Mutex::new(Data { table, store })))
     });
     checked.await.expect("checking the data does not panic and is never cancelled")
 }
@@ -133,15 +133,13 @@ async fn load(joined: Joined) -> Prepared {
 /// The blocks of a worker and where their rows come from.
 #[derive(Debug)]
 struct Data {
-    joined: Joined,
+    table: Table,
     store: BlockStore,
 }
 
 impl Data {
-    fn compute(&mut self, request: &ComputePartials) -> Result<Partials, ComputeError> {
-        let job = &self.joined.job;
-        let (path, spec): (&Path, _) = (job.data.path.as_ref(), job.data_spec());
-        self.store.compute(request, |numbers| source::read_rows(path, &spec, numbers))
+    fn compute(&mut self, request: &ComputePartials, steps: &[FittedStep]) -> Result<Partials, ComputeError> {
+        self.store.compute(request, steps, |numbers| self.table.read_rows(numbers))
     }
 }
 
@@ -162,6 +160,24 @@ enum WorkerState {
 struct Worker {
     state: Arc<watch::Sender<WorkerState>>,
     observed: watch::Receiver<WorkerState>,
+    /// The fitted steps of `[prepare]` as far as they were sent; taken in when a request comes, not when it is
+    /// computed, because two may be computed in any order.
+    steps: Arc<Vec<FittedStep>>,
+}
+
+impl Worker {
+    fn take_steps(&mut self, request: &mut ComputePartials) -> Result<(), ComputeError> {
+        let (expected, actual) = (request.steps_known, self.steps.len());
+        if expected > actual {
+            return Err(ComputeError::StepsMissing { expected, actual });
+        }
+        if expected < actual || !request.new_steps.is_empty() {
+            let steps = Arc::make_mut(&mut self.steps);
+            steps.truncate(expected);
+            steps.append(&mut request.new_steps);
+        }
+        Ok(())
+    }
 }
 
 impl Actor for Worker {
@@ -171,8 +187,11 @@ impl Actor for Worker {
 impl Handler<ComputePartials> for Worker {
     type Result = ResponseFuture<Result<Partials, ComputeError>>;
 
-    fn handle(&mut self, request: ComputePartials, _: &mut Self::Context) -> Self::Result {
-        let mut observed = self.observed.clone();
+    fn handle(&mut self, mut request: ComputePartials, _: &mut Self::Context) -> Self::Result {
+        if let Err(error) = self.take_steps(&mut request) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let (mut observed, steps) = (self.observed.clone(), Arc::clone(&self.steps));
         Box::pin(async move {
             // A coordinator may ask as soon as it has answered; the data is checked first.
             let ready = observed.wait_for(|state| !matches!(state, WorkerState::Joining)).await;
@@ -183,7 +202,7 @@ impl Handler<ComputePartials> for Worker {
             drop(ready);
             debug!(pass = request.pass_number, nodes = request.nodes.len(), "computing");
             let computed = tokio::task::spawn_blocking(move || {
-                prepared.lock().unwrap_or_else(PoisonError::into_inner).compute(&request)
+                prepared.lock().unwrap_or_else(PoisonError::into_inner).compute(&request, &steps)
             });
             match computed.await {
                 Ok(partials) => partials,

@@ -1,59 +1,163 @@
 //! Data files of this host: the only module of the crate's pure half that opens files.
 
-use std::{fs::File, io::ErrorKind, path::Path};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs::File, io::ErrorKind};
 
 use ndarray::{Array1, Array2};
+use sha2::{Digest, Sha256};
 
-use super::csv::{DataError, DataSpec, DataSummary, NumericCsv, Rows};
+use super::csv::TextRows;
+use super::encode::{Encoded, Encoder, Place};
+use super::infer::Inference;
+use super::{DataError, DataSpec, DataSummary, LeftOut, Rows};
 
-/// Reads and validates the whole file and keeps nothing of it but the summary.
+/// Reasons of left-out rows that are kept for people.
+const EXAMPLES_MAX: usize = 5;
+
+/// A file whose rows have all been read once and are known to be good, apart from those that are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    path: PathBuf,
+    spec: DataSpec,
+    summary: DataSummary,
+    /// Rows left out, ascending, from 0 below the header.
+    left_out: Vec<usize>,
+    examples: Vec<String>,
+}
+
+/// Reads and validates the whole file and keeps nothing of its rows.
 ///
 /// # Errors
 /// [`DataError`] at the first thing that is wrong.
-pub fn scan(path: &Path, spec: &DataSpec) -> Result<DataSummary, DataError> {
-    let mut csv = open(path, spec)?;
-    let mut values = Vec::new();
-    let mut row_count = 0;
-    while csv.next_row(&mut values)? {
-        row_count += 1;
-    }
-    if row_count == 0 {
-        return Err(DataError::NoRows { file: path.display().to_string() });
-    }
-    Ok(DataSummary { row_count, feature_names: csv.feature_names(), target: spec.target.clone() })
-}
-
-/// Reads the rows of the given numbers (from 0, below the header), in the order given, and keeps no others.
-///
-/// Stops reading behind the last of them; rows that are stepped over are not validated: see [`scan`].
-///
-/// # Errors
-/// [`DataError`] if a wanted row is bad or absent.
-pub fn read_rows(path: &Path, spec: &DataSpec, wanted: &[usize]) -> Result<Rows, DataError> {
-    let mut csv = open(path, spec)?;
-    let feature_count = csv.feature_names().len();
-    let mut rows = Rows { x: Array2::zeros((wanted.len(), feature_count)), y: Array1::zeros(wanted.len()) };
-    let mut places: Vec<(usize, usize)> = wanted.iter().copied().enumerate().map(|(place, row)| (row, place)).collect();
-    places.sort_unstable();
-
-    let mut values = Vec::with_capacity(feature_count + 1);
-    let mut read_count = 0;
-    for (row, place) in places {
-        while read_count <= row {
-            let found = if read_count < row { csv.skip_row()? } else { csv.next_row(&mut values)? };
-            if !found {
-                let file = path.display().to_string();
-                return Err(DataError::RowMissing { file, wanted: row, row_count: read_count });
-            }
-            read_count += 1;
+pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
+    let mut rows = open(path, spec)?;
+    let names = rows.names().to_vec();
+    let mut inference = Inference::new(spec, &names);
+    while rows.advance()? {
+        if let Ok(cells) = rows.cells() {
+            inference.see(cells);
         }
-        rows.x.row_mut(place).iter_mut().zip(&values).for_each(|(cell, value)| *cell = *value);
-        rows.y[place] = values[feature_count];
     }
-    Ok(rows)
+    let (columns, classes) = inference.conclude(rows.file())?;
+    let feature_names = columns.iter().map(|column| column.name.clone()).collect();
+    let target = spec.target.clone();
+    let summary = DataSummary { row_count: 0, feature_names, target, columns, classes, left_out: LeftOut::default() };
+    let (path, spec) = (path.to_owned(), spec.clone());
+    let mut table = Table { path, spec, summary, left_out: Vec::new(), examples: Vec::new() };
+    table.validate()?;
+    Ok(table)
 }
 
-fn open(path: &Path, spec: &DataSpec) -> Result<NumericCsv<File>, DataError> {
+impl Table {
+    /// What was found.
+    #[must_use]
+    pub fn summary(&self) -> &DataSummary {
+        &self.summary
+    }
+
+    /// The first reasons for which bad rows were left out.
+    #[must_use]
+    pub fn examples(&self) -> &[String] {
+        &self.examples
+    }
+
+    /// Reads the rows of the given numbers (from 0, among the rows that were kept), in the order given,
+    /// and keeps no others.
+    ///
+    /// Stops reading behind the last of them; rows that are stepped over are not validated again.
+    ///
+    /// # Errors
+    /// [`DataError`] if a wanted row is bad or absent.
+    pub fn read_rows(&self, wanted: &[usize]) -> Result<Rows, DataError> {
+        let mut text = open(&self.path, &self.spec)?;
+        let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
+        let feature_count = self.summary.columns.len();
+        let mut rows = Rows { x: Array2::zeros((wanted.len(), feature_count)), y: Array1::zeros(wanted.len()) };
+        let mut places: Vec<(usize, usize)> =
+            wanted.iter().copied().enumerate().map(|(place, row)| (row, place)).collect();
+        places.sort_unstable();
+
+        let mut values = Vec::with_capacity(feature_count + 1);
+        let (mut left_out, mut line, mut kept_count) = (self.left_out.iter().copied().peekable(), 0, 0);
+        for (row, place) in places {
+            while kept_count <= row {
+                if !text.advance()? {
+                    let file = text.file().to_owned();
+                    return Err(DataError::RowMissing { file, wanted: row, row_count: kept_count });
+                }
+                line += 1;
+                if left_out.next_if_eq(&(line - 1)).is_some() {
+                    continue;
+                }
+                if kept_count == row {
+                    let place = Place { file: text.file(), row: text.row(), names: &names };
+                    if let Encoded::Bad(error) = encoder.encode(text.cells(), &place, &mut values)? {
+                        return Err(error);
+                    }
+                }
+                kept_count += 1;
+            }
+            rows.x.row_mut(place).iter_mut().zip(&values).for_each(|(cell, value)| *cell = *value);
+            rows.y[place] = values[feature_count];
+        }
+        Ok(rows)
+    }
+
+    /// The second reading: counts what is kept, and why the rest is not.
+    fn validate(&mut self) -> Result<(), DataError> {
+        let mut text = open(&self.path, &self.spec)?;
+        let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
+        let (mut values, mut seen, mut left_out) = (Vec::new(), BTreeSet::new(), LeftOut::default());
+        let (mut missing, mut line) = (vec![0; self.summary.columns.len()], 0);
+        while text.advance()? {
+            let place = Place { file: text.file(), row: text.row(), names: &names };
+            let counter = match encoder.encode(text.cells(), &place, &mut values)? {
+                Encoded::Kept if self.spec.drop_duplicate_rows && !seen.insert(fingerprint(&values)) => {
+                    Some(&mut left_out.duplicate)
+                }
+                Encoded::Kept => None,
+                Encoded::Missing => Some(&mut left_out.missing),
+                Encoded::Bad(error) => {
+                    if self.examples.len() < EXAMPLES_MAX {
+                        self.examples.push(error.to_string());
+                    }
+                    Some(&mut left_out.bad)
+                }
+            };
+            match counter {
+                Some(counter) => {
+                    *counter += 1;
+                    self.left_out.push(line);
+                }
+                None => {
+                    missing.iter_mut().zip(&values).for_each(|(count, value)| *count += usize::from(value.is_nan()))
+                }
+            }
+            line += 1;
+        }
+        let (file, row_count) = (text.file().to_owned(), line - left_out.total());
+        match (line, row_count) {
+            (0, _) => return Err(DataError::NoRows { file }),
+            (_, 0) => return Err(DataError::NothingLeft { file, row_count: line, left_out: left_out.to_string() }),
+            _ => (self.summary.row_count, self.summary.left_out) = (row_count, left_out),
+        }
+        let columns = self.summary.columns.iter_mut().zip(missing);
+        columns.for_each(|(column, count)| column.missing_count = count);
+        Ok(())
+    }
+}
+
+/// Half a SHA-256 of the numbers of a row: two different rows are not taken for one.
+fn fingerprint(values: &[f64]) -> u128 {
+    let mut digest = Sha256::new();
+    // Adding 0 makes -0 and 0 the same bits.
+    values.iter().for_each(|value| digest.update((value + 0.0).to_bits().to_le_bytes()));
+    let bytes: [u8; 16] = digest.finalize()[..16].try_into().expect("a SHA-256 has 32 bytes");
+    u128::from_le_bytes(bytes)
+}
+
+fn open(path: &Path, spec: &DataSpec) -> Result<TextRows<File>, DataError> {
     let name = path.display().to_string();
     let refused = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => DataError::FileMissing { file: name.clone() },
@@ -64,48 +168,9 @@ fn open(path: &Path, spec: &DataSpec) -> Result<NumericCsv<File>, DataError> {
         return Err(DataError::Unreadable { file: name, reason: "it is not a regular file".to_owned() });
     }
     let file = File::open(path).map_err(refused)?;
-    NumericCsv::open(file, &name, spec)
+    TextRows::open(file, &name, spec)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use ndarray::array;
-
-    use super::*;
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file
-    }
-
-    fn spec() -> DataSpec {
-        DataSpec { target: "y".into(), features: None, binary_target: false }
-    }
-
-    #[test]
-    fn a_scan_counts_rows_and_names_features() {
-        let data = file("a,b,y\n1,2,3\n4,5,6\n");
-        let expected = DataSummary { row_count: 2, feature_names: vec!["a".into(), "b".into()], target: "y".into() };
-        assert_eq!(scan(data.path(), &spec()), Ok(expected));
-    }
-
-    #[test]
-    fn rows_come_in_the_wanted_order_even_twice() {
-        let data = file("a,y\n0,0\n1,10\n2,20\n3,30\n");
-        let rows = read_rows(data.path(), &spec(), &[2, 0, 2]).unwrap();
-        assert_eq!(rows, Rows { x: array![[2.0], [0.0], [2.0]], y: array![20.0, 0.0, 20.0] });
-        let error = read_rows(data.path(), &spec(), &[1, 4]).unwrap_err();
-        assert!(matches!(error, DataError::RowMissing { wanted: 4, row_count: 4, .. }));
-    }
-
-    #[test]
-    fn a_missing_file_and_a_file_without_rows_are_told_apart() {
-        assert!(matches!(scan(Path::new("no/such.csv"), &spec()), Err(DataError::FileMissing { .. })));
-        assert!(matches!(scan(file("a,y\n").path(), &spec()), Err(DataError::NoRows { .. })));
-        assert!(matches!(scan(file("").path(), &spec()), Err(DataError::Empty { .. })));
-        assert!(matches!(scan(file("a,y\n1,x\n").path(), &spec()), Err(DataError::NotANumber { row: 2, .. })));
-    }
-}
+#[path = "source_test.rs"]
+mod tests;

@@ -2,12 +2,14 @@
 //!
 //! No file is opened here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
-use crate::data::split::SplitKind;
+use crate::data::schema::LEVELS_MAX;
+use crate::data::{BadRows, ColumnSetting, split::SplitKind};
 
 /// `[data]`: the file, its columns, and the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +22,15 @@ pub struct DataSettings {
     /// Columns to predict from; all but the target if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<String>>,
+    /// What columns are, where the cells do not say it or say it wrongly.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnSetting>,
+    /// What becomes of rows with a cell that cannot be used.
+    #[serde(default)]
+    pub bad_rows: BadRows,
+    /// Words that stand for a missing cell, as an empty cell does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_words: Vec<String>,
     /// Fraction of rows kept for testing, strictly between 0 and 1.
     #[serde(default = "default_test_size")]
     pub test_size: f64,
@@ -42,6 +53,7 @@ impl DataSettings {
         require("data.test_size", self.test_size > 0.0 && self.test_size < 1.0, || {
             format!("{} is not strictly between 0 and 1", self.test_size)
         })?;
+        self.validate_columns()?;
         let Some(features) = &self.features else { return Ok(()) };
         require("data.features", !features.is_empty(), || "the list is empty".to_owned())?;
         for (position, feature) in features.iter().enumerate() {
@@ -49,6 +61,29 @@ impl DataSettings {
             require("data.features", !features[..position].contains(feature), || {
                 format!("\"{feature}\" is listed twice")
             })?;
+        }
+        Ok(())
+    }
+}
+
+impl DataSettings {
+    fn validate_columns(&self) -> Result<(), JobError> {
+        for (name, setting) in &self.columns {
+            let key = format!("data.columns.{name}");
+            let is_feature = self.features.as_ref().is_none_or(|features| features.contains(name));
+            require(&key, *name != self.target || *setting == ColumnSetting::Categorical, || {
+                "the target is a number, or with \"categorical\" a class".to_owned()
+            })?;
+            require(&key, *name == self.target || is_feature, || "the column is not among data.features".to_owned())?;
+            require(&key, *setting != ColumnSetting::Ignored || self.features.is_none(), || {
+                "the column is among data.features; leave it out there".to_owned()
+            })?;
+            if let ColumnSetting::Ordinal(levels) = setting {
+                let twice = (1..levels.len()).any(|place| levels[..place].contains(&levels[place]));
+                require(&key, !levels.is_empty() && levels.len() <= LEVELS_MAX && !twice, || {
+                    format!("the words are not 1 to {LEVELS_MAX} different ones")
+                })?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use data::DataSettings;
 pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
-pub use prepare::{PrepareSettings, Scale};
+pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
 pub use train::{HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
 
@@ -65,8 +65,18 @@ impl TrainingJob {
     /// The columns the job reads.
     #[must_use]
     pub fn data_spec(&self) -> DataSpec {
-        let binary_target = self.model.kind.is_classifier();
-        DataSpec { target: self.data.target.clone(), features: self.data.features.clone(), binary_target }
+        let (data, prepare) = (&self.data, &self.prepare);
+        DataSpec {
+            target: data.target.clone(),
+            features: data.features.clone(),
+            binary_target: self.model.kind.is_classifier(),
+            columns: data.columns.clone(),
+            bad_rows: data.bad_rows,
+            missing_words: data.missing_words.clone(),
+            missing_is_filled: prepare.fills_missing(),
+            drop_missing_rows: prepare.drop_missing_rows,
+            drop_duplicate_rows: prepare.drop_duplicate_rows,
+        }
     }
 
     /// Checks every value.
@@ -81,6 +91,7 @@ impl TrainingJob {
             format!("\"{name}\" is not 1 to {NAME_LENGTH_MAX} letters, digits, \"-\", \"_\" or \".\"")
         })?;
         self.data.validate()?;
+        self.prepare.validate()?;
         self.model.validate()?;
         self.train.validate()?;
         self.resources.validate()
@@ -100,7 +111,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::data::split::SplitKind;
+    use crate::data::{ColumnSetting, split::SplitKind};
     use crate::optimiser::solver::SolverSetting;
 
     const SMALLEST: &str = r#"
@@ -153,7 +164,30 @@ mod tests {
     #[test]
     fn each_value_out_of_bounds_is_named_by_its_key() {
         type Break = fn(&mut TrainingJob);
-        let faults: [(&str, Break); 23] = [
+        fn step(job: &mut TrainingJob, text: &str) {
+            job.prepare = toml::from_str(&format!("steps = [{{ {text} }}]")).unwrap();
+        }
+        fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
+            job.data.columns.insert(name.to_owned(), setting);
+        }
+        let faults: [(&str, Break); 34] = [
+            ("data.columns.species", |job| column(job, "species", ColumnSetting::Ignored)),
+            ("data.columns.a", |job| column(job, "a", ColumnSetting::Ordinal(vec!["x".into(), "x".into()]))),
+            ("data.columns.a", |job| {
+                job.data.features = Some(vec!["a".into()]);
+                column(job, "a", ColumnSetting::Ignored);
+            }),
+            ("data.columns.b", |job| {
+                job.data.features = Some(vec!["a".into()]);
+                column(job, "b", ColumnSetting::Numeric);
+            }),
+            ("prepare.steps[0].columns", |job| step(job, "step = \"log\", columns = []")),
+            ("prepare.steps[0].columns", |job| step(job, "step = \"log\", columns = [\"a\", \"a\"]")),
+            ("prepare.steps[0].columns", |job| step(job, "step = \"drop_columns\"")),
+            ("prepare.steps[0].with", |job| step(job, "step = \"impute\", with = { constant = inf }")),
+            ("prepare.steps[0].upper", |job| step(job, "step = \"clip\", lower = 0.5, upper = 0.5")),
+            ("prepare.steps[0].degree", |job| step(job, "step = \"polynomial\", degree = 1")),
+            ("prepare.steps[0].missing_above", |job| step(job, "step = \"drop_columns\", missing_above = 2.0")),
             ("version", |job| job.version = 2),
             ("name", |job| job.name = String::new()),
             ("name", |job| job.name = "a/b".into()),
@@ -193,6 +227,7 @@ mod tests {
             include_str!("../../../../examples/jobs/diabetes.toml"),
             include_str!("../../../../examples/jobs/diabetes_lasso.toml"),
             include_str!("../../../../examples/jobs/breast_cancer_svm.toml"),
+            include_str!("../../../../examples/jobs/penguins.toml"),
         ];
         for text in examples {
             assert_eq!(job(text).validate(), Ok(()));

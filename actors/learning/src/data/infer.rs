@@ -1,0 +1,100 @@
+//! What the columns of a file are, from one reading of their cells.
+//!
+//! A column is one of words if none of its cells is a number: where both occur, it is one of numbers, and
+//! the words are bad cells, which the user hears of, and may call categories.
+
+use std::collections::BTreeSet;
+
+use super::{
+    DataError,
+    encode::is_missing,
+    schema::{ColumnSetting, DataColumn, DataSpec, LEVELS_MAX},
+};
+
+/// What was seen of each column so far: the features, then the target.
+#[derive(Debug)]
+pub(super) struct Inference<'a> {
+    spec: &'a DataSpec,
+    seen: Vec<Seen<'a>>,
+}
+
+#[derive(Debug)]
+struct Seen<'a> {
+    name: &'a str,
+    setting: Option<&'a ColumnSetting>,
+    is_target: bool,
+    has_numbers: bool,
+    /// Words, until a number shows that they are none; at most one more than there may be.
+    words: BTreeSet<String>,
+}
+
+impl<'a> Inference<'a> {
+    /// Nothing seen of these columns.
+    pub(super) fn new(spec: &'a DataSpec, names: &'a [String]) -> Self {
+        let seen = names.iter().enumerate().map(|(index, name)| {
+            let is_target = index + 1 == names.len();
+            let is_number = is_target && !spec.binary_target;
+            let setting = if is_number { Some(&ColumnSetting::Numeric) } else { spec.columns.get(name) };
+            Seen { name, setting, is_target, has_numbers: false, words: BTreeSet::new() }
+        });
+        Self { spec, seen: seen.collect() }
+    }
+
+    /// Takes in the cells of a row.
+    pub(super) fn see<'c>(&mut self, cells: impl Iterator<Item = &'c str>) {
+        for (seen, cell) in self.seen.iter_mut().zip(cells) {
+            if seen.collects() && !is_missing(cell, self.spec) {
+                seen.see(cell);
+            }
+        }
+    }
+
+    /// The features, and the classes of a target of words.
+    ///
+    /// # Errors
+    /// [`DataError::TooManyLevels`] or [`DataError::NotTwoClasses`].
+    pub(super) fn conclude(self, file: &str) -> Result<(Vec<DataColumn>, Vec<String>), DataError> {
+        let (mut columns, mut classes) = (Vec::new(), Vec::new());
+        for seen in self.seen {
+            let (file, column, count) = (file.to_owned(), seen.name.to_owned(), seen.words.len());
+            if seen.is_target {
+                if count > 0 && count != 2 {
+                    return Err(DataError::NotTwoClasses { file, column, count });
+                }
+                classes = seen.words.into_iter().collect();
+            } else if count > LEVELS_MAX {
+                return Err(DataError::TooManyLevels { file, column });
+            } else {
+                columns.push(seen.column());
+            }
+        }
+        Ok((columns, classes))
+    }
+}
+
+impl Seen<'_> {
+    fn collects(&self) -> bool {
+        match self.setting {
+            Some(ColumnSetting::Numeric | ColumnSetting::Ordinal(_) | ColumnSetting::Ignored) => false,
+            Some(ColumnSetting::Categorical) => self.words.len() <= LEVELS_MAX,
+            None => !self.has_numbers && self.words.len() <= LEVELS_MAX,
+        }
+    }
+
+    fn see(&mut self, cell: &str) {
+        if self.setting.is_none() && cell.parse::<f64>().is_ok() {
+            self.has_numbers = true;
+            self.words.clear();
+        } else if !self.words.contains(cell) {
+            self.words.insert(cell.to_owned());
+        }
+    }
+
+    fn column(self) -> DataColumn {
+        let (levels, is_ordered) = match self.setting {
+            Some(ColumnSetting::Ordinal(levels)) => (levels.clone(), true),
+            _ => (self.words.into_iter().collect(), false),
+        };
+        DataColumn { name: self.name.to_owned(), levels, is_ordered, missing_count: 0 }
+    }
+}
