@@ -12,6 +12,7 @@ pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod why;
 
+use crate::bits::Bits;
 use crate::candidates::Candidates;
 use crate::kinds::Kinds;
 use crate::profile::Domain;
@@ -108,6 +109,8 @@ pub struct Allocator {
     frameworks: BTreeMap<FrameworkId, Framework>,
     roster: Roster,
     refusals: Refusals<Agent, Client>,
+    /// Room to work in during a run.
+    refusers: Bits<Client>,
     candidates: Candidates<Agent>,
     random: Random,
     inverse: Vec<InverseGrant>,
@@ -142,6 +145,7 @@ impl Allocator {
             frameworks: BTreeMap::new(),
             roster,
             refusals: Refusals::new(),
+            refusers: Bits::default(),
             candidates: Candidates::new(config.seed),
             random,
             inverse: Vec::new(),

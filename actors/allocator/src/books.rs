@@ -91,6 +91,11 @@ impl Books {
         self.guarantee_count > 0
     }
 
+    /// Whether any guarantee is not met.
+    pub(crate) fn is_any_needed(&self) -> bool {
+        self.needed.iter().any(|needed| needed > 0)
+    }
+
     /// Sets the quota of a book; empty lists end it.
     pub(crate) fn set_quota(&mut self, path: &str, guarantees: Amounts, limits: Amounts, is_bound: bool) {
         let slot = self.keep(path);

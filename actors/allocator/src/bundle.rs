@@ -5,6 +5,7 @@
 
 use odeon_protocol::resources::{Range, Ranges};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Values of one kind by number, sorted; nothing is not kept.
 pub(crate) type Values<T> = Vec<(u32, T)>;
@@ -31,6 +32,15 @@ impl Bundle {
             ranges: sum(&self.ranges, &other.ranges, Ranges::checked_add)?,
             sets: sum(&self.sets, &other.sets, union)?,
         })
+    }
+
+    /// As [`Self::checked_add`], without a copy if one of both is nothing.
+    pub(crate) fn joined(one: &Arc<Self>, other: &Arc<Self>) -> Option<Arc<Self>> {
+        match (one.is_empty(), other.is_empty()) {
+            (true, _) => Some(Arc::clone(other)),
+            (_, true) => Some(Arc::clone(one)),
+            _ => one.checked_add(other).map(Arc::new),
+        }
     }
 
     /// The difference; nothing if there is too little of anything.

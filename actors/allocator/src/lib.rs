@@ -28,6 +28,7 @@
 //! Deliberately absent: gangs, preemption, and what becomes of an offer.
 
 mod allocator;
+mod bits;
 mod books;
 mod bundle;
 mod candidates;

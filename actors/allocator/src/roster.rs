@@ -4,6 +4,7 @@
 //! holds something under it, so that tasks of a framework that is gone, or not back yet, count in the role.
 //! Not here: what an agent has, and filters.
 
+use crate::bits::Bits;
 use crate::books::{Book, Books};
 use crate::bundle::Bundle;
 use crate::constraints::Constraints;
@@ -32,6 +33,8 @@ pub(crate) struct Roster {
     roles: Slots<RoleEntry>,
     by_name: BTreeMap<Role, Slot<RoleEntry>>,
     clients: Slots<Client>,
+    /// Who takes part in the order.
+    active: Bits<Client>,
 }
 
 /// A role that has clients.
@@ -123,6 +126,7 @@ impl Roster {
             roles: Slots::new(),
             by_name: BTreeMap::new(),
             clients: Slots::new(),
+            active: Bits::default(),
         }
     }
 
@@ -171,7 +175,13 @@ impl Roster {
         let Client { role, leaf, .. } = self.clients[client];
         let entry = &mut self.roles[role];
         entry.sorter.set_active(leaf, active, &self.totals);
+        self.active.set(client, active);
         self.sorter.set_active(entry.leaf, entry.sorter.is_active(), &self.totals);
+    }
+
+    /// Who takes part in the order.
+    pub(crate) fn active(&self) -> &Bits<Client> {
+        &self.active
     }
 
     /// Sets what a client takes.
@@ -286,7 +296,7 @@ impl Roster {
     }
 
     /// The nodes of the tree of roles, by path.
-    pub(crate) fn role_nodes(&self) -> impl Iterator<Item = &Node<impl Sized>> {
+    pub(crate) fn role_nodes(&self) -> impl Iterator<Item = &Node<impl Copy>> {
         self.sorter.inner()
     }
 

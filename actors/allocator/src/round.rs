@@ -5,6 +5,7 @@
 //! at once. The same rules answer afterwards why somebody was not offered something; see [`Judgement`].
 
 use crate::allocator::agents::Agent;
+use crate::bits::Bits;
 use crate::books::Books;
 use crate::bundle::{Bundle, Values};
 use crate::kinds::{Kind, Kinds};
@@ -14,8 +15,8 @@ use crate::refusals::AgentRefusals;
 use crate::roster::{Client, Interest, RoleView, Terms, Visitor};
 use crate::slots::Slot;
 use crate::totals::Amounts;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Which part of a run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +68,14 @@ pub(crate) struct Round<'a> {
     refusals: AgentRefusals<'a, Client>,
     random: &'a mut Random,
     /// What nobody was given yet.
-    left: Bundle,
+    left: Arc<Bundle>,
     /// Whether all that is left is plain, so that everyone may have all of it.
     is_plain: bool,
-    /// Whether all that is left lies within what was refused last.
-    is_covered: bool,
+    /// Who refuses all that is left, and so every part of it.
+    refusers: &'a mut Bits<Client>,
     /// What the role that is looked at may have of it, if that is not all.
-    visible: Option<Bundle>,
-    grants: Vec<(Slot<Client>, Bundle)>,
+    visible: Option<Arc<Bundle>>,
+    grants: Vec<(Slot<Client>, Arc<Bundle>)>,
 }
 
 /// What a round is made of.
@@ -83,24 +84,31 @@ pub(crate) struct RoundParts<'a> {
     pub(crate) stage: Stage,
     pub(crate) agent: &'a Agent,
     /// What of the agent is there to be offered.
-    pub(crate) left: Bundle,
+    pub(crate) left: Arc<Bundle>,
     pub(crate) kinds: &'a Kinds,
     pub(crate) rules: &'a Rules,
     pub(crate) refusals: AgentRefusals<'a, Client>,
+    /// Room to work in.
+    pub(crate) refusers: &'a mut Bits<Client>,
     pub(crate) random: &'a mut Random,
 }
 
 impl<'a> Round<'a> {
     pub(crate) fn new(parts: RoundParts<'a>) -> Self {
-        let RoundParts { stage, agent, left, kinds, rules, refusals, random } = parts;
+        let RoundParts { stage, agent, left, kinds, rules, refusals, refusers, random } = parts;
         let is_plain = left.is_only(|kind| kinds.kind(kind).is_plain);
-        let is_covered = refusals.covers(&left);
+        refusals.refusers(&left, refusers);
         let (visible, grants) = (None, Vec::new());
-        Self { stage, agent, kinds, rules, refusals, random, left, is_plain, is_covered, visible, grants }
+        Self { stage, agent, kinds, rules, refusals, random, left, is_plain, refusers, visible, grants }
+    }
+
+    /// Whether all of these clients refuse all that is left.
+    pub(crate) fn is_refused_by(&self, clients: &Bits<Client>) -> bool {
+        self.refusers.covers(clients)
     }
 
     /// Who is given what.
-    pub(crate) fn into_grants(self) -> Vec<(Slot<Client>, Bundle)> {
+    pub(crate) fn into_grants(self) -> Vec<(Slot<Client>, Arc<Bundle>)> {
         self.grants
     }
 
@@ -111,36 +119,29 @@ impl<'a> Round<'a> {
         terms: &Terms,
         role: RoleView<'_>,
         books: &Books,
-    ) -> Result<Cow<'_, Bundle>, Judgement> {
+    ) -> Result<Arc<Bundle>, Judgement> {
         if let Some(missing) = self.missing_capability(terms, role) {
             return Err(Judgement::Capability(missing));
         }
         if terms.constraints.as_ref().is_some_and(|constraints| !constraints.admit(&self.agent.profile)) {
             return Err(Judgement::Constraint);
         }
-        let readable = self.readable(terms);
-        let offer = match readable {
+        let seen = match self.readable(terms) {
             Some(part) if part.is_empty() => return Err(Judgement::NothingFor),
-            Some(part) => self.within_quota(&part, role, books)?.or(Some(part)),
-            None if books.is_any_bound() => {
-                let all = self.visible.clone().unwrap_or_else(|| self.left.clone());
-                self.within_quota(&all, role, books)?
-            }
-            None => None,
+            Some(part) => Arc::new(part),
+            None => Arc::clone(self.visible.as_ref().unwrap_or(&self.left)),
         };
-        let is_whole = offer.is_none() && self.visible.is_none();
-        let offer = match offer {
-            Some(part) => Cow::Owned(part),
-            None => Cow::Borrowed(self.visible.as_ref().unwrap_or(&self.left)),
-        };
+        let offer = self.within_quota(&seen, role, books)?.map_or(seen, Arc::new);
         if !self.kinds.is_worth_offering(&offer, terms.minimum.as_ref().unwrap_or(&self.rules.minimum)) {
             return Err(Judgement::Minimum);
         }
-        let is_covered = if is_whole { self.is_covered } else { self.refusals.covers(&offer) };
-        if self.refusals.until(slot, &offer, is_covered).is_some() {
-            return Err(Judgement::Refused);
-        }
-        Ok(offer)
+        let is_refused =
+            if Arc::ptr_eq(&offer, &self.left) { self.refusers.has(slot) } else { self.is_refused(slot, &offer) };
+        if is_refused { Err(Judgement::Refused) } else { Ok(offer) }
+    }
+
+    fn is_refused(&self, slot: Slot<Client>, offer: &Bundle) -> bool {
+        self.refusals.until(slot, offer).is_some()
     }
 
     /// Which capability the framework or the agent lacks for them to meet.
@@ -174,7 +175,7 @@ impl<'a> Round<'a> {
                 && (can.revocable || !kind.is_revocable)
                 && (can.refinement || !kind.is_refined)
         };
-        let visible = self.visible.as_ref().unwrap_or(&self.left);
+        let visible = self.visible.as_deref().unwrap_or(&self.left);
         (!visible.is_only(is_readable)).then(|| visible.only(is_readable))
     }
 
@@ -276,17 +277,24 @@ impl Visitor for Round<'_> {
             return Interest::Next;
         }
         self.see(role);
-        if self.visible.as_ref().is_some_and(Bundle::is_empty) { Interest::Next } else { Interest::Clients }
+        if self.visible.as_deref().is_some_and(Bundle::is_empty) { Interest::Next } else { Interest::Clients }
     }
 
     fn visit(&mut self, slot: Slot<Client>, terms: &Terms, role: RoleView<'_>, books: &mut Books) -> bool {
+        if self.refusers.has(slot) {
+            return false;
+        }
         let Ok(offer) = self.judge(slot, terms, role, books) else { return false };
-        let offer = offer.into_owned();
         books.add_used(role.book, &self.kinds.amounts(&offer, Kind::is_quotable));
-        self.left = self.left.without(&offer);
-        self.is_covered = self.refusals.covers(&self.left);
+        let is_all = Arc::ptr_eq(&offer, &self.left);
+        self.grants.push((slot, Arc::clone(&offer)));
+        if is_all {
+            self.left = Arc::default();
+            return true;
+        }
+        self.left = Arc::new(self.left.without(&offer));
+        self.refusals.refusers(&self.left, self.refusers);
         self.see(role);
-        self.grants.push((slot, offer));
         self.left.is_empty()
     }
 }
@@ -295,6 +303,6 @@ impl Round<'_> {
     /// Works out what a role may have of what is left.
     pub(crate) fn see(&mut self, role: RoleView<'_>) {
         let is_for_role = |kind: u32| self.kinds.is_for(kind, role.role);
-        self.visible = (!self.is_plain && !self.left.is_only(is_for_role)).then(|| self.left.only(is_for_role));
+        self.visible = (!self.is_plain && !self.left.is_only(is_for_role)).then(|| self.left.only(is_for_role).into());
     }
 }

@@ -82,6 +82,13 @@ impl Ord for Share {
         if self.denominator == other.denominator {
             return self.numerator.cmp(&other.numerator);
         }
+        // Nearly always all four fit 64 bits, and then the products fit 128.
+        let narrow = |number: u128| u64::try_from(number).ok().map(u128::from);
+        if let (Some(a), Some(b), Some(c), Some(d)) =
+            (narrow(self.numerator), narrow(self.denominator), narrow(other.numerator), narrow(other.denominator))
+        {
+            return (a * d).cmp(&(c * b));
+        }
         let left = self.numerator.checked_mul(other.denominator);
         match (left, other.numerator.checked_mul(self.denominator)) {
             (Some(left), Some(right)) => left.cmp(&right),

@@ -38,10 +38,19 @@ impl<T> std::fmt::Debug for Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// Below every other slot, for ranges.
+    /// The first slot.
+    #[cfg(test)]
     pub(crate) const MIN: Self = Self(0, PhantomData);
-    /// Above every slot in use, for ranges.
-    pub(crate) const MAX: Self = Self(u32::MAX, PhantomData);
+
+    /// The slot at an index; it has been in use.
+    pub(crate) fn of_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("4 billion entries do not fit into memory"), PhantomData)
+    }
+
+    /// The place of the entry.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
 
     /// The number, for keys that do not name the type.
     pub(crate) fn number(self) -> u32 {
@@ -68,17 +77,16 @@ impl<T> Slots<T> {
     /// Inserts an entry that knows its own slot.
     pub(crate) fn insert_with(&mut self, entry: impl FnOnce(Slot<T>) -> T) -> Slot<T> {
         if let Some(slot) = self.vacant.pop() {
-            self.entries[slot.0 as usize] = Some(entry(slot));
+            self.entries[slot.index()] = Some(entry(slot));
             return slot;
         }
-        let number = u32::try_from(self.entries.len()).expect("4 billion entries do not fit into memory");
-        let slot = Slot(number, PhantomData);
+        let slot = Slot::of_index(self.entries.len());
         self.entries.push(Some(entry(slot)));
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: Slot<T>) -> Option<T> {
-        let entry = self.entries.get_mut(slot.0 as usize)?.take()?;
+        let entry = self.entries.get_mut(slot.index())?.take()?;
         self.vacant.push(slot);
         Some(entry)
     }
@@ -98,13 +106,13 @@ impl<T> Slots<T> {
 impl<T> std::ops::Index<Slot<T>> for Slots<T> {
     type Output = T;
     fn index(&self, slot: Slot<T>) -> &T {
-        self.entries[slot.0 as usize].as_ref().expect("a slot is kept only while its entry lives")
+        self.entries[slot.index()].as_ref().expect("a slot is kept only while its entry lives")
     }
 }
 
 impl<T> std::ops::IndexMut<Slot<T>> for Slots<T> {
     fn index_mut(&mut self, slot: Slot<T>) -> &mut T {
-        self.entries[slot.0 as usize].as_mut().expect("a slot is kept only while its entry lives")
+        self.entries[slot.index()].as_mut().expect("a slot is kept only while its entry lives")
     }
 }
 

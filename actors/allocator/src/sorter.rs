@@ -85,6 +85,8 @@ struct Key<C> {
     grant_count: u64,
     path: Arc<str>,
     node: Slot<Node<C>>,
+    /// The node's, at hand.
+    client: Option<C>,
 }
 
 impl<C: Copy> Sorter<C> {
@@ -253,7 +255,7 @@ impl<C: Copy> Sorter<C> {
     }
 
     fn first_below<R>(&self, slot: Slot<Node<C>>, answer: &mut impl FnMut(C) -> Option<R>) -> Option<R> {
-        self.nodes[slot].order.iter().find_map(|key| match self.nodes[key.node].client {
+        self.nodes[slot].order.iter().find_map(|key| match key.client {
             Some(client) => answer(client),
             None => self.first_below(key.node, answer),
         })
@@ -284,7 +286,16 @@ impl<C: Copy> Sorter<C> {
     fn reposition(&mut self, slot: Slot<Node<C>>, totals: &Totals) {
         let node = &mut self.nodes[slot];
         let Some(parent) = node.parent else { return };
-        let new = (node.active_count > 0).then(|| node.key(slot, totals));
+        let is_active = node.active_count > 0;
+        match (node.key.is_some(), is_active) {
+            (false, false) => return,
+            // Who has no siblings in the order is first with any key; the right one is made when one joins.
+            (true, true) if self.nodes[parent].order.len() == 1 => return,
+            (false, true) => self.renew_only_child(parent, totals),
+            _ => {}
+        }
+        let node = &mut self.nodes[slot];
+        let new = is_active.then(|| node.key(slot, totals));
         let old = std::mem::replace(&mut node.key, new.clone());
         let order = &mut self.nodes[parent].order;
         if let Some(old) = old {
@@ -292,9 +303,21 @@ impl<C: Copy> Sorter<C> {
         }
         order.extend(new);
     }
+
+    /// Gives the only child in an order the key that it should have.
+    fn renew_only_child(&mut self, parent: Slot<Node<C>>, totals: &Totals) {
+        let order = &mut self.nodes[parent].order;
+        if order.len() != 1 {
+            return;
+        }
+        let Some(old) = order.pop_first() else { return };
+        let new = self.nodes[old.node].key(old.node, totals);
+        self.nodes[old.node].key = Some(new.clone());
+        self.nodes[parent].order.insert(new);
+    }
 }
 
-impl<C> Node<C> {
+impl<C: Copy> Node<C> {
     fn new(path: Arc<str>, parent: Option<Slot<Self>>, weight: Weight) -> Self {
         Self {
             path,
@@ -333,14 +356,15 @@ impl<C> Node<C> {
     }
 
     fn key(&self, node: Slot<Self>, totals: &Totals) -> Key<C> {
-        Key { share: self.share(totals), grant_count: self.grant_count, path: Arc::clone(&self.path), node }
+        let (path, client) = (Arc::clone(&self.path), self.client);
+        Key { share: self.share(totals), grant_count: self.grant_count, path, node, client }
     }
 }
 
 // Not derived, because a derive would ask the same traits of `C`.
-impl<C> Clone for Key<C> {
+impl<C: Copy> Clone for Key<C> {
     fn clone(&self) -> Self {
-        Self { share: self.share, grant_count: self.grant_count, path: Arc::clone(&self.path), node: self.node }
+        Self { path: Arc::clone(&self.path), ..*self }
     }
 }
 impl<C> Ord for Key<C> {

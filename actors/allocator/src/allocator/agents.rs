@@ -13,6 +13,7 @@ use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a framework holds of an agent, offered or in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,28 +55,29 @@ pub enum AgentError {
 pub(crate) struct Agent {
     pub(super) id: AgentId,
     pub(super) is_active: bool,
+    /// Its total is always what `total` says.
     pub(crate) profile: AgentProfile,
     pub(super) maintenance: Option<Maintenance>,
-    pub(super) total: Bundle,
+    pub(super) total: Arc<Bundle>,
     /// What of the total each role has reserved.
     reserved: Vec<(Slot<Book>, Amounts)>,
     /// Sorted by client; short, and so kept in one piece.
-    held: Vec<(Slot<Client>, Bundle)>,
+    held: Vec<(Slot<Client>, Arc<Bundle>)>,
     /// Without shared volumes: these stay free, whoever holds them.
-    used: Bundle,
-    free: Bundle,
+    used: Arc<Bundle>,
+    free: Arc<Bundle>,
 }
 
 impl Agent {
-    pub(super) fn total(&self) -> &Bundle {
+    pub(super) fn total(&self) -> &Arc<Bundle> {
         &self.total
     }
 
-    pub(super) fn free(&self) -> &Bundle {
+    pub(super) fn free(&self) -> &Arc<Bundle> {
         &self.free
     }
 
-    pub(super) fn held(&self) -> &[(Slot<Client>, Bundle)] {
+    pub(super) fn held(&self) -> &[(Slot<Client>, Arc<Bundle>)] {
         &self.held
     }
 
@@ -100,8 +102,8 @@ impl Agent {
             books.sub_reserved(book, &amounts);
             books.let_go(book);
         }
-        self.free = total.without(&self.used);
-        self.total = total;
+        self.total = Arc::new(total);
+        self.renew_free();
     }
 
     /// Whether with another total no shared volume that is held would vanish or change its size.
@@ -116,17 +118,17 @@ impl Agent {
     }
 
     /// Gives a part of what is free to a client; says whether the client held nothing here before.
-    pub(super) fn take(&mut self, client: Slot<Client>, part: &Bundle, kinds: &Kinds) -> bool {
-        let sum = |held: &Bundle, part: &Bundle| {
-            held.checked_add(part).expect("held and free are disjoint parts of one agent")
+    pub(super) fn take(&mut self, client: Slot<Client>, part: &Arc<Bundle>, kinds: &Kinds) -> bool {
+        let sum = |held: &Arc<Bundle>, part: &Arc<Bundle>| {
+            Bundle::joined(held, part).expect("held and free are disjoint parts of one agent")
         };
-        let own = part.only(|kind| !kinds.kind(kind).is_shared);
+        let own = own(part, kinds);
         self.used = sum(&self.used, &own);
-        self.free = self.free.without(&own);
+        self.free = if Arc::ptr_eq(&self.free, &own) { Arc::default() } else { self.free.without(&own).into() };
         let place = self.held_index(client);
         match place {
             Ok(index) => self.held[index].1 = sum(&self.held[index].1, part),
-            Err(index) => self.held.insert(index, (client, part.clone())),
+            Err(index) => self.held.insert(index, (client, Arc::clone(part))),
         }
         place.is_err()
     }
@@ -134,22 +136,35 @@ impl Agent {
     /// Takes resources back from a client; says whether it holds nothing here any more.
     ///
     /// Nothing happens, and nothing is said, if it holds less.
-    pub(super) fn give_back(&mut self, client: Slot<Client>, part: &Bundle, kinds: &Kinds) -> Option<bool> {
+    pub(super) fn give_back(&mut self, client: Slot<Client>, part: &Arc<Bundle>, kinds: &Kinds) -> Option<bool> {
         if part.is_empty() {
             return Some(false);
         }
         let index = self.held_index(client).ok()?;
-        let rest = self.held[index].1.checked_sub(part)?;
-        let is_last = rest.is_empty();
+        let held = &mut self.held[index].1;
+        let is_last = **held == **part;
         if is_last {
             self.held.remove(index);
         } else {
-            self.held[index].1 = rest;
+            *held = held.checked_sub(part)?.into();
         }
-        self.used = self.used.without(&part.only(|kind| !kinds.kind(kind).is_shared));
-        self.free = self.total.without(&self.used);
+        let own = own(part, kinds);
+        self.used = if *self.used == *own { Arc::default() } else { self.used.without(&own).into() };
+        self.renew_free();
         Some(is_last)
     }
+
+    fn renew_free(&mut self) {
+        self.free = if self.used.is_empty() { Arc::clone(&self.total) } else { self.total.without(&self.used).into() };
+    }
+}
+
+/// What of a part nobody else can hold: all but shared volumes.
+fn own(part: &Arc<Bundle>, kinds: &Kinds) -> Arc<Bundle> {
+    if part.scalars.iter().any(|(kind, _)| kinds.kind(*kind).is_shared) {
+        return part.only(|kind| !kinds.kind(kind).is_shared).into();
+    }
+    Arc::clone(part)
 }
 
 impl Allocator {
@@ -189,16 +204,16 @@ impl Allocator {
             is_active: true,
             profile,
             maintenance: None,
-            total: Bundle::default(),
+            total: Arc::default(),
             reserved: Vec::new(),
             held: Vec::new(),
-            used: Bundle::default(),
-            free: Bundle::default(),
+            used: Arc::default(),
+            free: Arc::default(),
         });
         self.agents[slot].set_total(total, &mut self.roster.books, &self.kinds);
         for Holding { framework, role, resources } in holdings.iter().filter(|held| !held.resources.is_empty()) {
             let client = self.roster.enter(framework, role);
-            let part = self.kinds.bundle(resources);
+            let part = Arc::new(self.kinds.bundle(resources));
             self.roster.book(client, &part, &self.kinds);
             self.charge(slot, client, &part);
         }
@@ -209,7 +224,7 @@ impl Allocator {
     }
 
     /// Gives a part of an agent to a client; quota has booked it already.
-    pub(super) fn charge(&mut self, slot: Slot<Agent>, client: Slot<Client>, part: &Bundle) {
+    pub(super) fn charge(&mut self, slot: Slot<Agent>, client: Slot<Client>, part: &Arc<Bundle>) {
         let agent = &mut self.agents[slot];
         let is_only = agent.take(client, part, &self.kinds);
         let given = Given { client, agent: slot.number(), bundle: part, is_only, total: &agent.total };
@@ -253,7 +268,7 @@ impl Allocator {
 
     pub(super) fn replace_total(&mut self, slot: Slot<Agent>, total: Bundle) {
         let agent = &mut self.agents[slot];
-        if agent.total == total {
+        if *agent.total == total {
             return;
         }
         self.roster.totals.sub(&self.kinds.amounts(&agent.total, |_| true));

@@ -1,11 +1,14 @@
 //! Resources that change their class: reserved, unreserved, made a volume, or a volume no more.
 
 use super::Allocator;
+use super::agents::Agent;
+use crate::bundle::Bundle;
 use crate::roster::Given;
 use crate::slots::Slot;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
+use std::sync::Arc;
 
 /// Why resources could not change their class; nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +58,7 @@ impl Allocator {
             return Err(ConvertError::Unequal { from: from.clone(), into: into.clone() });
         }
         let not_there = || ConvertError::NotThere { agent: agent.clone(), resources: from.clone() };
-        let (old, new) = (self.kinds.bundle(from), self.kinds.bundle(into));
+        let (old, new) = (Arc::new(self.kinds.bundle(from)), Arc::new(self.kinds.bundle(into)));
         let entry = &self.agents[slot];
         let client = match holder {
             Some((framework, role)) => Some(self.roster.client(framework, role).ok_or_else(not_there)?),
@@ -76,7 +79,7 @@ impl Allocator {
         }
         let total = entry.total().checked_sub(&old).and_then(|rest| rest.checked_add(&new)).ok_or_else(not_there)?;
         let Some(client) = client else {
-            self.replace_total(slot, total);
+            self.convert_total(slot, total);
             return Ok(());
         };
         let before = entry.total().clone();
@@ -85,8 +88,14 @@ impl Allocator {
         self.roster.convert(&given(&old, &before), &given(&new, &total), &self.kinds);
         let entry = &mut self.agents[slot];
         entry.give_back(client, &old, &self.kinds).ok_or_else(not_there)?;
-        self.replace_total(slot, total);
+        self.convert_total(slot, total);
         self.agents[slot].take(client, &new, &self.kinds);
         Ok(())
+    }
+
+    /// Replaces what an agent has, also in what it said of itself.
+    fn convert_total(&mut self, slot: Slot<Agent>, total: Bundle) {
+        self.agents[slot].profile.total = self.kinds.resources(&total);
+        self.replace_total(slot, total);
     }
 }

@@ -8,6 +8,7 @@ use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::offer::REFUSE_MAX;
 use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why resources could not come back; nothing has changed then.
@@ -57,8 +58,9 @@ impl Allocator {
             RecoverError::NotHeld { agent: agent.clone(), wanted, source }
         };
         let client = self.roster.client(framework, role).ok_or_else(|| not_held(TypedResources::empty()))?;
-        let part = self.kinds.bundle(&resources);
         let entry = &mut self.agents[slot];
+        let is_all = entry.profile.total == resources;
+        let part = if is_all { Arc::clone(entry.total()) } else { Arc::new(self.kinds.bundle(&resources)) };
         let Some(is_only) = entry.give_back(client, &part, &self.kinds) else {
             let held = entry.held().iter().find(|(holder, _)| *holder == client);
             return Err(not_held(held.map(|(_, held)| self.kinds.resources(held)).unwrap_or_default()));

@@ -7,12 +7,13 @@ use crate::roster::Client;
 use crate::round::{Round, RoundParts, Stage};
 use crate::slots::Slot;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a run gave so far.
 #[derive(Debug, Default)]
 struct Given {
-    grants: Vec<(Slot<Agent>, Slot<Client>, Bundle)>,
+    grants: Vec<(Slot<Agent>, Slot<Client>, Arc<Bundle>)>,
     /// Where the grant of an agent to a client stands; both stages make one offer.
     places: BTreeMap<(Slot<Agent>, Slot<Client>), usize>,
     /// Shared volumes that this run has offered already: each is offered once.
@@ -34,7 +35,12 @@ impl Allocator {
         let mut agents = self.candidates.drain(&self.agents);
         let mut given = Given::default();
         if self.roster.books.is_any_guaranteed() {
-            agents.iter().for_each(|agent| self.divide(*agent, Stage::Guarantees, &mut given));
+            for agent in &agents {
+                if !self.roster.books.is_any_needed() {
+                    break;
+                }
+                self.divide(*agent, Stage::Guarantees, &mut given);
+            }
             self.random.shuffle(&mut agents);
         }
         agents.iter().for_each(|agent| self.divide(*agent, Stage::Fair, &mut given));
@@ -56,34 +62,39 @@ impl Allocator {
             return;
         }
         let left = if given.shared.is_empty() {
-            agent.free().clone()
+            Arc::clone(agent.free())
         } else {
-            agent.free().only(|kind| !given.shared.contains(&(slot, kind)))
+            agent.free().only(|kind| !given.shared.contains(&(slot, kind))).into()
         };
-        let (kinds, rules, refusals) = (&self.kinds, &self.rules, self.refusals.of(slot));
-        let parts = RoundParts { stage, agent, left, kinds, rules, refusals, random: &mut self.random };
+        let (kinds, rules, refusals, refusers) = (&self.kinds, &self.rules, self.refusals.of(slot), &mut self.refusers);
+        let parts = RoundParts { stage, agent, left, kinds, rules, refusals, refusers, random: &mut self.random };
         let mut round = Round::new(parts);
+        if round.is_refused_by(self.roster.active()) {
+            return;
+        }
         self.roster.walk(&mut round);
         for (client, part) in round.into_grants() {
             self.charge(slot, client, &part);
-            let shared = part.kinds().filter(|kind| self.kinds.kind(*kind).is_shared);
-            given.shared.extend(shared.map(|kind| (slot, kind)));
+            let shared = part.scalars.iter().filter(|(kind, _)| self.kinds.kind(*kind).is_shared);
+            given.shared.extend(shared.map(|(kind, _)| (slot, *kind)));
             given.add(slot, client, part, stage);
         }
     }
 
-    fn grant(&self, agent: Slot<Agent>, client: Slot<Client>, bundle: &Bundle) -> Grant {
+    fn grant(&self, agent: Slot<Agent>, client: Slot<Client>, bundle: &Arc<Bundle>) -> Grant {
+        let agent = &self.agents[agent];
+        let is_all = Arc::ptr_eq(bundle, agent.total());
+        let resources = if is_all { agent.profile.total.clone() } else { self.kinds.resources(bundle) };
         let (framework, role) = self.roster.name(client);
-        let (framework, role, agent) = (framework.clone(), role.clone(), self.agents[agent].id.clone());
-        Grant { framework, role, agent, resources: self.kinds.resources(bundle) }
+        Grant { framework: framework.clone(), role: role.clone(), agent: agent.id.clone(), resources }
     }
 }
 
 impl Given {
-    fn add(&mut self, agent: Slot<Agent>, client: Slot<Client>, part: Bundle, stage: Stage) {
+    fn add(&mut self, agent: Slot<Agent>, client: Slot<Client>, part: Arc<Bundle>, stage: Stage) {
         if let Some(place) = self.places.get(&(agent, client)) {
             let sum = &mut self.grants[*place].2;
-            *sum = sum.checked_add(&part).expect("parts of one agent are disjoint");
+            *sum = sum.checked_add(&part).expect("parts of one agent are disjoint").into();
             return;
         }
         if stage == Stage::Guarantees {

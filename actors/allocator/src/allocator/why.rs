@@ -1,10 +1,12 @@
 //! Why a framework is not offered an agent, asked after a run. The rules are those of the run itself.
 
 use super::Allocator;
+use crate::bits::Bits;
 use crate::books::Books;
 use crate::round::{Judgement, Round, RoundParts, Stage};
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::role::Role;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why nothing, or not more, of an agent is held out to a framework under a role.
@@ -115,17 +117,17 @@ impl Allocator {
         if self.is_paused(now) {
             return Reason::Paused;
         }
-        let mut random = self.random.clone();
+        let (mut random, mut refusers) = (self.random.clone(), Bits::default());
         let refusals = self.refusals.of(slot);
         let (terms, view) = self.roster.view(client);
         let books: &Books = &self.roster.books;
         let mut judge = |stage| {
-            let (kinds, rules, left) = (&self.kinds, &self.rules, agent.free().clone());
-            let refusals = self.refusals.of(slot);
-            let parts = RoundParts { stage, agent, left, kinds, rules, refusals, random: &mut random };
+            let (kinds, rules, left) = (&self.kinds, &self.rules, Arc::clone(agent.free()));
+            let (refusals, refusers) = (self.refusals.of(slot), &mut refusers);
+            let parts = RoundParts { stage, agent, left, kinds, rules, refusals, refusers, random: &mut random };
             let mut round = Round::new(parts);
             round.see(view);
-            round.judge(client, terms, view, books).map(std::borrow::Cow::into_owned)
+            round.judge(client, terms, view, books)
         };
         let first =
             if books.is_unsatisfied(view.book) { judge(Stage::Guarantees) } else { Err(Judgement::NoGuarantee) };
@@ -145,7 +147,7 @@ impl Allocator {
             Err(Judgement::Minimum) => Reason::MinimumSize,
             Err(Judgement::Refused) => {
                 let free = agent.free();
-                let until = refusals.until(client, free, refusals.covers(free)).unwrap_or(now);
+                let until = refusals.until(client, free).unwrap_or(now);
                 Reason::Refused(until.saturating_sub(now))
             }
         }

@@ -103,6 +103,9 @@ fn resources_change_their_class_in_the_hands_of_a_framework_and_when_free() {
     let rest = typed("cpus:1;cpus(dynamic:r):1;mem:1024;disk:100");
     cluster.allocator.recover(cluster.now, &f1, &r, &a1, &rest, None).unwrap();
     assert_eq!(cluster.allocator.consumed(&r), resources("cpus:1"));
+    assert_eq!(cluster.batch_after(1), ["a1 to f1@r"]);
+    assert_eq!(cluster.offers["a1"].resources, rest);
+    cluster.allocator.recover(cluster.now, &f1, &r, &a1, &rest, None).unwrap();
     let unequal = cluster.allocator.convert(None, &a1, &typed("cpus:1"), &typed("cpus(dynamic:r):2"));
     assert!(matches!(unequal, Err(ConvertError::Unequal { .. })));
     let absent = cluster.allocator.convert(holder, &a1, &typed("cpus:1"), &reserved);
