@@ -162,6 +162,9 @@ fn agent_limits(config: &AgentConfig) -> AgentLimits {
         status_retry_min: config.status_retry_min.get(),
         status_retry_max: config.status_retry_max.get(),
         sandboxes_max: config.completed_executors_max,
+        sandbox_age_max: config.gc_delay.get(),
+        disk_headroom_permille: config.gc_disk_headroom_percent * 10,
+        disk_watch_interval: config.disk_watch_interval.get(),
         sandbox_keep: config.sandbox_keep,
         ..AgentLimits::DEFAULT
     }

@@ -61,6 +61,12 @@ pub struct AgentConfig {
     pub executor_reregistration_timeout: HumanDuration,
     /// How many completed executors are remembered, with their sandboxes.
     pub completed_executors_max: usize,
+    /// How long a sandbox is kept at most, if the disk is empty; the fuller it is, the less.
+    pub gc_delay: HumanDuration,
+    /// The part of the disk that is to stay free, in percent: at less, sandboxes go as soon as they may.
+    pub gc_disk_headroom_percent: u32,
+    /// How often the disk is looked at.
+    pub disk_watch_interval: HumanDuration,
     /// Whether the sandboxes of executors that are not remembered stay on disk.
     pub sandbox_keep: bool,
 }
@@ -89,6 +95,9 @@ impl Default for AgentConfig {
             recovery_timeout: HumanDuration::from_secs(15 * 60),
             executor_reregistration_timeout: HumanDuration::from_secs(15),
             completed_executors_max: 150,
+            gc_delay: HumanDuration::from_secs(7 * 24 * 3600),
+            gc_disk_headroom_percent: 10,
+            disk_watch_interval: HumanDuration::from_secs(60),
             sandbox_keep: false,
         }
     }
@@ -110,6 +119,10 @@ impl RoleConfig for AgentConfig {
         Fault::if_zero("executor_reregistration_timeout", self.executor_reregistration_timeout)?;
         Fault::if_zero("registration_backoff_min", self.registration_backoff_min)?;
         Fault::if_zero("status_retry_min", self.status_retry_min)?;
+        Fault::if_zero("disk_watch_interval", self.disk_watch_interval)?;
+        if self.gc_disk_headroom_percent > 100 {
+            return Err(Fault::of("gc_disk_headroom_percent", "must be at most 100"));
+        }
         let backoff = [self.registration_backoff_min, self.registration_backoff_max];
         Fault::if_above(["registration_backoff_min", "registration_backoff_max"], backoff)?;
         let retry = [self.status_retry_min, self.status_retry_max];

@@ -48,7 +48,7 @@ fn shown_origin<T: RoleConfig>(loaded: &Loaded<T>, key: &str) -> String {
 fn without_any_layer_the_defaults_hold_and_say_so() {
     let loaded = from_flags::<AgentConfig>(&[]).unwrap();
     assert_eq!(loaded.value, AgentConfig::default());
-    assert_eq!(loaded.origins.len(), 22);
+    assert_eq!(loaded.origins.len(), 25);
     assert!(loaded.origins.values().all(|origin| *origin == Origin::Default));
 }
 

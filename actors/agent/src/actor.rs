@@ -3,13 +3,14 @@
 //! No decision is made here, except to let the master's commands wait while a registration is being
 //! answered: the answer and the first command travel together, and the core must see the answer first.
 
-use crate::core::{AgentCore, Out, SandboxLocation};
+use crate::core::{AgentCore, FoundSandbox, Out, SandboxLocation};
+use crate::disk;
 use crate::effect::{Effect, Record};
 use crate::launcher::RunEnd;
 use crate::performer::Performer;
 use crate::reader::read_sandbox;
 use crate::sandbox::Sandboxes;
-use actix::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{
     ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatus,
@@ -41,6 +42,8 @@ pub(crate) struct AgentActor {
     committer: Committer<Effect, Record>,
     performer: Rc<RefCell<Performer>>,
     sandboxes: Sandboxes,
+    /// Left by earlier processes, until the core knows of it.
+    found: Vec<FoundSandbox>,
     clock: Clock,
     timer: Option<(Duration, SpawnHandle)>,
     deferred: VecDeque<Deferred>,
@@ -55,10 +58,11 @@ impl AgentActor {
         committer: Committer<Effect, Record>,
         performer: Rc<RefCell<Performer>>,
         sandboxes: Sandboxes,
+        found: Vec<FoundSandbox>,
     ) -> Self {
         let clock = Clock::start();
         let (timer, deferred, master) = (None, VecDeque::new(), None);
-        Self { core, node, committer, performer, sandboxes, clock, timer, deferred, master }
+        Self { core, node, committer, performer, sandboxes, found, clock, timer, deferred, master }
     }
 
     /// Lets the core decide; its reply leaves when what it has written is durable.
@@ -119,6 +123,16 @@ impl AgentActor {
         });
     }
 
+    fn look_at_disk(&mut self, context: &mut Context<Self>) {
+        let path = self.sandboxes.root().to_owned();
+        let looked = tokio::task::spawn_blocking(move || disk::measure(&path));
+        context.spawn(looked.into_actor(self).map(|usage, actor, context| {
+            if let Some(usage) = usage.ok().flatten() {
+                actor.react(context, |core, now, out| core.on_disk_measured(usage, now, out));
+            }
+        }));
+    }
+
     fn on_timer(&mut self, context: &mut Context<Self>) {
         self.timer = None;
         self.react(context, AgentCore::on_timer);
@@ -137,8 +151,12 @@ impl Actor for AgentActor {
                 }
             }
         });
+        let found = std::mem::take(&mut self.found);
+        self.look_at_disk(context);
+        context.run_interval(self.core.disk_watch_interval(), Self::look_at_disk);
         self.react(context, |core, now, out| {
             core.on_recovered(now, out);
+            core.on_sandboxes_found(found, now, out);
             core.on_start(out);
         });
     }

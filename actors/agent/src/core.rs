@@ -6,6 +6,7 @@
 mod accounting;
 mod audit;
 mod checkpoint;
+mod disk;
 mod executor;
 mod history;
 mod kill;
@@ -19,7 +20,8 @@ mod updates;
 
 pub use audit::AgentBooks;
 pub use checkpoint::Checkpoint;
-pub use history::SandboxLocation;
+pub use disk::DiskUsage;
+pub use history::{FoundSandbox, SandboxLocation};
 pub use reconfigure::{ReconfigurationPolicy, ReconfigureError};
 pub use recovery::{RecoverError, Start};
 
@@ -59,6 +61,8 @@ pub struct AgentCore {
     /// Never one without an update.
     streams: BTreeMap<TaskKey, StatusStream>,
     history: History,
+    /// As it was looked at last.
+    disk: DiskUsage,
     /// The run of the host's system.
     boot_id: String,
     /// Written since the last snapshot.
@@ -80,6 +84,7 @@ impl AgentCore {
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             streams: BTreeMap::new(),
+            disk: DiskUsage::default(),
             boot_id: String::new(),
             records: 0,
             end: None,

@@ -6,6 +6,7 @@
 mod actor;
 mod backoff;
 pub mod core;
+mod disk;
 pub mod effect;
 mod launcher;
 mod mailer;

@@ -1,7 +1,7 @@
 //! `AgentNode`: an agent as a value. Many can live in one process; it starts no actor system.
 
 use crate::actor::{AgentActor, MAILBOX_CAPACITY, Stop};
-use crate::core::{AgentCore, Checkpoint, RecoverError, Start};
+use crate::core::{AgentCore, Checkpoint, FoundSandbox, RecoverError, Start};
 use crate::effect::{AgentEnd, Record};
 use crate::launcher::Launcher;
 use crate::performer::Performer;
@@ -101,7 +101,7 @@ impl AgentNode {
     }
 
     async fn start_on(node: Node, settings: AgentSettings, prepared: Prepared) -> Result<Self, StartAgentError> {
-        let Prepared { work_dir, journal, checkpoint, last_port } = prepared;
+        let Prepared { work_dir, journal, checkpoint, found, last_port } = prepared;
         let bound = listen(&node, &settings.listen, last_port).await?;
         let endpoint = settings.advertise.clone().unwrap_or_else(|| bound.clone());
         let start = Start {
@@ -127,7 +127,7 @@ impl AgentNode {
         let perform = move |effect| performing.borrow_mut().perform(effect);
         let journal = CompactingJournal::new(journal, |record| matches!(record, Record::Snapshot(_)));
         let committer = Committer::with_log(&node, "agent", Box::new(journal), perform);
-        let actor = AgentActor::new(core, node.clone(), committer, Rc::clone(&performer), sandboxes);
+        let actor = AgentActor::new(core, node.clone(), committer, Rc::clone(&performer), sandboxes, found);
         let (actor, supervised) = supervise(&node, actor, performer);
         Ok(Self { node, endpoint, actor, supervised, end: observed })
     }
@@ -175,6 +175,8 @@ struct Prepared {
     work_dir: WorkDir,
     journal: Journal<Record>,
     checkpoint: Checkpoint,
+    /// What lies there of earlier runs.
+    found: Vec<FoundSandbox>,
     last_port: Option<Endpoint>,
 }
 
@@ -183,7 +185,8 @@ impl Prepared {
         let work_dir = WorkDir::make(&settings.work_dir)?;
         let (journal, checkpoint) = work_dir.open_journal(settings.recover, settings.limits.status_updates_max)?;
         let last_port = work_dir.last_port(&settings.listen);
-        Ok(Self { work_dir, journal, checkpoint, last_port })
+        let found = Sandboxes::new(work_dir.sandboxes()).found();
+        Ok(Self { work_dir, journal, checkpoint, found, last_port })
     }
 }
 

@@ -21,6 +21,8 @@ use std::os::unix::fs::PermissionsExt;
 use tokio::sync::mpsc;
 
 const EPOCH: Epoch = Epoch(1);
+/// Turns of the arbiter in which a message surely arrives.
+const HEAD_START: usize = 100;
 
 /// Passes on what it hears.
 struct Ear<M>(mpsc::UnboundedSender<M>);
@@ -70,8 +72,11 @@ impl Handler<From<RegisterAgent>> for Hasty {
         let answers = self.answers.clone();
         let command = ShutdownFramework { epoch: EPOCH, framework_id: framework() };
         actix_rt::spawn(async move { answers.send(agent.send(command).await.unwrap()) });
+        // The command is on its way before the answer is.
         Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            for _ in 0..HEAD_START {
+                tokio::task::yield_now().await;
+            }
             Ok(admitted())
         })
     }
@@ -158,15 +163,14 @@ impl Stage {
     /// The run that the agent has started, once its process is there; with the number of the process.
     async fn run(&self) -> (ContainerId, String) {
         let runs = self.directory.path().join("work/sandboxes/f/e");
-        for _ in 0..2000 {
+        loop {
             let run = std::fs::read_dir(&runs).ok().and_then(|mut runs| runs.next()).map(|run| run.unwrap().path());
             let pid = run.as_ref().and_then(|run| std::fs::read_to_string(run.join("pid")).ok()).unwrap_or_default();
             if let (Some(run), Some(pid)) = (run, pid.strip_suffix('\n')) {
                 return (ContainerId::new(run.file_name().unwrap().to_str().unwrap()).unwrap(), pid.to_owned());
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
-        panic!("no executor process in {}", runs.display());
     }
 
     async fn executor(&self) -> (Peer<AgentForExecutors>, mpsc::UnboundedReceiver<ToExecutor>) {
@@ -256,7 +260,10 @@ async fn a_task_goes_from_launch_to_its_end_and_its_output_can_be_followed() {
     let client: Peer<AgentForClients> = stage.master.peer_at(stage.agent.endpoint(), "agent");
     let stdout = PathBuf::from(&run.sandbox).join("stdout");
     let (first, ()) = tokio::join!(client.send(read_from(0)), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // It waits before there is something to read.
+        for _ in 0..HEAD_START {
+            tokio::task::yield_now().await;
+        }
         std::fs::write(&stdout, "hello\n").unwrap();
     });
     let first = first.unwrap().unwrap();

@@ -2,10 +2,11 @@
 //!
 //! Everything here blocks: it is called off the arbiter. Which sandboxes exist is the core's knowledge.
 
+use crate::core::FoundSandbox;
 use crate::effect::ContainerPlace;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
-use odeon_protocol::id::TaskId;
+use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use odeon_protocol::messages::sandbox::{CHUNK_BYTES_MAX, SandboxFile};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -36,6 +37,11 @@ impl Sandboxes {
         Self { root }
     }
 
+    /// The directory of all.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The directory of a run. Ids cannot leave it: they hold no slash and are no dots.
     pub(crate) fn of_container(&self, place: &ContainerPlace) -> PathBuf {
         container_parts(place).iter().fold(self.root.clone(), |path, part| path.join(part))
@@ -44,6 +50,25 @@ impl Sandboxes {
     /// The directory of a task.
     pub(crate) fn of_task(&self, place: &ContainerPlace, task_id: &TaskId) -> PathBuf {
         self.of_container(place).join("tasks").join(task_id.as_str())
+    }
+
+    /// The directories of runs that are there. Anything else below the root is nobody's, and left alone.
+    pub(crate) fn found(&self) -> Vec<FoundSandbox> {
+        let ids = |path: &Path| -> Option<FoundSandbox> {
+            let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
+            let (container, executor) = (name(path)?, name(path.parent()?)?);
+            let framework = name(path.parent()?.parent()?)?;
+            let place = ContainerPlace {
+                framework_id: FrameworkId::new(framework).ok()?,
+                executor_id: ExecutorId::new(executor).ok()?,
+                container_id: ContainerId::new(container).ok()?,
+            };
+            let changed = path.metadata().and_then(|metadata| metadata.modified()).ok()?;
+            // A clock that was set back makes it new.
+            Some(FoundSandbox { place, age: changed.elapsed().unwrap_or_default() })
+        };
+        let executors = directories(&self.root).into_iter().flat_map(|framework| directories(&framework));
+        executors.flat_map(|executor| directories(&executor)).filter_map(|run| ids(&run)).collect()
     }
 
     /// Makes a directory and what leads to it, for this user only.
@@ -110,6 +135,13 @@ impl Sandboxes {
     }
 }
 
+/// The directories in a directory, links left out.
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let is_directory = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_directory).map(|entry| entry.path()).collect()
+}
+
 fn container_parts(place: &ContainerPlace) -> [&str; 3] {
     [place.framework_id.as_str(), place.executor_id.as_str(), place.container_id.as_str()]
 }
@@ -126,7 +158,6 @@ fn read_piece(mut file: File, offset: u64) -> io::Result<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn place(container: &str) -> ContainerPlace {
@@ -160,6 +191,18 @@ mod tests {
         assert_eq!((first.data.len(), first.at_end), (CHUNK_BYTES_MAX as usize, false));
         assert_eq!(read(u64::from(CHUNK_BYTES_MAX)), Piece { data: vec![7; 5], at_end: true });
         assert_eq!(read(u64::from(CHUNK_BYTES_MAX) + 99), Piece { data: vec![], at_end: true });
+    }
+
+    #[test]
+    fn what_an_earlier_process_has_left_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let (sandboxes, _) = sandboxes(directory.path());
+        Sandboxes::make(&sandboxes.of_container(&place("other"))).unwrap();
+        std::fs::write(directory.path().join("sandboxes/f/e/file"), "").unwrap();
+        symlink(directory.path(), directory.path().join("sandboxes/f/e/link")).unwrap();
+        let mut found: Vec<ContainerPlace> = sandboxes.found().into_iter().map(|found| found.place).collect();
+        found.sort();
+        assert_eq!(found, [place("c"), place("other")]);
     }
 
     #[test]

@@ -93,6 +93,14 @@ pub struct AgentLimits {
     pub sandboxes_max: usize,
     /// A sandbox is kept for so long, however many there are.
     pub sandbox_age_min: Duration,
+    /// A sandbox is kept for so long at most, if the disk is empty; the fuller it is, the less.
+    pub sandbox_age_max: Duration,
+    /// The part of the disk that is to stay free, in thousandths: at less, sandboxes are kept no longer than they must.
+    pub disk_headroom_permille: u32,
+    /// No task is taken if more of the disk is in use, in thousandths.
+    pub disk_full_permille: u32,
+    /// How often the disk is looked at.
+    pub disk_watch_interval: Duration,
     /// Whether sandboxes stay on disk after the agent has forgotten them.
     pub sandbox_keep: bool,
 }
@@ -116,6 +124,10 @@ impl AgentLimits {
         status_updates_max: 1000,
         sandboxes_max: 150,
         sandbox_age_min: Duration::from_secs(60),
+        sandbox_age_max: Duration::from_secs(7 * 24 * 3600),
+        disk_headroom_permille: 100,
+        disk_full_permille: 990,
+        disk_watch_interval: Duration::from_secs(60),
         sandbox_keep: false,
     };
 }

@@ -463,6 +463,95 @@ fn the_newest_sandboxes_and_all_young_ones_are_kept() {
     assert!(agent.core.locate_sandbox(&framework("f"), &task_id("c")).is_some());
 }
 
+fn removed(agent: &mut Agent) -> Vec<String> {
+    agent.told().into_iter().filter(|told| told.starts_with("remove")).collect()
+}
+
+#[test]
+fn a_sandbox_goes_after_a_time_that_is_the_shorter_the_fuller_the_disk_is() {
+    let mut agent = Agent::admitted();
+    agent.core.limits.sandbox_age_max = Duration::from_secs(1000);
+    for (second, name) in [(0, "a"), (100, "b"), (850, "c")] {
+        agent.launch(second * 1000, command(name));
+        agent.core.on_executor_exited(&agent.container_of(name), None, at(second * 1000), &mut agent.out);
+    }
+    agent.core.on_master_disconnected(at(850_000));
+    agent.take();
+    let used = |permille: u64| DiskUsage::new(1000, 1000 - permille);
+    agent.core.on_disk_measured(used(100), at(850_000), &mut agent.out);
+    assert_eq!(removed(&mut agent), ["remove a None"], "800 s at a tenth in use and a tenth to stay free");
+    agent.core.on_disk_measured(used(150), at(851_000), &mut agent.out);
+    assert_eq!(removed(&mut agent), ["remove b None"]);
+    agent.core.on_disk_measured(used(1000), at(852_000), &mut agent.out);
+    assert_eq!(removed(&mut agent), [""; 0], "who has just ended is still read from");
+    agent.timer(910_000);
+    assert_eq!(removed(&mut agent), ["remove c None"]);
+}
+
+#[test]
+fn what_an_earlier_process_has_left_is_as_old_as_it_is_and_what_lives_is_left_alone() {
+    let mut agent = Agent::running(command("t"));
+    agent.core.limits.sandbox_age_max = Duration::from_secs(1000);
+    agent.core.on_disk_measured(DiskUsage::new(1000, 1000), at(0), &mut agent.out);
+    let found = |name: &str, seconds| {
+        let executor_id = odeon_protocol::id::ExecutorId::new(name).unwrap();
+        let container_id = odeon_protocol::id::ContainerId::new(format!("c-{name}")).unwrap();
+        let place = crate::effect::ContainerPlace { framework_id: framework("f"), executor_id, container_id };
+        FoundSandbox { place, age: Duration::from_secs(seconds) }
+    };
+    let alive = FoundSandbox {
+        place: agent.core.executors[&agent.container_of("t")].place.clone(),
+        age: Duration::from_secs(5000),
+    };
+    agent.take();
+    agent.core.on_sandboxes_found(
+        vec![found("new", 1), found("old", 901), alive, found("mid", 850)],
+        at(0),
+        &mut agent.out,
+    );
+    assert_eq!(removed(&mut agent), ["remove old None"]);
+    agent.timer(50_000);
+    assert_eq!(removed(&mut agent), ["remove mid None"]);
+    agent.timer(899_000);
+    assert_eq!(removed(&mut agent), ["remove new None"]);
+}
+
+#[test]
+fn a_full_disk_takes_no_task_and_says_so() {
+    let mut agent = Agent::admitted();
+    agent.core.on_disk_measured(DiskUsage::new(1000, 9), at(0), &mut agent.out);
+    agent.launch(0, command("t"));
+    let effects = agent.effects();
+    let status = forwarded(&effects);
+    assert_eq!((status.state, status.reason), (TaskState::Failed, Some(StatusReason::ContainerLaunchFailed)));
+    assert!(status.message.starts_with("99.1 % of the disk of the agent is in use"), "{}", status.message);
+    agent.core.on_disk_measured(DiskUsage::new(1000, 10), at(0), &mut agent.out);
+    agent.launch(0, command("u"));
+    assert_eq!(agent.told(), ["start u"]);
+}
+
+#[test]
+fn an_executor_is_told_whether_its_framework_understands_killing() {
+    for killing_state in [false, true] {
+        let mut agent = Agent::admitted();
+        let launch = LaunchTask {
+            epoch: EPOCH,
+            framework_id: framework("f"),
+            role: Role::default(),
+            task: command("t"),
+            checkpoint: false,
+            killing_state,
+        };
+        agent.core.on_launch_task(launch, at(0), &mut agent.out).unwrap();
+        let place = agent.core.executors[&agent.container_of("t")].place.clone();
+        let crate::effect::ContainerPlace { framework_id, executor_id, container_id } = place;
+        let register =
+            odeon_protocol::messages::agent_executor::RegisterExecutor { framework_id, executor_id, container_id };
+        let answer = agent.core.on_register_executor(&register, &mut agent.out).unwrap();
+        assert_eq!(answer.killing_state, killing_state);
+    }
+}
+
 #[test]
 fn the_output_of_ended_tasks_of_a_long_lived_executor_is_forgotten_as_well() {
     let mut agent = Agent::running(registered("a", "e"));

@@ -1,6 +1,6 @@
 //! Where the output of tasks is, and how long it is kept after their end.
 //!
-//! The newest sandboxes are kept, and any that is young; what the files hold is not known here.
+//! Those that are not too old are kept, up to a number, and any that is young; what the files hold is not known here.
 
 use super::TaskKey;
 use crate::effect::ContainerPlace;
@@ -19,10 +19,21 @@ pub struct SandboxLocation {
     pub is_complete: bool,
 }
 
+/// The sandbox of a run that an earlier process of the agent has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSandbox {
+    /// The run.
+    pub place: ContainerPlace,
+    /// How long ago something was done there.
+    pub age: Duration,
+}
+
 #[derive(Debug)]
 pub(super) struct History {
     sandboxes_max: usize,
     age_min: Duration,
+    /// For the disk as it is now.
+    age_max: Duration,
     locations: BTreeMap<TaskKey, SandboxLocation>,
     /// In the order of their end; a run comes after its tasks.
     ended: VecDeque<Ended>,
@@ -34,6 +45,8 @@ struct Ended {
     /// The task, if only its part of the run has ended.
     task_id: Option<TaskId>,
     at: Duration,
+    /// How old it was then.
+    age: Duration,
 }
 
 impl History {
@@ -41,6 +54,7 @@ impl History {
         Self {
             sandboxes_max: limits.sandboxes_max,
             age_min: limits.sandbox_age_min,
+            age_max: limits.sandbox_age_max,
             locations: BTreeMap::new(),
             ended: VecDeque::new(),
         }
@@ -60,18 +74,37 @@ impl History {
         location.is_complete = true;
         if !is_command {
             let place = location.place.clone();
-            self.ended.push_back(Ended { place, task_id: Some(key.1.clone()), at: now.since_start });
+            self.ended.push_back(Ended {
+                place,
+                task_id: Some(key.1.clone()),
+                at: now.since_start,
+                age: Duration::ZERO,
+            });
         }
     }
 
     pub(super) fn on_exited(&mut self, place: &ContainerPlace, now: Moment) {
-        self.ended.push_back(Ended { place: place.clone(), task_id: None, at: now.since_start });
+        self.ended.push_back(Ended { place: place.clone(), task_id: None, at: now.since_start, age: Duration::ZERO });
+    }
+
+    /// What an earlier process has left, which is older than all that ends here.
+    pub(super) fn on_found(&mut self, mut found: Vec<FoundSandbox>, now: Moment) {
+        found.sort_by_key(|sandbox| sandbox.age);
+        for FoundSandbox { place, age } in found {
+            self.ended.push_front(Ended { place, task_id: None, at: now.since_start, age });
+        }
+    }
+
+    /// How long a sandbox is kept from now on, unless there are too many.
+    pub(super) fn set_age_max(&mut self, age_max: Duration) {
+        self.age_max = age_max.max(self.age_min);
     }
 
     /// When the oldest one goes.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        let oldest = self.ended.front().filter(|_| self.ended.len() > self.sandboxes_max)?;
-        Some(oldest.at.saturating_add(self.age_min))
+        let oldest = self.ended.front()?;
+        let age_max = if self.ended.len() > self.sandboxes_max { self.age_min } else { self.age_max };
+        Some(oldest.at.saturating_add(age_max.saturating_sub(oldest.age)))
     }
 
     /// Forgets those that are neither new nor young, and returns whose directories can go.

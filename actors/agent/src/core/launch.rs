@@ -1,5 +1,6 @@
 //! Launches: a task finds or starts its executor, waits for its registration, and is handed over.
 
+use super::disk::DiskUsage;
 use super::executor::{Executor, ExecutorState};
 use super::task::{Kill, Task};
 use super::{AgentCore, Out, TaskKey};
@@ -17,6 +18,8 @@ use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, Task
 enum LaunchRefused {
     #[error("executor {0} runs here with another description")]
     OtherExecutor(String),
+    #[error("{0} of the disk of the agent is in use, too much to take a task; free some of it, or remove sandboxes")]
+    DiskFull(DiskUsage),
     #[error("the agent has less than the task and its executor need: {0}")]
     Resources(#[from] ResourcesError),
 }
@@ -25,8 +28,14 @@ impl LaunchRefused {
     fn reason(&self) -> StatusReason {
         match self {
             Self::OtherExecutor(_) => StatusReason::TaskInvalid,
+            Self::DiskFull(_) => StatusReason::ContainerLaunchFailed,
             Self::Resources(_) => StatusReason::ResourcesUnknown,
         }
+    }
+
+    /// Nothing is wrong with a task for which there is only no room.
+    fn state(&self) -> TaskState {
+        if matches!(self, Self::DiskFull(_)) { TaskState::Failed } else { TaskState::Error }
     }
 }
 
@@ -82,7 +91,8 @@ impl AgentCore {
                 self.assign(&key, &container_id, out);
             }
             Err(refused) => {
-                let status = self.refusal(&key.1, refused.reason(), &refused.to_string(), now);
+                let refusal = self.refusal(&key.1, refused.reason(), &refused.to_string(), now);
+                let status = TaskStatus { state: refused.state(), ..refusal };
                 self.note_launch(&key.0, &task, None, out);
                 self.tasks.insert(key.clone(), task);
                 self.report(&key, status, now, out);
@@ -107,6 +117,9 @@ impl AgentCore {
 
     /// Charges the task, and finds the executor that takes it; none if one is to be started.
     fn admit(&mut self, framework_id: &FrameworkId, task: &TaskInfo) -> Result<Option<ContainerId>, LaunchRefused> {
+        if self.disk_is_full() {
+            return Err(LaunchRefused::DiskFull(self.disk));
+        }
         let wanted = task.executor();
         let existing = self.executor_for(framework_id, task);
         if existing.is_some_and(|executor| executor.info != wanted) {

@@ -5,6 +5,7 @@
 
 use super::checkpoint::{Checkpoint, KeptExecutor, KeptTask};
 use super::executor::{Executor, ExecutorState};
+use super::history::FoundSandbox;
 use super::reconfigure::{ReconfigurationPolicy, ReconfigureError, reconfigured};
 use super::registration::Registration;
 use super::task::{Kill, Task};
@@ -130,6 +131,14 @@ impl AgentCore {
                 (false, _) => self.history.on_task_ended(&key, true, now),
             }
         }
+    }
+
+    /// The sandboxes that an earlier process has left: those of runs that are over are kept like any others.
+    /// Comes before [`AgentCore::on_start`].
+    pub fn on_sandboxes_found(&mut self, mut found: Vec<FoundSandbox>, now: Moment, out: &mut Out) {
+        found.retain(|sandbox| !self.executors.contains_key(&sandbox.place.container_id));
+        self.history.on_found(found, now);
+        self.forget_sandboxes(now, out);
     }
 
     /// A task whose run cannot have outlived the host's system.
