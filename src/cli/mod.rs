@@ -9,6 +9,7 @@ mod agents;
 mod allocate;
 mod bench;
 mod config;
+mod evaluate;
 mod executor;
 mod explain;
 mod framework;
@@ -18,16 +19,20 @@ mod listing;
 mod local;
 mod master;
 mod master_address;
+mod models;
+mod predict;
 mod progress;
 mod role;
 mod roles;
 mod room;
 mod run;
+mod run_directory;
 mod simulate;
 mod task;
 mod task_output;
 mod tasks;
 mod train;
+mod train_settings;
 mod training_report;
 
 use std::path::PathBuf;
@@ -91,6 +96,9 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Train(train::TrainArgs),
+    Predict(predict::PredictArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Models(models::ModelsArgs),
     Local(local::LocalArgs),
     Run(Box<run::RunArgs>),
     Tasks(tasks::TasksArgs),
@@ -115,6 +123,9 @@ impl Command {
     pub(crate) async fn perform(self, environment: &Environment) -> Result<i32, Failure> {
         match self {
             Self::Train(args) => train::train(args, environment).await,
+            Self::Predict(args) => predict::predict(&args),
+            Self::Evaluate(args) => evaluate::evaluate(&args, environment),
+            Self::Models(args) => models::models(&args, environment),
             Self::Local(args) => local::local(args, environment).await,
             Self::Run(args) => run::run(*args, environment).await,
             Self::Tasks(args) => tasks::tasks(args, environment).await,

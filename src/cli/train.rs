@@ -14,6 +14,8 @@ use odeon_protocol::resources::Resources;
 use odeon_runtime::Endpoint;
 
 use super::progress::ProgressLine;
+use super::run_directory::RunDirectory;
+use super::train_settings::with_values;
 use super::training_report::TrainingReport;
 use super::{MasterAddress, room};
 use crate::app::{Environment, fresh_seed};
@@ -32,6 +34,12 @@ use crate::signals::EndSignals;
 pub(crate) struct TrainArgs {
     /// The job file; see examples/jobs/
     job: PathBuf,
+    /// Set one key over the job file
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = super::key_value)]
+    set: Vec<(String, String)>,
+    /// Where the model and its metrics are written: a new directory, or one without a model
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Workers, in place of what the job file says
     #[arg(long)]
     workers: Option<u32>,
@@ -60,7 +68,7 @@ struct CheckedJob {
 
 /// Checks the job, trains, and prints the result.
 pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
-    let job = read_job(&args.job, args.workers)?;
+    let job = read_job(&args.job, &args.set, args.workers)?;
     let mut signals = EndSignals::listen()?;
     let given = args.master.given(environment)?;
     if given.is_some() && (args.keep || args.data_dir.is_some()) {
@@ -73,6 +81,7 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         checked = check(&args.job, job) => checked?,
     };
     let data = checked.data.clone();
+    let out = args.out.as_deref().map(RunDirectory::open).transpose()?;
     let training = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
@@ -80,14 +89,18 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         }
         None => on_own_cluster(checked, &args, environment, &mut signals).await?,
     };
+    out.map(|out| out.write(&training.model)).transpose()?;
     let report = TrainingReport::new(&training, &data);
     print(&report.render(args.output, environment).or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
     Ok(if training.model.converged { Exit::Done } else { Exit::NotConverged }.into())
 }
 
-fn read_job(path: &Path, workers: Option<u32>) -> Result<TrainingJob, Failure> {
+fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Result<TrainingJob, Failure> {
     let text = read_text(path).or_exit(Exit::Usage)?;
     let mut job: TrainingJob = document::parse(path, &text).or_exit(Exit::Usage)?;
+    if !set.is_empty() {
+        job = with_values(&text, set)?;
+    }
     if let Some(workers) = workers {
         job.train.workers = workers;
     }

@@ -9,6 +9,7 @@ use odeon_learning::training::Training;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::models::NumberRow;
 use crate::app::Environment;
 use crate::output::{Column, Format, JSON_VERSION, Listed, Style, escaped, render};
 
@@ -102,26 +103,6 @@ impl<'a> ColumnRow<'a> {
     }
 }
 
-/// A number of the model.
-#[derive(Serialize)]
-struct NumberRow {
-    what: String,
-    value: f64,
-}
-
-impl Listed for NumberRow {
-    const KIND: &'static str = "numbers";
-    const COLUMNS: &'static [Column] = &[Column::always("NAME"), Column::always("VALUE")];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.what.clone(), self.value.to_string()]
-    }
-
-    fn id(&self) -> String {
-        self.what.clone()
-    }
-}
-
 impl<'a> TrainingReport<'a> {
     /// The report of a finished job over its data.
     pub(super) fn new(training: &'a Training, data: &'a DataSummary) -> Self {
@@ -161,7 +142,7 @@ impl<'a> TrainingReport<'a> {
     }
 
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
-        let row = |what: &str, value| NumberRow { what: what.to_owned(), value };
+        let row = NumberRow::new;
         let coefficients = self.coefficients.iter().map(|coefficient| row(&coefficient.name, coefficient.value));
         let coefficients: Vec<NumberRow> = coefficients.chain([row("(intercept)", self.intercept)]).collect();
         let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));

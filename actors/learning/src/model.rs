@@ -42,6 +42,9 @@ pub struct TrainedModel {
     pub l2: f64,
     /// On the test rows, by name.
     pub metrics: BTreeMap<String, f64>,
+    /// Words that stand for a missing cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_words: Vec<String>,
     /// Kind of model.
     pub model: ModelKind,
     /// The job's name.
@@ -188,6 +191,7 @@ mod tests {
             l1: 0.0,
             l2: 0.0,
             metrics: BTreeMap::from([("r2".into(), 1.0)]),
+            missing_words: Vec::new(),
             model: ModelKind::Linear,
             name: "tiny".into(),
             objective: 0.5,

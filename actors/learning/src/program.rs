@@ -433,6 +433,7 @@ impl Trainer {
             l1: self.job.model.l1,
             l2: self.job.model.l2,
             metrics,
+            missing_words: self.job.data.missing_words.clone(),
             model: self.job.model.kind,
             name: self.job.name.clone(),
             objective: fit.solution.value,

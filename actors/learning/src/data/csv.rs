@@ -96,18 +96,19 @@ fn chosen(file: &str, header: &StringRecord, spec: &DataSpec) -> Result<Vec<Stri
     for column in spec.columns.keys() {
         position(&file, header, column)?;
     }
+    let target = spec.target.as_deref();
+    target.map(|name| position(&file, header, name)).transpose()?;
     let ignored = |name: &str| spec.columns.get(name) == Some(&ColumnSetting::Ignored);
     let mut wanted: Vec<&str> = match &spec.features {
         Some(features) => features.iter().map(String::as_str).collect(),
-        None => names.iter().copied().filter(|name| *name != spec.target && !ignored(name)).collect(),
+        None => names.iter().copied().filter(|name| Some(*name) != target && !ignored(name)).collect(),
     };
-    wanted.push(&spec.target);
+    if wanted.is_empty() {
+        return Err(DataError::NoFeatures { file });
+    }
+    wanted.extend(target);
     if let Some(column) = repeated(&wanted) {
         return Err(DataError::ColumnAskedTwice { file, column });
-    }
-    position(&file, header, &spec.target)?;
-    if wanted.len() == 1 {
-        return Err(DataError::NoFeatures { file });
     }
     Ok(wanted.into_iter().map(str::to_owned).collect())
 }

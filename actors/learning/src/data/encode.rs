@@ -61,7 +61,7 @@ pub(super) struct Place<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder of the columns of `summary`, the target last.
+    /// An encoder of the columns of `summary`, the target last, if there is one.
     pub(super) fn new(spec: &'a DataSpec, summary: &'a DataSummary) -> Self {
         let words = |levels: &'a [String]| {
             let mut sorted: Vec<usize> = (0..levels.len()).collect();
@@ -77,7 +77,8 @@ impl<'a> Encoder<'a> {
             (true, false) => words(&summary.classes),
             (false, _) => Column::Number,
         };
-        Self { spec, columns: summary.columns.iter().map(feature).chain([target]).collect() }
+        let target = spec.target.is_some().then_some(target);
+        Self { spec, columns: summary.columns.iter().map(feature).chain(target).collect() }
     }
 
     /// Replaces `values` by the numbers of a row.
@@ -96,15 +97,16 @@ impl<'a> Encoder<'a> {
             Ok(cells) => cells,
             Err(error) => return bad(error),
         };
-        let (target, mut has_missing) = (self.columns.len() - 1, false);
+        let (feature_count, mut has_missing) = (self.columns.len() - usize::from(self.spec.target.is_some()), false);
         for (index, (cell, column)) in cells.zip(&self.columns).enumerate() {
+            let is_feature = index < feature_count;
             match self.number(cell, column) {
                 Ok(number) => values.push(number),
-                Err(Fault::Missing) if index != target && self.takes_missing() => {
+                Err(Fault::Missing) if is_feature && self.takes_missing() => {
                     has_missing = true;
                     values.push(f64::NAN);
                 }
-                Err(fault) if index != target && fault != Fault::Missing && self.spec.bad_rows == BadRows::Missing => {
+                Err(fault) if is_feature && fault != Fault::Missing && self.spec.bad_rows == BadRows::Missing => {
                     has_missing = true;
                     values.push(f64::NAN);
                 }

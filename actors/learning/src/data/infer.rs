@@ -31,8 +31,8 @@ struct Seen<'a> {
 impl<'a> Inference<'a> {
     /// Nothing seen of these columns.
     pub(super) fn new(spec: &'a DataSpec, names: &'a [String]) -> Self {
-        let seen = names.iter().enumerate().map(|(index, name)| {
-            let is_target = index + 1 == names.len();
+        let seen = names.iter().map(|name| {
+            let is_target = spec.target.as_ref() == Some(name);
             let is_number = is_target && !spec.binary_target;
             let setting = if is_number { Some(&ColumnSetting::Numeric) } else { spec.columns.get(name) };
             Seen { name, setting, is_target, has_numbers: false, words: BTreeSet::new() }
@@ -61,7 +61,10 @@ impl<'a> Inference<'a> {
                 if count > 0 && count != 2 {
                     return Err(DataError::NotTwoClasses { file, column, count });
                 }
-                classes = seen.words.into_iter().collect();
+                classes = match seen.setting {
+                    Some(ColumnSetting::Ordinal(levels)) => levels.clone(),
+                    _ => seen.words.into_iter().collect(),
+                };
             } else if count > LEVELS_MAX {
                 return Err(DataError::TooManyLevels { file, column });
             } else {

@@ -40,8 +40,8 @@ pub enum BadRows {
 /// What is wanted of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DataSpec {
-    /// Column to predict.
-    pub target: String,
+    /// Column to predict; a prediction needs none.
+    pub target: Option<String>,
     /// Columns to predict from, in this order; all others but the target, in file order, if absent.
     pub features: Option<Vec<String>>,
     /// Whether the target is a class label: 0 or 1, or one of two words.
@@ -104,7 +104,7 @@ pub struct DataSummary {
     pub row_count: usize,
     /// Features, in the order of the matrix columns.
     pub feature_names: Vec<String>,
-    /// The target column.
+    /// The target column; empty if it was not read.
     pub target: String,
     /// What each feature is, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

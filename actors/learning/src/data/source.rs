@@ -41,7 +41,7 @@ pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
     }
     let (columns, classes) = inference.conclude(rows.file())?;
     let feature_names = columns.iter().map(|column| column.name.clone()).collect();
-    let target = spec.target.clone();
+    let target = spec.target.clone().unwrap_or_default();
     let summary = DataSummary { row_count: 0, feature_names, target, columns, classes, left_out: LeftOut::default() };
     let (path, spec) = (path.to_owned(), spec.clone());
     let mut table = Table { path, spec, summary, left_out: Vec::new(), examples: Vec::new() };
@@ -99,9 +99,47 @@ impl Table {
                 kept_count += 1;
             }
             rows.x.row_mut(place).iter_mut().zip(&values).for_each(|(cell, value)| *cell = *value);
-            rows.y[place] = values[feature_count];
+            rows.y[place] = values.get(feature_count).copied().unwrap_or_default();
         }
         Ok(rows)
+    }
+
+    /// Calls `each` with all rows that were kept, in their order, at most `rows_max` at a time. Without a
+    /// target, targets are 0.
+    ///
+    /// # Errors
+    /// [`DataError`] if the file has changed; what `each` returns.
+    pub fn each_chunk<E: From<DataError>>(
+        &self,
+        rows_max: usize,
+        mut each: impl FnMut(Rows) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut text = open(&self.path, &self.spec)?;
+        let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
+        let (mut left_out, mut line) = (self.left_out.iter().copied().peekable(), 0);
+        let (mut cells, mut targets, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let width = self.summary.columns.len();
+        let mut flush = |cells: &mut Vec<f64>, targets: &mut Vec<f64>| {
+            let (cells, targets) = (std::mem::take(cells), std::mem::take(targets));
+            let x = Array2::from_shape_vec((targets.len(), width), cells).expect("a row has a cell for each feature");
+            each(Rows { x, y: targets.into() })
+        };
+        while text.advance()? {
+            line += 1;
+            if left_out.next_if_eq(&(line - 1)).is_some() {
+                continue;
+            }
+            let place = Place { file: text.file(), row: text.row(), names: &names };
+            if let Encoded::Bad(error) = encoder.encode(text.cells(), &place, &mut values)? {
+                return Err(error.into());
+            }
+            cells.extend(&values[..width]);
+            targets.push(values.get(width).copied().unwrap_or_default());
+            if targets.len() >= rows_max {
+                flush(&mut cells, &mut targets)?;
+            }
+        }
+        if targets.is_empty() { Ok(()) } else { flush(&mut cells, &mut targets) }
     }
 
     /// The second reading: counts what is kept, and why the rest is not.

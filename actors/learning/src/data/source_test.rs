@@ -14,7 +14,7 @@ fn file(text: impl AsRef<[u8]>) -> tempfile::NamedTempFile {
 }
 
 fn spec() -> DataSpec {
-    DataSpec { target: "y".into(), ..DataSpec::default() }
+    DataSpec { target: Some("y".into()), ..DataSpec::default() }
 }
 
 fn featured(features: &[&str]) -> DataSpec {
@@ -110,7 +110,7 @@ fn a_bad_header_is_named() {
     let message = |text: &str| refusal(text, &spec());
     assert_eq!(message("a,a,y\n1,2,3"), "d.csv: row 1: column \"a\" appears twice");
     assert_eq!(message("y\n1"), "d.csv: no feature columns besides the target");
-    let target = DataSpec { target: "petal_widht".into(), ..DataSpec::default() };
+    let target = DataSpec { target: Some("petal_widht".into()), ..DataSpec::default() };
     assert_eq!(
         refusal("petal_width,y\n1,2", &target),
         "d.csv: row 1: no column \"petal_widht\", did you mean \"petal_width\"?"
@@ -193,4 +193,26 @@ fn rows_with_a_missing_cell_and_repeated_rows_are_left_out_where_the_job_says_so
     assert_eq!(all(&table).y, array![1.0, 3.0]);
     let refused = refusal("a,y\n?,2\n", &spec);
     assert_eq!(refused, "d.csv: none of the 1 rows is left: 0 bad, 1 with a missing cell, 0 repeated");
+}
+
+#[test]
+fn a_file_is_read_in_pieces_without_the_rows_left_out() {
+    let spec = DataSpec { bad_rows: BadRows::Skip, ..spec() };
+    let (_file, table) = table(SPOILED, &spec);
+    let mut pieces = Vec::new();
+    let read = table.each_chunk(2, |rows| {
+        pieces.push(rows);
+        Ok::<_, DataError>(())
+    });
+    assert_eq!(read, Ok(()));
+    let expected = [(array![[1.0], [3.0]], array![10.0, 30.0]), (array![[7.0]], array![70.0])];
+    assert_eq!(pieces, expected.map(|(x, y)| Rows { x, y }));
+}
+
+#[test]
+fn a_file_without_a_target_has_targets_of_0() {
+    let spec = DataSpec { target: None, ..featured(&["a"]) };
+    let (_file, table) = table("b,a\nx,5\n", &spec);
+    assert_eq!(all(&table), Rows { x: array![[5.0]], y: array![0.0] });
+    assert_eq!(table.summary().target, "");
 }

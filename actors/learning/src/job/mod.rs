@@ -67,7 +67,7 @@ impl TrainingJob {
     pub fn data_spec(&self) -> DataSpec {
         let (data, prepare) = (&self.data, &self.prepare);
         DataSpec {
-            target: data.target.clone(),
+            target: Some(data.target.clone()),
             features: data.features.clone(),
             binary_target: self.model.kind.is_classifier(),
             columns: data.columns.clone(),

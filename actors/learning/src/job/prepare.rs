@@ -46,7 +46,7 @@ pub enum Scale {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StepSettings {
-    /// Fills missing cells; without `columns` of every column that has some and can be filled so.
+    /// Fills missing cells, also of rows to come; without `columns` of every column that can be filled so.
     Impute {
         /// Columns.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -95,7 +95,48 @@ pub fn apply(steps: &[FittedStep], mut rows: Array2<f64>) -> Result<Array2<f64>,
     Ok(rows)
 }
 
+/// The columns that a step leaves of `width`, or nothing if it does not fit them.
+#[must_use]
+pub fn width_after(step: &FittedStep, width: usize) -> Option<usize> {
+    let here = |columns: &[usize]| columns.iter().all(|column| *column < width);
+    let is_ascending = |columns: &[usize]| columns.is_sorted_by(|a, b| a < b);
+    match step {
+        FittedStep::Fill { columns, values, indicators } => {
+            (here(columns) && here(indicators) && columns.len() == values.len()).then_some(width + indicators.len())
+        }
+        FittedStep::Keep { columns } => (here(columns) && is_ascending(columns)).then_some(columns.len()),
+        FittedStep::OneHot { encodings } => {
+            let columns: Vec<usize> = encodings.iter().map(|encoding| encoding.column).collect();
+            let added: usize = encodings.iter().map(|encoding| encoding.codes.len()).sum();
+            (here(&columns) && is_ascending(&columns)).then(|| width - columns.len() + added)
+        }
+        FittedStep::Scale { columns, shift: first, scale: second }
+        | FittedStep::Clip { columns, lower: first, upper: second } => {
+            let is_clip = matches!(step, FittedStep::Clip { .. });
+            let is_ordered = !is_clip || first.iter().zip(second).all(|(lower, upper)| lower <= upper);
+            let fits = here(columns) && (first.len(), second.len()) == (columns.len(), columns.len());
+            (fits && is_ordered).then_some(width)
+        }
+        FittedStep::Log { columns } => here(columns).then_some(width),
+        FittedStep::Products { terms } => terms.iter().all(|term| here(term)).then_some(width + terms.len()),
+    }
+}
+
 impl FittedStep {
+    /// What it does, in a word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fill { .. } => "fill",
+            Self::Keep { .. } => "keep",
+            Self::OneHot { .. } => "one_hot",
+            Self::Scale { .. } => "scale",
+            Self::Log { .. } => "log",
+            Self::Clip { .. } => "clip",
+            Self::Products { .. } => "products",
+        }
+    }
+
     fn apply(&self, mut rows: Array2<f64>) -> Result<Array2<f64>, ApplyError> {
         match self {
             Self::Fill { columns, values, indicators } => {

@@ -8,7 +8,7 @@ mod pipeline;
 mod plan;
 mod ranks;
 
-pub use fitted::{ApplyError, FittedStep, Levels, apply};
+pub use fitted::{ApplyError, FittedStep, Levels, apply, width_after};
 pub use pipeline::{LevelCount, Pipeline, PrepareError, PreparePass};
 pub use plan::{COLUMNS_MAX, PreparedColumn};
 pub use ranks::{BINS, RankTarget, ordered_bits};

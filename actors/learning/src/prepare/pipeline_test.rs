@@ -58,7 +58,7 @@ fn prepared(text: &str, rows: &Array2<f64>, words: &[&[&str]]) -> (Array2<f64>, 
 
 fn iris() -> Array2<f64> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/iris.csv");
-    let spec = crate::data::DataSpec { target: "target".into(), ..Default::default() };
+    let spec = crate::data::DataSpec { target: Some("target".into()), ..Default::default() };
     crate::data::source::scan(&path, &spec).unwrap().read_rows(&(0..150).collect::<Vec<_>>()).unwrap().x
 }
 

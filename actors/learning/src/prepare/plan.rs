@@ -69,11 +69,7 @@ pub(super) fn chosen(
 ) -> Result<Vec<usize>, PrepareError> {
     let kind = needed_kind(step);
     let Some(names) = step.columns() else {
-        let has_holes = |column: &PreparedColumn| column.missing_count > 0;
-        let fits = |column: &PreparedColumn| {
-            kind.is_none_or(|kind| kind == column.kind())
-                && (!matches!(step, StepSettings::Impute { .. }) || has_holes(column))
-        };
+        let fits = |column: &PreparedColumn| kind.is_none_or(|kind| kind == column.kind());
         return Ok((0..columns.len()).filter(|place| fits(&columns[*place])).collect());
     };
     let find = |name: &String| {

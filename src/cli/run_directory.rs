@@ -1,0 +1,73 @@
+//! The directory of a training run (`--out`): the model, and what was measured.
+//!
+//! The model is written last and put in place by a rename, so a directory with a model is complete.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use odeon_learning::model::TrainedModel;
+use odeon_learning::model_file;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+
+/// The model with its checksum; what `odeon predict` takes.
+pub(super) const MODEL: &str = "model";
+/// The bytes of the model alone.
+const MODEL_JSON: &str = "model.json";
+/// Largest model file that is read.
+const MODEL_BYTES_MAX: u64 = 1 << 30;
+
+/// A directory that a run may write to.
+pub(super) struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    /// Makes the directory if it is not there.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        if path.join(MODEL).exists() {
+            let text = format!("{}: holds a model; name another directory, or remove it", path.display());
+            return Err(Failure::usage(text));
+        }
+        let made = fs::create_dir_all(path);
+        made.map_err(|error| Failure::usage(format!("cannot make {}: {error}", path.display())))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Writes all files.
+    pub(super) fn write(&self, model: &TrainedModel) -> Result<(), Failure> {
+        let metrics = serde_json::to_string_pretty(&all_metrics(model)).or_exit(Exit::WorkFailed)?;
+        let lines: String = all_metrics(model).iter().map(|(name, value)| format!("{name},{value}\n")).collect();
+        self.put(MODEL_JSON, &model.canonical_bytes())?;
+        self.put("metrics.json", (metrics + "\n").as_bytes())?;
+        self.put("metrics.csv", format!("metric,value\n{lines}").as_bytes())?;
+        self.put(MODEL, &model_file::encode(model))
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let (partial, path) = (self.0.join(format!(".{name}.partial")), self.0.join(name));
+        let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, &path));
+        written.map_err(|error| Failure::new(Exit::WorkFailed, format!("cannot write {}: {error}", path.display())))
+    }
+}
+
+/// The metrics of a model and what is known of its training.
+pub(super) fn all_metrics(model: &TrainedModel) -> BTreeMap<&str, f64> {
+    let mut metrics: BTreeMap<&str, f64> = model.metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    metrics.extend([("objective", model.objective), ("gradient_norm", model.gradient_norm)]);
+    metrics.extend([("rounds", f64::from(model.rounds)), ("converged", f64::from(u8::from(model.converged)))]);
+    metrics.extend([("train_rows", model.train_row_count as f64), ("test_rows", model.test_row_count as f64)]);
+    metrics
+}
+
+/// Reads a model: a model file, `model.json`, or the directory of a run.
+pub(super) fn read_model(path: &Path) -> Result<TrainedModel, Failure> {
+    let path = if path.is_dir() { path.join(MODEL) } else { path.to_owned() };
+    let refused = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let size = fs::metadata(&path).map_err(|error| refused(&error))?.len();
+    if size > MODEL_BYTES_MAX {
+        return Err(refused(&format!("{size} bytes are more than the {MODEL_BYTES_MAX} of a model")));
+    }
+    let bytes = fs::read(&path).map_err(|error| refused(&error))?;
+    model_file::decode(&bytes).map_err(|error| refused(&error))
+}
