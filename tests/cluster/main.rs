@@ -16,6 +16,8 @@ mod health;
 #[cfg(target_os = "linux")]
 mod listings;
 #[cfg(target_os = "linux")]
+mod models;
+#[cfg(target_os = "linux")]
 mod operations;
 #[cfg(target_os = "linux")]
 mod run;
