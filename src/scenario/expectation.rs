@@ -35,6 +35,9 @@ pub(super) struct Expectation {
     pub(super) consumed: BTreeMap<Role, Parsed<odeon_protocol::resources::Resources>>,
     /// How many filters are live.
     pub(super) filters: Option<usize>,
+    /// Where gangs stand: `waiting`, `placed` or `ended`.
+    #[serde(default)]
+    pub(super) gangs: BTreeMap<String, String>,
     /// Why nothing, or not more, of an agent is offered.
     #[serde(default)]
     pub(super) why: Vec<WhyPattern>,

@@ -164,6 +164,9 @@ events! {
     accept / "accept" => Accept(Accept),
     finish / "finish" => Finish(Finish),
     convert / "convert" => Convert(Convert),
+    set_demand / "set-demand" => SetDemand(DemandBody),
+    request_gang / "request-gang" => RequestGang(GangBody),
+    cancel_gang / "cancel-gang" => CancelGang(String),
     set_quota / "set-quota" => SetQuota(QuotaBody),
     remove_quota / "remove-quota" => RemoveQuota(Role),
     set_weight / "set-weight" => SetWeight(WeightBody),
@@ -219,6 +222,8 @@ pub(super) struct FrameworkBody {
     pub(super) minimum: BTreeMap<Role, Vec<Parsed<Resources>>>,
     #[serde(default)]
     pub(super) constraints: BTreeMap<Role, Vec<Vec<Condition>>>,
+    #[serde(default)]
+    pub(super) demand: BTreeMap<Role, Vec<Parsed<Resources>>>,
 }
 
 fn default_roles() -> BTreeSet<Role> {
@@ -339,6 +344,30 @@ pub(super) struct Convert {
     pub(super) role: Role,
     pub(super) from: Parsed<TypedResources>,
     pub(super) into: Parsed<TypedResources>,
+}
+
+/// What a framework could use under a role; any offer without units.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DemandBody {
+    pub(super) framework: FrameworkId,
+    #[serde(default)]
+    pub(super) role: Role,
+    pub(super) units: Option<Vec<Parsed<Resources>>>,
+}
+
+/// A gang; the name is for the scenario.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GangBody {
+    pub(super) name: String,
+    pub(super) framework: FrameworkId,
+    #[serde(default)]
+    pub(super) role: Role,
+    pub(super) unit: Parsed<Resources>,
+    pub(super) count: u32,
+    /// From now.
+    pub(super) deadline: HumanDuration,
 }
 
 /// A quota.

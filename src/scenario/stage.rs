@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use odeon_allocator::{
-    AgentProfile, Allocator, AllocatorConfig, Domain, Grant, InverseGrant, Weight as AllocatorWeight,
+    AgentProfile, Allocator, AllocatorConfig, Domain, GangId, GangOutcome, Grant, InverseGrant,
+    Weight as AllocatorWeight,
 };
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::TypedResources;
@@ -60,6 +61,27 @@ struct Stage {
     used: BTreeMap<HeldKey, TypedResources>,
     agents: BTreeMap<AgentId, AgentProfile>,
     frameworks: BTreeMap<FrameworkId, BTreeSet<Role>>,
+    /// By the names that the scenario gave them.
+    gangs: BTreeMap<String, (GangId, GangState)>,
+}
+
+/// Where a gang stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GangState {
+    Waiting,
+    Placed,
+    Ended,
+}
+
+impl GangState {
+    /// As expectations write it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Placed => "placed",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// Plays all steps.
@@ -121,6 +143,7 @@ impl Stage {
             used: BTreeMap::new(),
             agents: BTreeMap::new(),
             frameworks: BTreeMap::new(),
+            gangs: BTreeMap::new(),
         }
     }
 
@@ -130,7 +153,8 @@ impl Stage {
         let refused = step.take_event().and_then(|event| self.apply(event).err());
         let is_due = self.is_eventful && self.allocator.next_deadline().is_some_and(|at| at <= self.now);
         let ran = step.run && (self.allocator.is_pending() || is_due);
-        let grants = if ran { self.allocator.allocate(self.now) } else { Vec::new() };
+        let mut grants = if ran { self.allocator.allocate(self.now) } else { Vec::new() };
+        grants.extend(self.follow_gangs());
         self.offers.extend(grants.iter().cloned());
         let inverse = self.allocator.take_inverse();
         let failures = self.failures(&step.expect.unwrap_or_default(), refused.as_deref(), &grants, &inverse);
@@ -147,6 +171,22 @@ impl Stage {
             not_offered_more,
             failures,
         }
+    }
+
+    /// Notes what became of gangs; returns what was placed.
+    fn follow_gangs(&mut self) -> Vec<Grant> {
+        let mut placed = Vec::new();
+        for outcome in self.allocator.take_gangs() {
+            let (id, state) = match outcome {
+                GangOutcome::Placed { id, grants } => {
+                    placed.extend(grants);
+                    (id, GangState::Placed)
+                }
+                GangOutcome::Ended { id } => (id, GangState::Ended),
+            };
+            self.gangs.values_mut().filter(|(known, _)| *known == id).for_each(|(_, known)| *known = state);
+        }
+        placed
     }
 
     /// Why each framework was not offered each agent, and how many reasons are not told.

@@ -5,6 +5,7 @@
 pub(crate) mod agents;
 pub(crate) mod convert;
 pub(crate) mod frameworks;
+pub(crate) mod gangs;
 pub(crate) mod listing;
 pub(crate) mod maintenance;
 pub(crate) mod pause;
@@ -27,6 +28,7 @@ use crate::sorter::SorterKind;
 use crate::totals::{Amounts, Totals};
 use agents::Agent;
 use frameworks::Framework;
+use gangs::Gangs;
 use maintenance::InverseGrant;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar, TypedResources};
@@ -114,6 +116,7 @@ pub struct Allocator {
     candidates: Candidates<Agent>,
     random: Random,
     inverse: Vec<InverseGrant>,
+    gangs: Gangs,
     pause: Option<Pause>,
     run_count: u64,
 }
@@ -149,6 +152,7 @@ impl Allocator {
             candidates: Candidates::new(config.seed),
             random,
             inverse: Vec::new(),
+            gangs: Gangs::default(),
             pause: None,
             run_count: 0,
             config,
@@ -161,10 +165,10 @@ impl Allocator {
         !self.candidates.is_empty()
     }
 
-    /// When the first refusal ends, and with it a reason for a run.
+    /// When the first refusal or the wait of a gang ends, and with it a reason for a run.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.refusals.next_deadline()
+        self.refusals.next_deadline().into_iter().chain(self.gangs.next_deadline()).min()
     }
 
     /// Has the next run look at every agent, as the backstop timer does.

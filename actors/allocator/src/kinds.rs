@@ -102,12 +102,20 @@ impl Kinds {
     /// Whether a bundle is not nothing and holds at least one quantity, over all its kinds; without quantities,
     /// anything does.
     pub(crate) fn is_worth_offering(&self, bundle: &Bundle, minimum: &[Amounts]) -> bool {
-        let held = |name: u32| {
-            let scalars = bundle.scalars.iter().filter(|(kind, _)| self.kind(*kind).name == name);
-            scalars.map(|(_, amount)| u128::from(*amount)).sum::<u128>()
-        };
-        let holds = |quantity: &Amounts| quantity.iter().all(|(name, least)| held(*name) >= u128::from(*least));
-        !bundle.is_empty() && (minimum.is_empty() || minimum.iter().any(holds))
+        !bundle.is_empty() && (minimum.is_empty() || self.holds_any(bundle, minimum))
+    }
+
+    /// Whether a bundle holds at least one quantity, over all its kinds.
+    pub(crate) fn holds_any(&self, bundle: &Bundle, quantities: &[Amounts]) -> bool {
+        let holds =
+            |quantity: &Amounts| quantity.iter().all(|(name, least)| self.amount(bundle, *name) >= u128::from(*least));
+        quantities.iter().any(holds)
+    }
+
+    /// How much of a name a bundle holds, over all its kinds.
+    pub(crate) fn amount(&self, bundle: &Bundle, name: u32) -> u128 {
+        let scalars = bundle.scalars.iter().filter(|(kind, _)| self.kind(*kind).name == name);
+        scalars.map(|(_, amount)| u128::from(*amount)).sum()
     }
 
     /// Scalars of a plain quantity, for minimum sizes.

@@ -22,10 +22,10 @@
 //!
 //! # What else is here
 //! Quota with guarantees and limits, reservations, volumes that are given out whole or shared, revocable resources,
-//! capabilities, constraints, maintenance with inverse offers, the pause after a failover, and the reason why
-//! somebody is not offered something ([`Allocator::why`]). The rules are in `docs/allocator.md`.
+//! capabilities, constraints, declared demand, gangs, maintenance with inverse offers, the pause after a failover, and
+//! the reason why somebody is not offered something ([`Allocator::why`]). The rules are in `docs/allocator.md`.
 //!
-//! Deliberately absent: gangs, preemption, and what becomes of an offer.
+//! Deliberately absent: preemption, and what becomes of an offer.
 
 mod allocator;
 mod bits;
@@ -50,6 +50,7 @@ mod totals;
 pub use allocator::agents::{AgentError, Holding};
 pub use allocator::convert::ConvertError;
 pub use allocator::frameworks::FrameworkError;
+pub use allocator::gangs::{Gang, GangError, GangId, GangOutcome};
 pub use allocator::listing::RoleShare;
 pub use allocator::maintenance::{InverseGrant, Unavailability};
 pub use allocator::recover::RecoverError;

@@ -11,10 +11,12 @@ pub(crate) struct Lottery<C> {
     sums: Vec<u64>,
 }
 
-impl<C: Copy> Lottery<C> {
+impl<C> Lottery<C> {
     /// The tickets of all clients together; there is room above for those that are rounded up to one.
     pub(crate) const WHOLE: u64 = 1 << 48;
+}
 
+impl<C: Copy> Lottery<C> {
     pub(crate) fn new(tickets: Vec<(C, u64)>) -> Self {
         let mut sums = vec![0; tickets.len() + 1];
         for (index, (_, count)) in tickets.iter().enumerate() {

@@ -44,14 +44,17 @@ pub struct FrameworkProfile {
     pub minimum: BTreeMap<Role, Vec<Resources>>,
     /// Which agents it takes, by role.
     pub constraints: BTreeMap<Role, Constraints>,
+    /// What it could use now, by role: an offer holds all of at least one entry, and without entries none is made.
+    /// A role that is not named takes any offer.
+    pub demand: BTreeMap<Role, Vec<Resources>>,
 }
 
 impl FrameworkProfile {
     /// A framework of some roles that reads everything and takes any agent.
     #[must_use]
     pub fn new(roles: BTreeSet<Role>, suppressed: BTreeSet<Role>) -> Self {
-        let (minimum, constraints) = (BTreeMap::new(), BTreeMap::new());
-        Self { roles, suppressed, capabilities: Capabilities::ALL, minimum, constraints }
+        let (minimum, constraints, demand) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { roles, suppressed, capabilities: Capabilities::ALL, minimum, constraints, demand }
     }
 }
 

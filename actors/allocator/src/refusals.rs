@@ -194,6 +194,9 @@ impl<C> OfAgent<C> {
 }
 
 impl<C> AgentRefusals<'_, C> {
+    /// Nothing is refused.
+    pub(crate) const NONE: Self = Self(None);
+
     /// Finds out who refuses an offer.
     pub(crate) fn refusers(&self, offered: &Bundle, refusers: &mut Bits<C>) {
         refusers.clear();

@@ -9,6 +9,7 @@ use crate::books::{Book, Books};
 use crate::bundle::Bundle;
 use crate::constraints::Constraints;
 use crate::kinds::{Kind, Kinds};
+use crate::lottery::Lottery;
 use crate::profile::Capabilities;
 use crate::quota::QuotaLevels;
 use crate::random::Random;
@@ -66,11 +67,13 @@ pub(crate) struct Terms {
     /// In place of the cluster's minimum sizes.
     pub(crate) minimum: Option<Vec<Amounts>>,
     pub(crate) constraints: Option<Constraints>,
+    /// What it could use, if it said so.
+    pub(crate) demand: Option<Vec<Amounts>>,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { capabilities: Capabilities::ALL, minimum: None, constraints: None }
+        Self { capabilities: Capabilities::ALL, minimum: None, constraints: None, demand: None }
     }
 }
 
@@ -293,6 +296,18 @@ impl Roster {
     pub(crate) fn client_share(&self, client: Slot<Client>) -> Share {
         let client = &self.clients[client];
         self.roles[client.role].sorter.share(client.leaf, &self.totals)
+    }
+
+    /// How much of a name a client may have before it is above its even part by weights, among those in the order.
+    pub(crate) fn room_to_fair_part(&self, client: Slot<Client>, name: u32) -> u128 {
+        let Client { role, leaf, .. } = &self.clients[client];
+        let entry = &self.roles[*role];
+        let whole = u128::from(Lottery::<()>::WHOLE);
+        let part = self.sorter.part_of(entry.leaf, Lottery::<()>::WHOLE);
+        let part = u128::from(entry.sorter.part_of(*leaf, part));
+        let total = self.totals.get(name);
+        let fair = total / whole * part + total % whole * part / whole;
+        fair.saturating_sub(entry.sorter.allocated(*leaf).get(name))
     }
 
     /// The nodes of the tree of roles, by path.

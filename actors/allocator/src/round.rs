@@ -54,6 +54,8 @@ pub(crate) enum Judgement {
     NoGuarantee,
     /// Too little.
     Minimum,
+    /// Less than the framework says that it could use.
+    NoDemand,
     /// Refused by the framework itself.
     Refused,
 }
@@ -134,6 +136,9 @@ impl<'a> Round<'a> {
         let offer = self.within_quota(&seen, role, books)?.map_or(seen, Arc::new);
         if !self.kinds.is_worth_offering(&offer, terms.minimum.as_ref().unwrap_or(&self.rules.minimum)) {
             return Err(Judgement::Minimum);
+        }
+        if terms.demand.as_ref().is_some_and(|units| !self.kinds.holds_any(&offer, units)) {
+            return Err(Judgement::NoDemand);
         }
         let is_refused =
             if Arc::ptr_eq(&offer, &self.left) { self.refusers.has(slot) } else { self.is_refused(slot, &offer) };

@@ -66,6 +66,11 @@ impl Totals {
         self.generation
     }
 
+    /// How much the cluster has of a name.
+    pub(crate) fn get(&self, name: u32) -> u128 {
+        self.sums.get(name)
+    }
+
     /// Pairs sums with how much the cluster has; where it has nothing there is no pair.
     pub(crate) fn parts(&self, sums: &Sums) -> impl Iterator<Item = (u128, u128)> {
         let parts = (0_u32..).zip(sums.iter().zip(self.sums.iter()));

@@ -58,6 +58,10 @@ impl Stage {
         if let Some(filters) = expected.filters {
             failures.extend(differs("number of filters", &filters, &self.allocator.refusal_count()));
         }
+        for (name, state) in &expected.gangs {
+            let is = self.gangs.get(name).map_or("unknown", |(_, state)| state.word());
+            failures.extend(differs(&format!("gang {name}"), &state.as_str(), &is));
+        }
         for why in &expected.why {
             let reason = self.allocator.why(self.now, &why.framework, &why.role, &why.agent);
             let what = format!("why {} is not offered to {}@{}", why.agent, why.framework, why.role);

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use odeon_allocator::{
-    AgentProfile, Capabilities, Constraint, Constraints, Domain, FrameworkProfile, Grant, Holding, Predicate, Quota,
-    Selector, Unavailability,
+    AgentProfile, Capabilities, Constraint, Constraints, Domain, FrameworkProfile, Gang, Grant, Holding, Predicate,
+    Quota, Selector, Unavailability,
 };
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::TypedResources;
 
-use super::Stage;
+use super::{GangState, Stage};
 use crate::scenario::format::{
-    Accept, AgentBody, Capability, Condition, Convert, Event, Finish, FrameworkBody, Pseudo, QuotaBody, Selection,
+    Accept, AgentBody, Capability, Condition, Convert, Event, Finish, FrameworkBody, GangBody, Pseudo, QuotaBody,
+    Selection,
 };
 
 /// What a refused event is told with.
@@ -50,6 +51,12 @@ impl Stage {
             Event::Accept(body) => self.accept(&body),
             Event::Finish(body) => self.finish(body),
             Event::Convert(body) => self.convert(&body),
+            Event::SetDemand(body) => {
+                let units = body.units.map(|units| units.into_iter().map(|unit| unit.0).collect());
+                told(self.allocator.set_demand(&body.framework, &body.role, units))
+            }
+            Event::RequestGang(body) => self.request_gang(body),
+            Event::CancelGang(name) => self.cancel_gang(&name),
             Event::SetQuota(body) => {
                 let quota = quota(&body);
                 told(self.allocator.set_quota(&body.role, &quota))
@@ -230,6 +237,25 @@ impl Stage {
         self.follow_total(&body.agent)
     }
 
+    fn request_gang(&mut self, body: GangBody) -> Result<(), Refused> {
+        if self.gangs.contains_key(&body.name) {
+            return Err(format!("a gang {} has been asked for already", body.name));
+        }
+        let GangBody { name, framework, role, unit, count, deadline } = body;
+        let deadline = self.now.saturating_add(deadline.get());
+        let id = told(self.allocator.request_gang(Gang { framework, role, unit: unit.0, count, deadline }))?;
+        self.gangs.insert(name, (id, GangState::Waiting));
+        Ok(())
+    }
+
+    fn cancel_gang(&mut self, name: &str) -> Result<(), Refused> {
+        let gang = self.gangs.get_mut(name).filter(|(_, state)| *state == GangState::Waiting);
+        let (id, state) = gang.ok_or_else(|| format!("no gang {name} is waiting"))?;
+        self.allocator.cancel_gang(*id);
+        *state = GangState::Ended;
+        Ok(())
+    }
+
     fn follow_total(&mut self, id: &AgentId) -> Result<(), Refused> {
         let total = self.allocator.total(id).ok_or_else(|| format!("agent {id} is not known"))?;
         if let Some(profile) = self.agents.get_mut(id) {
@@ -280,8 +306,9 @@ fn framework_profile(body: FrameworkBody) -> Result<(FrameworkId, FrameworkProfi
             groups.into_iter().map(|group| group.into_iter().map(constraint).collect()).collect();
         constraints.insert(role, Constraints::new(groups?));
     }
+    let demand = body.demand.into_iter().map(|(role, units)| (role, sizes(units))).collect();
     let (roles, suppressed) = (body.roles, body.suppressed);
-    Ok((body.id, FrameworkProfile { roles, suppressed, capabilities, minimum, constraints }))
+    Ok((body.id, FrameworkProfile { roles, suppressed, capabilities, minimum, constraints, demand }))
 }
 
 fn constraint(condition: Condition) -> Result<Constraint, Refused> {

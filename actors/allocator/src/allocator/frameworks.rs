@@ -5,6 +5,7 @@ use crate::profile::FrameworkProfile;
 use crate::roster::{Client, Terms};
 use crate::slots::Slot;
 use odeon_protocol::id::FrameworkId;
+use odeon_protocol::resources::Resources;
 use odeon_protocol::role::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +108,34 @@ impl Allocator {
         Ok(())
     }
 
+    /// Says what a framework could use under a role, in place of what it said before; without a list, any offer.
+    ///
+    /// # Errors
+    /// [`FrameworkError::Unknown`]; [`FrameworkError::NotSubscribed`].
+    pub fn set_demand(
+        &mut self,
+        id: &FrameworkId,
+        role: &Role,
+        units: Option<Vec<Resources>>,
+    ) -> Result<(), FrameworkError> {
+        let mut profile = self.framework(id)?.profile.clone();
+        check_subset(id, &BTreeSet::from([role.clone()]), |role| profile.roles.contains(role))?;
+        match units {
+            Some(units) => profile.demand.insert(role.clone(), units),
+            None => profile.demand.remove(role),
+        };
+        profile.suppressed = self.suppressed(id);
+        self.set_profile(id, profile);
+        self.candidates.mark_all();
+        Ok(())
+    }
+
+    /// The roles under which a framework wants nothing now.
+    fn suppressed(&self, id: &FrameworkId) -> BTreeSet<Role> {
+        let roles = self.frameworks.get(id).into_iter().flat_map(|framework| &framework.roles);
+        roles.filter(|(_, subscription)| subscription.is_suppressed).map(|(role, _)| role.clone()).collect()
+    }
+
     /// Removes a framework and its refusals; what it holds stays charged until it is recovered.
     ///
     /// # Errors
@@ -190,8 +219,10 @@ impl Allocator {
             self.roster.subscribe(client);
             let own = profile.minimum.get(role);
             let minimum = own.map(|sizes| sizes.iter().map(|size| self.kinds.quantity(size)).collect());
+            let demand = profile.demand.get(role);
+            let demand = demand.map(|units| units.iter().map(|unit| self.kinds.quantity(unit)).collect());
             let (capabilities, constraints) = (profile.capabilities, profile.constraints.get(role).cloned());
-            self.roster.set_terms(client, Terms { capabilities, minimum, constraints });
+            self.roster.set_terms(client, Terms { capabilities, minimum, constraints, demand });
             let is_suppressed = profile.suppressed.contains(role);
             framework.roles.insert(role.clone(), Subscription { client, is_suppressed });
             before.remove(role);

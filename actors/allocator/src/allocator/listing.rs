@@ -62,11 +62,16 @@ impl Allocator {
 
     /// Frameworks and roles in the order in which the next offer would be held out to them.
     pub fn order(&mut self) -> Vec<(FrameworkId, Role)> {
-        let mut listing = Listing::default();
-        self.roster.walk(&mut listing);
-        let clients = listing.0;
+        let clients = self.clients_in_order();
         let names = clients.into_iter().map(|client| self.roster.name(client));
         names.map(|(framework, role)| (framework.clone(), role.clone())).collect()
+    }
+
+    /// As [`Self::order`], by slot.
+    pub(super) fn clients_in_order(&mut self) -> Vec<Slot<Client>> {
+        let mut listing = Listing::default();
+        self.roster.walk(&mut listing);
+        listing.0
     }
 
     /// All that an agent has.

@@ -31,6 +31,7 @@ impl Allocator {
         }
         self.pause = None;
         self.end_refusals(now);
+        self.end_gangs(now);
         self.run_count += 1;
         let mut agents = self.candidates.drain(&self.agents);
         let mut given = Given::default();
@@ -43,6 +44,9 @@ impl Allocator {
             }
             self.random.shuffle(&mut agents);
         }
+        let let_go = self.place_gangs();
+        let other: Vec<_> = let_go.into_iter().filter(|slot| !agents.contains(slot)).collect();
+        agents.extend(other);
         agents.iter().for_each(|agent| self.divide(*agent, Stage::Fair, &mut given));
         self.ask_back(&agents, now);
         self.end_refusals(now);
@@ -61,11 +65,14 @@ impl Allocator {
         if !agent.is_active || agent.free().is_empty() || (self.roster.is_minimum_common() && is_too_little()) {
             return;
         }
-        let left = if given.shared.is_empty() {
+        let mut left = if given.shared.is_empty() {
             Arc::clone(agent.free())
         } else {
             agent.free().only(|kind| !given.shared.contains(&(slot, kind))).into()
         };
+        if stage == Stage::Fair {
+            left = self.gangs.not_held(slot, &left);
+        }
         let (kinds, rules, refusals, refusers) = (&self.kinds, &self.rules, self.refusals.of(slot), &mut self.refusers);
         let parts = RoundParts { stage, agent, left, kinds, rules, refusals, refusers, random: &mut self.random };
         let mut round = Round::new(parts);
@@ -81,7 +88,7 @@ impl Allocator {
         }
     }
 
-    fn grant(&self, agent: Slot<Agent>, client: Slot<Client>, bundle: &Arc<Bundle>) -> Grant {
+    pub(super) fn grant(&self, agent: Slot<Agent>, client: Slot<Client>, bundle: &Arc<Bundle>) -> Grant {
         let agent = &self.agents[agent];
         let is_all = Arc::ptr_eq(bundle, agent.total());
         let resources = if is_all { agent.profile.total.clone() } else { self.kinds.resources(bundle) };

@@ -3,6 +3,7 @@
 use super::Allocator;
 use crate::bits::Bits;
 use crate::books::Books;
+use crate::bundle::Bundle;
 use crate::round::{Judgement, Round, RoundParts, Stage};
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::role::Role;
@@ -39,6 +40,10 @@ pub enum Reason {
     Headroom,
     /// What could be offered is below the minimum size.
     MinimumSize,
+    /// The framework said what it could use, and this is less.
+    NoDemand,
+    /// A gang that waits for more holds it back.
+    HeldForGang,
     /// The framework refused this, for so much longer.
     Refused(Duration),
     /// Nothing forbids it: the next run that looks at the agent offers it, unless others come first.
@@ -64,6 +69,8 @@ impl std::fmt::Display for Reason {
             Self::QuotaLimit => f.write_str("quota limit"),
             Self::Headroom => f.write_str("headroom for guarantees"),
             Self::MinimumSize => f.write_str("minimum size"),
+            Self::NoDemand => f.write_str("less than the framework could use"),
+            Self::HeldForGang => f.write_str("held back for a gang"),
             Self::Refused(left) => write!(f, "filter for {} ms more", left.as_millis()),
             Self::NextRun => f.write_str("next run"),
         }
@@ -88,6 +95,8 @@ impl Reason {
             Self::QuotaLimit => "quota-limit",
             Self::Headroom => "headroom",
             Self::MinimumSize => "minimum-size",
+            Self::NoDemand => "no-demand",
+            Self::HeldForGang => "gang",
             Self::Refused(_) => "filter",
             Self::NextRun => "next-run",
         }
@@ -121,22 +130,26 @@ impl Allocator {
         let refusals = self.refusals.of(slot);
         let (terms, view) = self.roster.view(client);
         let books: &Books = &self.roster.books;
-        let mut judge = |stage| {
-            let (kinds, rules, left) = (&self.kinds, &self.rules, Arc::clone(agent.free()));
+        let mut judge = |stage, left: &Arc<Bundle>| {
+            let (kinds, rules, left) = (&self.kinds, &self.rules, Arc::clone(left));
             let (refusals, refusers) = (self.refusals.of(slot), &mut refusers);
             let parts = RoundParts { stage, agent, left, kinds, rules, refusals, refusers, random: &mut random };
             let mut round = Round::new(parts);
             round.see(view);
             round.judge(client, terms, view, books)
         };
+        let free = agent.free();
         let first =
-            if books.is_unsatisfied(view.book) { judge(Stage::Guarantees) } else { Err(Judgement::NoGuarantee) };
+            if books.is_unsatisfied(view.book) { judge(Stage::Guarantees, free) } else { Err(Judgement::NoGuarantee) };
+        let first_is_none = first.is_err();
         let judged = match first {
-            Err(Judgement::NoGuarantee) => judge(Stage::Fair),
-            Err(reason) => judge(Stage::Fair).map_err(|_| reason),
+            Err(Judgement::NoGuarantee) => judge(Stage::Fair, free),
+            Err(reason) => judge(Stage::Fair, free).map_err(|_| reason),
             offer => offer,
         };
+        let is_held = judged.is_ok() && first_is_none && judge(Stage::Fair, &self.gangs.not_held(slot, free)).is_err();
         match judged {
+            Ok(_) if is_held => Reason::HeldForGang,
             Ok(_) => Reason::NextRun,
             Err(Judgement::Capability(name)) => Reason::Capability(name),
             Err(Judgement::Constraint) => Reason::Constraint,
@@ -145,8 +158,8 @@ impl Allocator {
             Err(Judgement::Limit) => Reason::QuotaLimit,
             Err(Judgement::Headroom | Judgement::NoGuarantee) => Reason::Headroom,
             Err(Judgement::Minimum) => Reason::MinimumSize,
+            Err(Judgement::NoDemand) => Reason::NoDemand,
             Err(Judgement::Refused) => {
-                let free = agent.free();
                 let until = refusals.until(client, free).unwrap_or(now);
                 Reason::Refused(until.saturating_sub(now))
             }
