@@ -13,7 +13,7 @@ use odeon_executor::{Task, TaskRegistry};
 use odeon_learning::worker::WorkerTask;
 use odeon_runtime::Node;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Nothing};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::logging;
@@ -59,7 +59,7 @@ pub struct App {
 /// ```
 #[must_use]
 pub fn app() -> App {
-    App { tasks: Ok(TaskRegistry::new()) }.task::<WorkerTask>()
+    App { tasks: Ok(TaskRegistry::new()) }.task::<WorkerTask>().task::<Nothing>()
 }
 
 impl App {

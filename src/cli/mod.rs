@@ -43,6 +43,7 @@ use crate::app::Environment;
 use crate::failure::Failure;
 use crate::logging::LogFormat;
 
+pub(crate) use bench::Nothing;
 pub(crate) use master_address::MasterAddress;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the work failed (`run` passes the command's own code through), \

@@ -8,6 +8,8 @@ mod agent_recovery;
 #[cfg(target_os = "linux")]
 mod bad_input;
 #[cfg(target_os = "linux")]
+mod bench;
+#[cfg(target_os = "linux")]
 mod docs;
 #[cfg(target_os = "linux")]
 mod faults;

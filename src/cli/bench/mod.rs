@@ -2,12 +2,19 @@
 
 mod allocator;
 mod fabric;
+mod floors;
+mod one_by_one;
 mod pin;
+mod processes;
+mod tasks;
+mod times;
 
 use clap::{Args, Subcommand};
 
 use crate::app::Environment;
 use crate::failure::Failure;
+
+pub(crate) use tasks::Nothing;
 
 /// Measures a part of the project on this machine, beside a floor of the same run
 #[derive(Debug, Args)]
@@ -20,6 +27,7 @@ pub(crate) struct BenchArgs {
 enum Part {
     Allocator(allocator::AllocatorArgs),
     Fabric(fabric::FabricArgs),
+    Tasks(tasks::TasksBenchArgs),
     #[command(hide = true)]
     FabricPeer(fabric::FabricPeerArgs),
 }
@@ -29,6 +37,7 @@ pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<
     match args.part {
         Part::Allocator(args) => allocator::allocator(&args, environment),
         Part::Fabric(args) => fabric::fabric(args, environment).await,
+        Part::Tasks(args) => tasks::tasks(args, environment).await,
         Part::FabricPeer(args) => fabric::fabric_peer(args).await,
     }
 }

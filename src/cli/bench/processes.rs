@@ -1,0 +1,155 @@
+//! A cluster to measure: a master and an agent, each a process of its own, in a directory that goes with them.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use odeon_protocol::messages::master_operator::{AgentState, GetAgents, MasterForOperators};
+use odeon_runtime::{Endpoint, Node, Peer};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::Instant;
+
+use crate::app::Environment;
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+
+/// How long a role may take to be there, and to end.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Between two looks at whether the agent has registered.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Killed when dropped; ended in order by [`Processes::stop`].
+pub(super) struct Processes {
+    pub(super) master: Role,
+    pub(super) agent: Role,
+    endpoint: Endpoint,
+    _directory: tempfile::TempDir,
+}
+
+/// A process of the cluster.
+pub(super) struct Role {
+    name: &'static str,
+    child: Child,
+    /// Kept open, or the role could not print.
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Processes {
+    /// Starts both, with an agent that offers these resources, and returns when it has registered.
+    pub(super) async fn start(environment: &Environment, resources: &str, node: &Node) -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new().prefix("odeon-bench-").tempdir().or_exit(Exit::WorkFailed)?;
+        let mut master = Role::start("master", environment, directory.path(), &[])?;
+        let endpoint = master.value("master").await?;
+        let agent = ["--master", &endpoint, "--resources", resources];
+        let mut agent = Role::start("agent", environment, directory.path(), &agent)?;
+        agent.value("agent").await?;
+        let cluster = Self { master, agent, endpoint: Endpoint::new(endpoint), _directory: directory };
+        cluster.registered(node).await?;
+        Ok(cluster)
+    }
+
+    /// Where the master listens.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    async fn registered(&self, node: &Node) -> Result<(), Failure> {
+        let (deadline, master) = (Instant::now() + WAIT_MAX, node.peer_at(&self.endpoint, "master"));
+        let master: Peer<MasterForOperators> = master;
+        while Instant::now() < deadline {
+            let agents = master.send(GetAgents {}).await.or_exit(Exit::WorkFailed)?;
+            if agents.iter().any(|agent| agent.state == AgentState::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Err(Failure::new(Exit::WorkFailed, format!("the agent has not registered within {WAIT_MAX:?}")))
+    }
+
+    /// Ends the agent with all that it runs, then the master.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.agent.stop().await?;
+        self.master.stop().await
+    }
+}
+
+impl Role {
+    fn start(
+        name: &'static str,
+        environment: &Environment,
+        directory: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, Failure> {
+        let work_dir = format!("work_dir={}", directory.join(name).display());
+        let mut child = Command::new(&environment.program)
+            .args([name, "--set", "port=0", "--set", &work_dir])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .or_exit(Exit::WorkFailed)?;
+        let stdout = child.stdout.take().ok_or_else(|| silent(name))?;
+        Ok(Self { name, child, lines: BufReader::new(stdout).lines() })
+    }
+
+    /// What the role prints behind a label.
+    async fn value(&mut self, label: &str) -> Result<String, Failure> {
+        let read = async {
+            while let Some(line) = self.lines.next_line().await? {
+                if let Some(value) = line.strip_prefix(label) {
+                    return Ok(Some(value.trim().to_owned()));
+                }
+            }
+            Ok::<_, std::io::Error>(None)
+        };
+        let read = tokio::time::timeout(WAIT_MAX, read).await.or_exit(Exit::WorkFailed)?;
+        read.or_exit(Exit::WorkFailed)?.ok_or_else(|| silent(self.name))
+    }
+
+    /// The memory that the process has now and the most that it had, in KiB; nothing where the system does not tell.
+    pub(super) fn memory_kib(&self) -> Option<(u64, u64)> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        Some((kib(&status, "VmRSS:")?, kib(&status, "VmHWM:")?))
+    }
+
+    async fn stop(mut self) -> Result<(), Failure> {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        pid.map(|pid| kill(pid, Signal::SIGINT)).transpose().or_exit(Exit::WorkFailed)?;
+        let ended = tokio::time::timeout(WAIT_MAX, self.child.wait()).await.or_exit(Exit::WorkFailed)?;
+        let status = ended.or_exit(Exit::WorkFailed)?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                Exit::WorkFailed,
+                format!("the {} of the measured cluster has failed: {status}", self.name),
+            ))
+        }
+    }
+}
+
+fn silent(name: &str) -> Failure {
+    Failure::new(Exit::WorkFailed, format!("the {name} of the measured cluster did not say where it listens"))
+}
+
+/// The number in a line such as `VmRSS: 10240 kB`.
+fn kib(status: &str, label: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(label))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_process_is_read_from_its_lines() {
+        let status = "Name:\todeon\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
+        assert_eq!((kib(status, "VmRSS:"), kib(status, "VmHWM:")), (Some(10_240), Some(20_480)));
+        assert_eq!(kib(status, "VmSwap:"), None);
+    }
+}
