@@ -1,6 +1,7 @@
-//! `odeon bench tasks` on real processes: every measure is there, and nothing is left behind. The figures are not judged.
+//! `odeon bench` on real processes: every measure is there, and nothing is left behind. The figures are not judged.
 
 use crate::support::Stage;
+use std::collections::BTreeSet;
 
 #[test]
 fn tasks_of_both_kinds_are_measured_beside_their_floors() {
@@ -24,4 +25,23 @@ fn tasks_of_both_kinds_are_measured_beside_their_floors() {
         assert!(rows[..3].iter().all(|row| row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0)), "{rows:?}");
         stage.assert_nothing_left();
     }
+}
+
+#[test]
+fn the_fabric_is_measured_between_two_processes_and_loses_nothing() {
+    let stage = Stage::new();
+    let told = stage.odeon(["bench", "fabric", "--quick", "--json"]).end().expect(0).json();
+    let figures = told["fabric"].as_array().expect("a list of figures");
+    let names: BTreeSet<&str> = figures.iter().filter_map(|figure| figure["name"].as_str()).collect();
+    assert_eq!(names.len(), figures.len(), "each measure is told once");
+    for name in
+        ["near tell 64 B", "tell 64 B", "ask 64 B p99", "fan-in of 16, 64 B", "bulk 1 MiB", "ask beside bulk p99"]
+    {
+        assert!(names.contains(name), "{name} is missing from {names:?}");
+    }
+    for figure in figures {
+        assert_eq!(figure["lost"], 0, "{figure}");
+        assert!(figure["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0), "{figure}");
+    }
+    stage.assert_nothing_left();
 }
