@@ -1,5 +1,6 @@
 //! Random clusters and event sequences against a model that computes everything from scratch.
 
+mod classes;
 mod model;
 
 use crate::{Allocator, AllocatorConfig, Grant, Weight};

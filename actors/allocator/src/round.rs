@@ -220,7 +220,11 @@ impl<'a> Round<'a> {
         books: &Books,
     ) -> Result<Values<u64>, Judgement> {
         let missing = books.unsatisfied(role.book);
-        let serving = self.shrink(quotable, |name| Some(missing.get(&name).copied().unwrap_or(0)));
+        // A role above may allow less than is guaranteed below it: its limit goes first.
+        let serving = self.shrink(quotable, |name| {
+            let missing = missing.get(&name).copied().unwrap_or(0);
+            Some(books.room(role.book, name).map_or(missing, |room| room.min(missing)))
+        });
         if serving.is_empty() {
             return Err(Judgement::NoGuarantee);
         }

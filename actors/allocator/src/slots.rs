@@ -91,6 +91,11 @@ impl<T> Slots<T> {
         Some(entry)
     }
 
+    /// Whether an entry lives there.
+    pub(crate) fn is_used(&self, slot: Slot<T>) -> bool {
+        self.entries.get(slot.index()).is_some_and(Option::is_some)
+    }
+
     /// The slots in use, in ascending order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot<T>> {
         self.iter().map(|(slot, _)| slot)

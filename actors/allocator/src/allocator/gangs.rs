@@ -211,8 +211,7 @@ impl Allocator {
         }
         let after = &self.gangs.held_back;
         let is_less = |agent: &Slot<Agent>, held: &Bundle| after.get(agent).is_none_or(|now| !held.is_within(now));
-        let lives = |agent: &Slot<Agent>| self.agents.slots().any(|slot| slot == *agent);
-        let let_go = before.into_iter().filter(|(agent, held)| is_less(agent, held) && lives(agent));
+        let let_go = before.into_iter().filter(|(agent, held)| is_less(agent, held) && self.agents.is_used(*agent));
         let_go.map(|(agent, _)| agent).collect()
     }
 

@@ -45,8 +45,10 @@ impl Allocator {
             self.random.shuffle(&mut agents);
         }
         let let_go = self.place_gangs();
-        let other: Vec<_> = let_go.into_iter().filter(|slot| !agents.contains(slot)).collect();
-        agents.extend(other);
+        if !let_go.is_empty() {
+            let drained: BTreeSet<_> = agents.iter().copied().collect();
+            agents.extend(let_go.into_iter().filter(|slot| !drained.contains(slot)));
+        }
         agents.iter().for_each(|agent| self.divide(*agent, Stage::Fair, &mut given));
         self.ask_back(&agents, now);
         self.end_refusals(now);
