@@ -23,6 +23,7 @@ mod models;
 mod predict;
 mod progress;
 mod role;
+mod role_quota;
 mod roles;
 mod room;
 mod run;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::MasterAddress;
 use super::listing::ListingArgs;
+use super::role_quota::{QuotaCommand, quota};
 use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
@@ -26,6 +27,9 @@ enum RoleCommand {
     /// Weights: the share of a role relative to others
     #[command(subcommand)]
     Weight(WeightCommand),
+    /// Quotas: what a role is guaranteed, and what it has at most
+    #[command(subcommand)]
+    Quota(QuotaCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +88,13 @@ impl Listed for Row {
 
 /// Does what was asked for.
 pub(crate) async fn role(args: RoleArgs, environment: &Environment) -> Result<i32, Failure> {
-    let RoleCommand::Weight(command) = args.command;
+    match args.command {
+        RoleCommand::Weight(command) => weight(command, environment).await,
+        RoleCommand::Quota(command) => quota(command, environment).await,
+    }
+}
+
+async fn weight(command: WeightCommand, environment: &Environment) -> Result<i32, Failure> {
     match command {
         WeightCommand::Set(SetArgs { role, weight, master }) => {
             let message = SetRoleWeight { role: role.clone(), weight: scalar("WEIGHT", weight)? };

@@ -19,6 +19,7 @@ use odeon_protocol::messages::operations::{
     DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
     TeardownFrameworkByOperator,
 };
+use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog};
 use std::time::Duration;
@@ -85,6 +86,9 @@ impl MasterActor {
             .accept_from::<TeardownFrameworkByOperator, _>(own)
             .accept_from::<ExplainTask, _>(own)
             .accept_from::<ExplainFramework, _>(own)
+            .accept_from::<SetRoleQuota, _>(own)
+            .accept_from::<RemoveRoleQuota, _>(own)
+            .accept_from::<GetRoleQuotas, _>(own)
     }
 
     /// Runs the core once; the reply leaves when all is durable that it depends on.
@@ -268,6 +272,9 @@ hears! {
     TeardownFrameworkByOperator => |core, _node, body, now, out| core.on_teardown_by_operator(&body, now, out);
     ExplainTask => |core, _node, body, now, _out| core.on_explain_task(&body, now);
     ExplainFramework => |core, _node, body, now, _out| core.on_explain_framework(&body, now);
+    SetRoleQuota => |core, _node, body, now, out| core.on_set_role_quota(body, now, out);
+    RemoveRoleQuota => |core, _node, body, _now, out| core.on_remove_role_quota(&body, out);
+    GetRoleQuotas => |core, _node, _body, _now, _out| core.on_get_role_quotas();
 }
 
 /// Carries effects out.

@@ -16,6 +16,8 @@ mod launch;
 mod ledger;
 mod listing;
 mod offers;
+mod quota;
+mod quota_tree;
 mod reconcile;
 mod removal;
 mod subscribe;
@@ -40,6 +42,7 @@ use odeon_protocol::messages::Epoch;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
 use odeon_runtime::{NodeId, Outbox};
+use quota_tree::QuotaTree;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use timers::{Timer, Timers};
@@ -76,6 +79,7 @@ pub struct MasterCore {
     /// The oldest first.
     ended: VecDeque<EndedFramework>,
     offers: BTreeMap<OfferId, Offer>,
+    quotas: QuotaTree,
     allocator: Allocator,
     /// No run of the allocator before this time.
     allocation_from: Duration,
@@ -103,7 +107,7 @@ impl MasterCore {
         let epoch = Epoch(registry.epoch.0 + 1);
         out.write(Record::EpochStarted { epoch });
         let mut core = Self {
-            allocator: Allocator::new(rules.allocator.clone()),
+            allocator: quota::allocator_of(&rules),
             master_id: MasterId::new(format!("{name}-{epoch}")).expect("the name of the master leaves room for a term"),
             rules,
             epoch,
@@ -118,6 +122,7 @@ impl MasterCore {
             frameworks: BTreeMap::new(),
             ended: VecDeque::new(),
             offers: BTreeMap::new(),
+            quotas: QuotaTree::default(),
             allocation_from: Duration::ZERO,
             timers: Timers::default(),
             next_agent: 0,
@@ -148,6 +153,7 @@ impl MasterCore {
             // What is no weight for this program was one for another; the role weighs 1 then.
             self.weigh(&role, weight);
         }
+        self.recover_quotas(registry.quotas, now);
     }
 
     /// The id of this run of the master.
@@ -231,6 +237,9 @@ mod faults_test;
 #[cfg(test)]
 #[path = "core/property_test.rs"]
 mod property_test;
+#[cfg(test)]
+#[path = "core/quota_test.rs"]
+mod quota_test;
 #[cfg(test)]
 #[path = "core/testkit.rs"]
 mod testkit;

@@ -7,6 +7,7 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::operations::Drain;
+use odeon_protocol::messages::quota::RoleQuota;
 use odeon_protocol::resources::Scalar;
 use odeon_protocol::role::Role;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,18 @@ pub enum Record {
         /// Its weight.
         weight: Scalar,
     },
+    /// An operator has set the quota of a role.
+    QuotaSet {
+        /// The role.
+        role: Role,
+        /// All of its quota.
+        quota: RoleQuota,
+    },
+    /// An operator has ended the quota of a role.
+    QuotaRemoved {
+        /// The role.
+        role: Role,
+    },
     /// A framework has ended, and its id with it.
     FrameworkRemoved {
         /// The framework.
@@ -170,6 +183,8 @@ pub struct Registry {
     pub gone_agents: VecDeque<GoneAgent>,
     /// Weights of roles that operators have set.
     pub weights: BTreeMap<Role, Scalar>,
+    /// Quota of roles.
+    pub quotas: BTreeMap<Role, RoleQuota>,
 }
 
 impl Registry {
@@ -220,6 +235,12 @@ impl Registry {
             }
             Record::WeightSet { role, weight } => {
                 self.weights.insert(role, weight);
+            }
+            Record::QuotaSet { role, quota } => {
+                self.quotas.insert(role, quota);
+            }
+            Record::QuotaRemoved { role } => {
+                self.quotas.remove(&role);
             }
             Record::FrameworkRemoved { framework_id, removed_ms } => {
                 self.frameworks.remove(&framework_id);

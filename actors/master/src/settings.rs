@@ -47,6 +47,8 @@ pub struct MasterRules {
     pub recovery_removal_percent_max: u32,
     /// Agents declared gone whose ids are remembered.
     pub gone_agents_max: usize,
+    /// Roles that may have a quota.
+    pub role_quotas_max: usize,
     /// Agents that the explanation of a framework speaks of, one by one.
     pub findings_max: usize,
     /// Unreachable agents that may come back; beyond it the one that is away longest is removed.
@@ -80,6 +82,7 @@ impl Default for MasterRules {
             agent_removal_rate: None,
             recovery_removal_percent_max: 100,
             gone_agents_max: 100_000,
+            role_quotas_max: 1000,
             findings_max: 20,
             unreachable_agents_max: 10_000,
             offers_per_message_max: 500,

@@ -7,6 +7,7 @@ pub mod master_agent;
 pub mod master_operator;
 pub mod master_scheduler;
 pub mod operations;
+pub mod quota;
 pub mod sandbox;
 
 use serde::{Deserialize, Serialize};

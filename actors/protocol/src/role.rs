@@ -46,6 +46,12 @@ impl Role {
         self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The role right above it in the tree; nothing at the top.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+    }
+
     /// Whether it stands for itself in the tree, not below another role.
     #[must_use]
     pub fn is_top_level(&self) -> bool {

@@ -26,6 +26,10 @@ impl MasterCore {
         if !is_due || now.since_start < self.allocation_from {
             return;
         }
+        if self.allocator.is_paused(now.since_start) {
+            self.allocation_from = now.after(self.rules.allocator.allocation_interval);
+            return;
+        }
         self.allocation_from = now.after(self.rules.allocation_gap);
         let grants = self.allocator.allocate(now.since_start);
         self.make_offers(grants, now, out);

@@ -102,7 +102,7 @@ impl MasterCore {
         } else if framework.scheduler.is_none() {
             vec![finding("scheduler", self.word_on_return(framework, now))]
         } else {
-            self.findings_about_offers(id)
+            self.findings_about_offers(id, framework, now)
         };
         Ok(Explanation { id: id.to_string(), state: state.name().to_owned(), findings })
     }
@@ -112,7 +112,7 @@ impl MasterCore {
         format!("its scheduler is not connected; if it is not back within {left} s, the framework and its tasks end")
     }
 
-    fn findings_about_offers(&self, framework_id: &FrameworkId) -> Vec<Finding> {
+    fn findings_about_offers(&self, framework_id: &FrameworkId, framework: &Framework, now: Moment) -> Vec<Finding> {
         let held = self.offers.values().filter(|offer| offer.framework_id == *framework_id).count();
         let mut findings = Vec::new();
         if held > 0 {
@@ -129,7 +129,7 @@ impl MasterCore {
                 (Presence::Recovered | Presence::Disconnected, _) => say("it is not connected".to_owned()),
                 (Presence::Connected, Some(drain)) => say(format!("it is drained: {:?}", drain.reason)),
                 (Presence::Connected, None) if agent.deactivated => say("an operator has deactivated it".to_owned()),
-                (Presence::Connected, None) => say(self.word_on_free(framework_id, agent_id)),
+                (Presence::Connected, None) => say(self.word_on_free(framework_id, framework, agent_id, now)),
             }
             if findings.len() >= self.rules.findings_max {
                 findings.push(finding("agents", format!("{} agents in all", self.agents.len())));
@@ -139,7 +139,13 @@ impl MasterCore {
         findings
     }
 
-    fn word_on_free(&self, framework_id: &FrameworkId, agent_id: &AgentId) -> String {
+    fn word_on_free(
+        &self,
+        framework_id: &FrameworkId,
+        framework: &Framework,
+        agent_id: &AgentId,
+        now: Moment,
+    ) -> String {
         let agent = &self.agents[agent_id];
         let free = self.allocator.free(agent_id).and_then(|free| free.quantities().ok()).unwrap_or_default();
         let offered_to_others = agent.ledger.offered.keys().any(|(holder, _)| holder != framework_id);
@@ -150,6 +156,8 @@ impl MasterCore {
         if free == Resources::empty() {
             return format!("nothing is free; tasks use {used}");
         }
-        format!("{free} is free; it is not offered while it is below the least offer, refused, or suppressed")
+        let why = |role| self.allocator.why(now.since_start, framework_id, role, agent_id);
+        let reasons: Vec<String> = framework.roles.iter().map(|role| format!("{}, role {role}", why(role))).collect();
+        format!("{free} is free; it is not offered: {}", reasons.join("; "))
     }
 }

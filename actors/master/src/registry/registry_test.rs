@@ -11,6 +11,7 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::operations::Drain;
+use odeon_protocol::messages::quota::RoleQuota;
 use odeon_protocol::resources::Scalar;
 use odeon_runtime::{Journal, RecordLog};
 use std::collections::BTreeMap;
@@ -63,6 +64,12 @@ fn life() -> Vec<Record> {
     records.push(Record::FrameworkDisconnected { framework_id: framework(1), deadline_ms: 98 });
     records.push(Record::FrameworkConnected { framework_id: framework(1) });
     records.push(Record::WeightSet { role: "a/b".parse().unwrap(), weight: Scalar::from_whole(2) });
+    for role in ["a", "a/b", "c"] {
+        let quota = RoleQuota { guarantees: [("cpus".into(), Scalar::from_whole(1))].into(), ..RoleQuota::default() };
+        records.push(Record::QuotaSet { role: role.parse().unwrap(), quota });
+    }
+    records.push(Record::QuotaSet { role: "c".parse().unwrap(), quota: RoleQuota::default() });
+    records.push(Record::QuotaRemoved { role: "a".parse().unwrap() });
     records.push(Record::AgentRemoved { agent_id: agent(2) });
     records.push(Record::FrameworkRemoved { framework_id: framework(3), removed_ms: 10 });
     records.push(Record::FrameworkRemoved { framework_id: framework(0), removed_ms: 20 });

@@ -5,6 +5,7 @@ use super::operations::{
     DeactivateAgent, Drain, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
     TeardownFrameworkByOperator,
 };
+use super::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use crate::id::{AgentId, FrameworkId, MasterId, TaskId};
 use crate::resources::Resources;
 use crate::role::Role;
@@ -17,7 +18,7 @@ interface! {
     /// What the master hears from operators.
     pub MasterForOperators: GetMaster, GetAgents, GetTasks, GetFrameworks, GetRoles, KillTaskByOperator,
         SetRoleWeight, DeactivateAgent, ReactivateAgent, MarkAgentGone, DrainAgent, TeardownFrameworkByOperator,
-        ExplainTask, ExplainFramework
+        ExplainTask, ExplainFramework, SetRoleQuota, RemoveRoleQuota, GetRoleQuotas
 }
 
 /// Asks who the master is.
