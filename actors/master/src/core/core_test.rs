@@ -588,3 +588,36 @@ fn the_sums_for_operators_add_up() {
     assert_eq!(roles[0].frameworks, BTreeSet::from([key.0]));
     assert!((roles[0].share - 0.5).abs() < 1e-9, "half of the processors");
 }
+
+#[test]
+fn an_end_that_was_told_stands_though_the_master_did_not_know_the_task() {
+    let mut play = Play::new();
+    let agent_id = play.agent("a", "cpus:2;mem:1024");
+    let key = (play.subscribe("f", None, lasting("f")), task_id("forgotten"));
+    play.forward("a", &agent_id, &key, TaskState::Running, TaskState::Finished);
+    play.forward("a", &agent_id, &key, TaskState::Finished, TaskState::Finished);
+    assert_eq!(play.told(), [told("forgotten", TaskState::Running), told("forgotten", TaskState::Finished)].concat());
+    reconcile(&mut play, &key.0, vec![(key.1.clone(), Some(agent_id.clone())), (key.1.clone(), None)]);
+    let twice = [told("forgotten", TaskState::Finished), told("forgotten", TaskState::Finished)].concat();
+    assert_eq!(play.told(), twice);
+    play.commands();
+    play.forward("a", &agent_id, &key, TaskState::Failed, TaskState::Failed);
+    assert_eq!((play.told(), play.commands()), (Vec::new(), vec!["acknowledge"]), "another end is not told");
+}
+
+#[test]
+fn ends_of_tasks_that_the_master_did_not_know_are_forgotten_oldest_first() {
+    let rules = MasterRules { ended_tasks_max: 2, ..MasterRules::default() };
+    let mut play = Play::with(rules, Vec::new());
+    let agent_id = play.agent("a", "cpus:2;mem:1024");
+    let framework_id = play.subscribe("f", None, lasting("f"));
+    for id in ["t0", "t1", "t2"] {
+        let key = (framework_id.clone(), task_id(id));
+        play.forward("a", &agent_id, &key, TaskState::Failed, TaskState::Failed);
+    }
+    play.told();
+    let ask = ["t0", "t1", "t2"].map(|id| (task_id(id), Some(agent_id.clone())));
+    reconcile(&mut play, &framework_id, ask.to_vec());
+    let states: Vec<TaskState> = play.told().into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [TaskState::Gone, TaskState::Failed, TaskState::Failed]);
+}

@@ -2,10 +2,10 @@
 //!
 //! How they come is in `subscribe`.
 
-use super::history::{EndedTask, History};
+use super::history::{BareEnd, EndedTask, History};
 use super::tasks::Task;
 use super::timers::Timer;
-use super::{MasterCore, MasterOutbox};
+use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::{AgentCommand, SchedulerAddress, SchedulerEvent};
 use crate::record::{Record, RegisteredFramework};
 use odeon_protocol::framework::FrameworkInfo;
@@ -237,6 +237,15 @@ impl MasterCore {
         for agent_id in &framework.agents {
             let shutdown = ShutdownFramework { epoch: self.epoch, framework_id: framework_id.clone() };
             self.command(agent_id, AgentCommand::ShutdownFramework(shutdown), out);
+        }
+    }
+
+    /// Remembers how a task ended that is not known otherwise: once told, an end is not taken back.
+    pub(super) fn remember_end(&mut self, key: &TaskKey, agent_id: &AgentId, state: TaskState) {
+        let keep = self.rules.ended_tasks_max;
+        if let Some(framework) = self.frameworks.get_mut(&key.0) {
+            let state = state.as_told_to(framework.info.is_partition_aware());
+            framework.history.push_bare(key.1.clone(), BareEnd { agent_id: agent_id.clone(), state }, keep);
         }
     }
 

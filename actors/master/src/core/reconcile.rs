@@ -48,9 +48,10 @@ impl MasterCore {
         let ended = || framework.history.get(&key.1).map(|ended| &ended.task);
         let (state, agent_id, message) = match framework.tasks.get(&key.1).or_else(ended) {
             Some(task) => (task.state, Some(&task.agent_id), "the newest state of the task"),
-            None => match self.state_of_unknown(believed_on) {
-                Some((state, message)) => (state, believed_on, message),
-                None => return,
+            None => match (framework.history.bare(&key.1), self.state_of_unknown(believed_on)) {
+                (Some(end), _) => (end.state, Some(&end.agent_id), "the newest state of the task"),
+                (None, Some((state, message))) => (state, believed_on, message),
+                (None, None) => return,
             },
         };
         let status = word_of_master(&key.1, state, agent_id, now).because(StatusReason::Reconciliation, message);

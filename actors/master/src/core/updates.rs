@@ -9,7 +9,7 @@ use odeon_protocol::id::{AgentId, StatusUuid};
 use odeon_protocol::messages::master_agent::{AcknowledgeStatus, ForwardStatus};
 use odeon_protocol::messages::master_scheduler::{AcknowledgeUpdate, CallError};
 use odeon_protocol::moment::Moment;
-use odeon_protocol::task::TaskState;
+use odeon_protocol::task::{TaskState, TaskStatus};
 use odeon_runtime::NodeId;
 use tracing::debug;
 
@@ -36,7 +36,7 @@ impl MasterCore {
         let newest = if status.state.is_terminal() { status.state } else { latest };
         match self.judge(&key, &agent_id, status.state) {
             Verdict::PassOn => {
-                self.note_state(&key, newest, &status, now);
+                self.note_state(&key, &agent_id, newest, &status, now);
                 self.tell_status(&key.0, status, out);
             }
             Verdict::Settle => {
@@ -64,14 +64,20 @@ impl MasterCore {
         let contradicts = |ended: &Task| state.is_terminal() && told != ended.state;
         match framework.history.get(&key.1) {
             Some(ended) if ended.by_master || is_elsewhere(&ended.task) || contradicts(&ended.task) => Verdict::Settle,
-            // Of a task that is forgotten, the framework may still wait for the end.
-            Some(_) | None => Verdict::PassOn,
+            Some(_) => Verdict::PassOn,
+            None => match framework.history.bare(&key.1) {
+                Some(end) if end.agent_id != *agent_id || (state.is_terminal() && told != end.state) => Verdict::Settle,
+                // Of a task that is forgotten, the framework may still wait for the end.
+                Some(_) | None => Verdict::PassOn,
+            },
         }
     }
 
     /// Sets the newest state of a task that has not ended, and ends it if that is its end.
-    fn note_state(&mut self, key: &TaskKey, newest: TaskState, status: &odeon_protocol::task::TaskStatus, now: Moment) {
-        if newest.is_terminal() {
+    fn note_state(&mut self, key: &TaskKey, agent_id: &AgentId, newest: TaskState, status: &TaskStatus, now: Moment) {
+        if newest.is_terminal() && self.task(key).is_none() {
+            self.remember_end(key, agent_id, newest);
+        } else if newest.is_terminal() {
             self.end_task(key, newest, status.reason, &status.message, false, now);
         } else if let Some(task) = self.task_mut(key) {
             task.set_state(newest, status.reason, &status.message, now);
