@@ -21,6 +21,7 @@ use odeon_protocol::resources::Resources;
 use odeon_protocol::task::{StatusReason, TaskState, TaskStatus};
 use odeon_runtime::{Emission, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// Something that must never be.
@@ -47,6 +48,23 @@ struct AgentLog {
     /// In the order in which they were made.
     made: BTreeMap<TaskKey, Vec<StatusUuid>>,
     durable: BTreeSet<StatusUuid>,
+    /// The newest term that is on the disk.
+    epoch: Epoch,
+    /// Tasks that outlive the process of the agent.
+    kept: BTreeSet<TaskKey>,
+    /// Durable updates of those, until somebody has taken note of them.
+    owed: BTreeMap<StatusUuid, TaskKey>,
+}
+
+impl AgentLog {
+    fn on_update(&mut self, framework_id: &FrameworkId, status: &TaskStatus) {
+        let Some(uuid) = &status.uuid else { return };
+        let key = (framework_id.clone(), status.task_id.clone());
+        if self.kept.contains(&key) {
+            self.owed.insert(uuid.clone(), key);
+        }
+        self.durable.insert(uuid.clone());
+    }
 }
 
 /// What a framework was shown of a task.
@@ -71,14 +89,19 @@ pub(crate) struct Checks {
     pub(crate) violation: Option<Violation>,
     /// Messages that come only when something has gone wrong, or begins.
     pub(crate) unrest: u64,
-    books_next: usize,
+    /// The master has emitted more than pings.
+    loud: bool,
+    /// The last agent whose books were looked at, in a large cluster.
+    books_next: Option<AgentId>,
     epoch: Epoch,
     agent_epochs: BTreeMap<Site, (Pid, Epoch)>,
-    agent_logs: BTreeMap<Pid, AgentLog>,
-    /// All updates that were ever made: whose, and the order within the task.
-    updates: BTreeMap<StatusUuid, (TaskKey, Pid, usize)>,
+    agent_logs: BTreeMap<Site, AgentLog>,
+    /// All updates that were ever made: whose, where, and the order within the task.
+    updates: BTreeMap<StatusUuid, (TaskKey, Site, usize)>,
     running: BTreeMap<TaskKey, Pid>,
-    offers: BTreeMap<OfferId, (FrameworkId, AgentId)>,
+    /// Who was to get each offer. What was decided in a term that never became durable is decided again.
+    offers: BTreeMap<OfferId, (Pid, FrameworkId)>,
+    made_offers: BTreeSet<OfferId>,
     /// What is offered at this moment, and by whom: a master does not know the offers of the one before it.
     offered: BTreeMap<OfferId, (Pid, Offer)>,
     used_offers: BTreeSet<OfferId>,
@@ -91,9 +114,16 @@ pub(crate) struct Checks {
     subscribers: BTreeMap<(Pid, FrameworkId), NodeId>,
     shown: BTreeMap<TaskKey, Shown>,
     told_ends: BTreeMap<(Pid, FrameworkId, TaskId), TaskState>,
-    frameworks: BTreeMap<Site, FrameworkId>,
+    /// Tasks of which some master has told an end of its own finding.
+    ended_by_master: BTreeSet<TaskKey>,
+    /// Updates that a scheduler has seen.
+    seen: BTreeSet<StatusUuid>,
+    /// Which framework each process of a scheduler was told to be.
+    frameworks: BTreeMap<Pid, FrameworkId>,
     pub(crate) launched: BTreeSet<TaskKey>,
     pub(crate) offer_count: u64,
+    /// How often schedulers were told each state.
+    pub(crate) told: BTreeMap<TaskState, u64>,
 }
 
 impl Checks {
@@ -118,9 +148,7 @@ impl Checks {
     }
 
     fn check_master(&mut self, core: &MasterCore) {
-        let ids: Vec<AgentId> = core.agent_ids().skip(self.books_next).take(BOOKS_PER_EVENT).cloned().collect();
-        self.books_next = if ids.len() < BOOKS_PER_EVENT { 0 } else { self.books_next + BOOKS_PER_EVENT };
-        for agent_id in ids {
+        for agent_id in self.next_books(core) {
             let books = match core.books(&agent_id) {
                 Ok(Some(books)) => books,
                 Ok(None) => continue,
@@ -134,6 +162,20 @@ impl Checks {
                 format!("{agent_id}: the ledger differs from tasks and offers: {books:?}")
             });
         }
+    }
+
+    /// The agents whose books are looked at now: all of a small cluster, of a large one some in turn. Where nothing
+    /// but pings has left the master, one is enough: what went wrong is found as soon as it is of consequence.
+    fn next_books(&mut self, core: &MasterCore) -> Vec<AgentId> {
+        let most = if std::mem::take(&mut self.loud) { BOOKS_PER_EVENT } else { 1 };
+        if self.registry_agents.len() <= most {
+            return core.agent_ids().take(BOOKS_PER_EVENT).cloned().collect();
+        }
+        let from = self.books_next.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.registry_agents.range((from, Bound::Unbounded)).take(most);
+        let ids: Vec<AgentId> = ids.map(|(agent_id, _)| agent_id.clone()).collect();
+        self.books_next = ids.last().cloned();
+        ids
     }
 
     fn check_agent(&mut self, core: &AgentCore, me: &Me) {
@@ -204,6 +246,8 @@ impl Checks {
                 let known = self.registry_agents.get(&registered.agent_id) == Some(&true)
                     || self.removed_agents.contains(&registered.agent_id);
                 let agent_id = &registered.agent_id;
+                let (told, durable) = (registered.epoch, self.epoch);
+                self.expect("I6", told <= durable, || format!("term {told} is told, term {durable} is durable"));
                 self.expect("I6", known, || format!("{agent_id} is told that it is admitted, the registry is not"));
             }
             Reply::Subscribe(Ok(subscribed)) => {
@@ -224,6 +268,12 @@ impl Checks {
                 let agent_id = &lost.agent_id;
                 self.expect("I6", away, || format!("{agent_id} is told to be lost, the registry has it as present"));
             }
+            Effect::TellScheduler { event: SchedulerEvent::Offers(made), .. } => {
+                for offer in &made.offers {
+                    let is_new = self.made_offers.insert(offer.offer_id.clone());
+                    self.expect("I9", is_new, || format!("{} is made again", offer.offer_id));
+                }
+            }
             Effect::CommandAgent { command: AgentCommand::Launch(launch), .. } => {
                 self.launched.insert((launch.framework_id.clone(), launch.task.task_id.clone()));
             }
@@ -233,6 +283,10 @@ impl Checks {
 
     /// The master has decided; the effects may still wait for records.
     pub(crate) fn on_master_decision(&mut self, master: Pid, emitted: &[Emission<Effect, Record>], now: Moment) {
+        let is_ping = |one: &Emission<Effect, Record>| {
+            matches!(one, Emission::Send(Effect::CommandAgent { command: AgentCommand::Ping(_), .. }))
+        };
+        self.loud |= emitted.iter().any(|one| !is_ping(one));
         for emission in emitted {
             match emission {
                 Emission::Send(Effect::TellScheduler { event: SchedulerEvent::Offers(made), .. }) => {
@@ -255,8 +309,9 @@ impl Checks {
     fn on_offer(&mut self, master: Pid, framework_id: &FrameworkId, offer: &Offer, now: Moment) {
         self.offer_count += 1;
         let place = (framework_id.clone(), offer.agent_id.clone());
-        let before = self.offers.insert(offer.offer_id.clone(), place.clone());
-        self.expect("I9", before.is_none(), || format!("{} is offered twice", offer.offer_id));
+        let before = self.offers.insert(offer.offer_id.clone(), (master, framework_id.clone()));
+        let again = before.is_some_and(|(by, _)| by == master);
+        self.expect("I9", !again, || format!("{} is offered twice", offer.offer_id));
         self.offered.insert(offer.offer_id.clone(), (master, offer.clone()));
         let refusals = self.refusals.get(&(master, place.0, place.1)).map(Vec::as_slice).unwrap_or_default();
         let holds = |one: &&Refusal| one.until > now.since_start && one.resources.contains(&offer.resources);
@@ -313,7 +368,7 @@ impl Checks {
                     return;
                 }
                 for offer_id in &accept.offer_ids {
-                    let is_theirs = self.offers.get(offer_id).is_some_and(|(of, _)| of == framework_id);
+                    let is_theirs = self.offers.get(offer_id).is_some_and(|(_, of)| of == framework_id);
                     let is_new = self.used_offers.insert(offer_id.clone());
                     self.expect("I9", is_theirs && is_new, || format!("{offer_id} was used by {framework_id} again"));
                     self.offered.remove(offer_id);
@@ -343,39 +398,77 @@ impl Checks {
     }
 
     /// A record was made; it is not durable yet.
-    pub(crate) fn on_agent_record(&mut self, pid: Pid, record: &AgentRecord) {
-        let AgentRecord::Updated { framework_id, status, .. } = record else { return };
+    pub(crate) fn on_agent_record(&mut self, site: Site, record: &AgentRecord) {
+        match record {
+            AgentRecord::Updated { framework_id, status, .. } => self.on_update_made(site, framework_id, status),
+            AgentRecord::Acknowledged { framework_id, task_id, uuid } => {
+                self.check_forgetting(&(framework_id.clone(), task_id.clone()), uuid);
+            }
+            _ => {}
+        }
+    }
+
+    /// An update may be forgotten once a scheduler has seen it, or nobody is left who wants to.
+    fn check_forgetting(&mut self, key: &TaskKey, uuid: &StatusUuid) {
+        let is_of_no_use = self.ended_by_master.contains(key) || !self.registry_frameworks.contains(&key.0);
+        let is_seen = is_of_no_use || self.seen.contains(uuid);
+        self.expect("I3", is_seen, || format!("{}: the update {uuid} is forgotten, no scheduler has seen it", key.1));
+    }
+
+    fn on_update_made(&mut self, site: Site, framework_id: &FrameworkId, status: &TaskStatus) {
         let key = (framework_id.clone(), status.task_id.clone());
         let Some(uuid) = status.uuid.clone() else {
             return self.fail("I4", format!("{}: an update without uuid is recorded", key.1));
         };
-        let made = self.agent_logs.entry(pid).or_default().made.entry(key.clone()).or_default();
+        let made = self.agent_logs.entry(site).or_default().made.entry(key.clone()).or_default();
         let place = made.len();
         made.push(uuid.clone());
-        let before = self.updates.insert(uuid.clone(), (key, pid, place));
+        let before = self.updates.insert(uuid.clone(), (key, site, place));
         self.expect("I4", before.is_none(), || format!("the uuid {uuid} is used again"));
     }
 
-    pub(crate) fn on_agent_durable(&mut self, pid: Pid, record: &AgentRecord) {
-        if let AgentRecord::Updated { status, .. } = record
-            && let Some(uuid) = &status.uuid
-        {
-            self.agent_logs.entry(pid).or_default().durable.insert(uuid.clone());
+    pub(crate) fn on_agent_durable(&mut self, site: Site, record: &AgentRecord) {
+        let log = self.agent_logs.entry(site).or_default();
+        match record {
+            AgentRecord::Admitted { epoch, .. } => log.epoch = log.epoch.max(*epoch),
+            AgentRecord::Launched { framework_id, task, .. } => {
+                log.kept.insert((framework_id.clone(), task.task_id.clone()));
+            }
+            AgentRecord::Updated { framework_id, status, .. } => log.on_update(framework_id, status),
+            AgentRecord::Acknowledged { uuid, .. } => {
+                log.owed.remove(uuid);
+            }
+            AgentRecord::Forgotten { framework_id, task_id } | AgentRecord::Dropped { framework_id, task_id } => {
+                let gone = (framework_id.clone(), task_id.clone());
+                log.owed.retain(|_, of| *of != gone);
+            }
+            AgentRecord::Snapshot(_) | AgentRecord::Ended { .. } => {}
         }
     }
 
-    pub(crate) fn on_forward(&mut self, pid: Pid, message: &ForwardStatus) {
+    /// A new process of an agent has read what the one before has left.
+    pub(crate) fn on_agent_starts(&mut self, site: Site, core: &AgentCore) {
+        let durable = self.agent_logs.get(&site).map(|log| log.epoch).unwrap_or_default();
+        self.expect("I7", core.epoch() >= durable, || {
+            format!("{site} begins in term {}, term {durable} is on its disk", core.epoch())
+        });
+    }
+
+    /// An update that was durable, and of which nobody has ever taken note.
+    pub(crate) fn owed(&self) -> Option<String> {
+        let (site, log) = self.agent_logs.iter().find(|(_, log)| !log.owed.is_empty())?;
+        let (uuid, key) = log.owed.first_key_value()?;
+        Some(format!("{site} has lost the update {uuid} of {}, which was durable", key.1))
+    }
+
+    pub(crate) fn on_forward(&mut self, site: Site, message: &ForwardStatus) {
         self.unrest += 1;
         let task_id = &message.status.task_id;
         let Some(uuid) = &message.status.uuid else {
             return self.fail("I4", format!("{task_id}: an update without uuid is forwarded"));
         };
-        let durable = self.agent_logs.get(&pid).is_some_and(|log| log.durable.contains(uuid));
+        let durable = self.agent_logs.get(&site).is_some_and(|log| log.durable.contains(uuid));
         self.expect("I6", durable, || format!("{task_id}: the update {uuid} is forwarded before it is durable"));
-    }
-
-    pub(crate) fn on_agent_ends(&mut self, pid: Pid) {
-        self.agent_logs.remove(&pid);
     }
 
     // Executors.
@@ -398,24 +491,31 @@ impl Checks {
 
     // Schedulers.
 
-    pub(crate) fn on_news(&mut self, site: Site, news: Vec<News>, _now: Moment) {
+    /// What a scheduler has heard. One that another process has taken over from hears what it was told before.
+    pub(crate) fn on_news(&mut self, pid: Pid, serves: bool, news: Vec<News>) {
         for one in news {
             match one {
                 News::Subscribed(framework_id) => {
-                    self.frameworks.insert(site, framework_id);
+                    self.frameworks.insert(pid, framework_id);
                 }
                 News::Offered(offer_id) => {
-                    let of = self.offers.get(&offer_id).map(|(of, _)| of.clone());
-                    let own = self.frameworks.get(&site).cloned();
+                    let of = self.offers.get(&offer_id).map(|(_, of)| of.clone());
+                    let own = self.frameworks.get(&pid).cloned();
                     self.expect("I9", of == own, || format!("{offer_id} of {of:?} is in the hands of {own:?}"));
                 }
-                News::Updated(status) => self.on_update(site, &status),
+                News::Updated(status) => {
+                    *self.told.entry(status.state).or_default() += 1;
+                    self.seen.extend(status.uuid.clone());
+                    if serves {
+                        self.on_update(pid, &status);
+                    }
+                }
             }
         }
     }
 
-    fn on_update(&mut self, site: Site, status: &TaskStatus) {
-        let Some(framework_id) = self.frameworks.get(&site).cloned() else { return };
+    fn on_update(&mut self, pid: Pid, status: &TaskStatus) {
+        let Some(framework_id) = self.frameworks.get(&pid).cloned() else { return };
         let key = (framework_id, status.task_id.clone());
         if let Some(uuid) = &status.uuid {
             self.check_order(&key, uuid);
@@ -430,9 +530,14 @@ impl Checks {
 
     /// One master tells one end of a task. That it does not know a task, when it is asked, is no end.
     fn on_told(&mut self, master: Pid, framework_id: &FrameworkId, status: &TaskStatus) {
-        let is_answer = status.uuid.is_none() && status.reason == Some(StatusReason::Reconciliation);
-        if !status.state.is_terminal() || is_answer {
+        if !status.state.is_terminal() {
             return;
+        }
+        if status.uuid.is_none() {
+            self.ended_by_master.insert((framework_id.clone(), status.task_id.clone()));
+            if status.reason == Some(StatusReason::Reconciliation) {
+                return;
+            }
         }
         let key = (master, framework_id.clone(), status.task_id.clone());
         let before = self.told_ends.insert(key, status.state).filter(|before| *before != status.state);
@@ -442,13 +547,13 @@ impl Checks {
     }
 
     fn check_order(&mut self, key: &TaskKey, uuid: &StatusUuid) {
-        let Some((of, pid, place)) = self.updates.get(uuid).cloned() else {
+        let Some((of, site, place)) = self.updates.get(uuid).cloned() else {
             return self.fail("I4", format!("{}: nobody made the update {uuid}", key.1));
         };
         self.expect("I4", of == *key, || format!("{}: the update {uuid} is of {}", key.1, of.1));
         let last = self.shown.entry(key.clone()).or_default().last.replace(uuid.clone());
         let last = last.and_then(|last| self.updates.get(&last)).cloned();
-        let fell = last.is_some_and(|(_, by, before)| by == pid && before > place);
+        let fell = last.is_some_and(|(_, by, before)| by == site && before > place);
         self.expect("I4", !fell, || format!("{}: an older update is shown after a newer one", key.1));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Keeps its own count of what each effect and answer waits for, so that the queue is checked, not believed.
 
+use crate::defect::Defect;
 use crate::message::{Reply, ReplyTo};
 use odeon_runtime::{CommitQueue, Durable, Emission, Outbox, WriteBatch};
 use std::collections::VecDeque;
@@ -65,6 +66,7 @@ impl<E, R> Commits<E, R> {
                 Emission::Write(_) => self.emitted += 1,
             }
         }
+        let outbox = if Defect::EffectBeforeDurable.is_on() { effects_first(outbox) } else { outbox };
         let (effects, place) = self.queue.push(outbox);
         if let Some((to, reply)) = reply {
             self.waiting.push_back(Waiting { place, after: self.emitted, to, reply });
@@ -101,7 +103,7 @@ impl<E, R> Commits<E, R> {
         }
         let mut replies = Vec::new();
         while let Some(first) = self.waiting.front() {
-            if !self.queue.is_durable(first.place) {
+            if !self.queue.is_durable(first.place) && !Defect::AckBeforeDurable.is_on() {
                 break;
             }
             let Some(Waiting { after, to, reply, .. }) = self.waiting.pop_front() else { break };
@@ -111,4 +113,17 @@ impl<E, R> Commits<E, R> {
         let too_early = (needed > self.durable).then_some(LeftTooEarly { needed, durable: self.durable });
         Released { effects, replies, too_early }
     }
+}
+
+/// What a shell does that has not understood the order of an outbox.
+fn effects_first<E, R>(outbox: Outbox<E, R>) -> Outbox<E, R> {
+    let (mut sorted, mut records) = (Outbox::new(), Vec::new());
+    for emission in outbox.into_emissions() {
+        match emission {
+            Emission::Send(effect) => sorted.send(effect),
+            Emission::Write(record) => records.push(record),
+        }
+    }
+    records.into_iter().for_each(|record| sorted.write(record));
+    sorted
 }

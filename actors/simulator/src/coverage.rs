@@ -34,6 +34,24 @@ impl Step {
         Self::Terminal,
         Self::Cleaned,
     ];
+
+    /// The word for it in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Offer => "offer",
+            Self::Accept => "accept",
+            Self::Launch => "launch",
+            Self::Staged => "staged",
+            Self::Running => "running",
+            Self::UpdateSent => "update-sent",
+            Self::UpdatePersisted => "update-persisted",
+            Self::UpdateAcknowledged => "update-acknowledged",
+            Self::Terminal => "terminal",
+            Self::Cleaned => "cleaned",
+        }
+    }
 }
 
 /// How often each kind of fault came right after each step.

@@ -30,7 +30,9 @@ pub(crate) fn missing(world: &World) -> Option<String> {
         let Host::Scheduler(scheduler) = &process.host else { continue };
         let workload = scheduler.core.scheduler();
         if !workload.is_done() {
-            return Some(format!("{site}: {}", workload.open_work()));
+            let (known, running) = (master.core.live_task_count(), world.checks.running_count());
+            let text = workload.open_work();
+            return Some(format!("{site}: {text}; the master knows {known} live tasks, {running} run"));
         }
         let subscribed = workload.framework_id.as_ref().and_then(|id| master.core.node_of_scheduler(id));
         if subscribed != Some(&process.node) {
@@ -51,6 +53,9 @@ pub(crate) fn check(world: &mut World, unrest_before: u64) {
     }
     if let Some(orphan) = orphan(world) {
         world.checks.fail("I12", orphan);
+    }
+    if let Some(owed) = world.checks.owed() {
+        world.checks.fail("I3", owed);
     }
     if let Some(leak) = leak(world) {
         world.checks.fail("I1", leak);

@@ -53,6 +53,7 @@ impl World {
                 }
             }
             Fault::Usurp { resume_after_ms } => self.usurp(resume_after_ms),
+            Fault::Rival { framework, resume_after_ms } => self.rival(framework, resume_after_ms),
         }
     }
 
@@ -80,6 +81,7 @@ impl World {
             self.after(restart_after_ms * 1000, Event::Starts { site });
         }
         if with_host {
+            *self.boots.entry(site).or_default() += 1;
             let executors: Vec<Pid> = self.executors_at(site);
             executors.into_iter().for_each(|pid| self.kill(pid, true));
         }
@@ -139,12 +141,8 @@ impl World {
 
     /// A new master takes the registry over; all others find it, while their links to the old one stay up.
     fn usurp(&mut self, resume_after_ms: u64) {
-        let Some(old) = self.serving.get(&Site::Master).copied() else { return };
-        self.serving.remove(&Site::Master);
-        if let Some(process) = self.processes.get_mut(&old) {
-            process.paused = true;
-            self.after(resume_after_ms * 1000, Event::Resumes { pid: old });
-        }
+        let Some(old) = self.serving.remove(&Site::Master) else { return };
+        self.pause(old, Some(resume_after_ms));
         self.net.forget_routes(Site::Master);
         self.start(Site::Master);
         let sites: Vec<(Site, Pid)> = self.serving.iter().map(|(site, pid)| (*site, *pid)).collect();
@@ -163,6 +161,17 @@ impl World {
                 });
             }
         }
+    }
+
+    /// The new process knows what the first one has stored. What the first one does from now on, nobody stores.
+    fn rival(&mut self, framework: u32, resume_after_ms: u64) {
+        let site = Site::Framework(framework);
+        let Some(old) = self.serving.get(&site).copied() else { return };
+        let Some(Host::Scheduler(host)) = self.processes.get(&old).map(|process| &process.host) else { return };
+        self.workloads.insert(framework, host.core.scheduler().clone());
+        self.serving.remove(&site);
+        self.pause(old, Some(resume_after_ms));
+        self.start(site);
     }
 
     /// Puts what the plan knows into the queue, and starts all machines.

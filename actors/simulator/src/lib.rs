@@ -9,6 +9,7 @@
 mod checks;
 mod commit;
 mod coverage;
+mod defect;
 mod ending;
 mod faults;
 mod hosts;
@@ -28,8 +29,8 @@ mod world;
 pub use checks::Violation;
 pub use coverage::{Coverage, Step};
 pub use plan::{
-    AGENTS_MAX, FAULT_PHASE_MS_MAX, FRAMEWORKS_MAX, Fault, FrameworkPlan, JOBS_MAX, PLAN_VERSION, Plan, PlanError,
-    PlannedFault, Site, SiteError,
+    AGENTS_MAX, FAULT_KINDS, FAULT_PHASE_MS_MAX, FRAMEWORKS_MAX, Fault, FrameworkPlan, JOBS_MAX, PLAN_VERSION, Plan,
+    PlanError, PlannedFault, Site, SiteError,
 };
 pub use planner::{Shape, expand};
 pub use run::{LIVENESS_BOUND, REST, RunReport, simulate};

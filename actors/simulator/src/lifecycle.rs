@@ -1,13 +1,14 @@
 //! How processes of the world start and end, and what they leave behind.
 
+use crate::defect::Defect;
 use crate::hosts::{AgentHost, ExecutorHost, Host, MasterHost, Me, SchedulerHost};
 use crate::plan::Site;
 use crate::process::{Input, Pid, Process, ProcessClock};
 use crate::workload::Workload;
 use crate::world::{Event, World};
 use odeon_agent::AgentLimits;
-use odeon_agent::core::AgentCore;
-use odeon_agent::effect::ContainerPlace;
+use odeon_agent::core::{AgentCore, ReconfigurationPolicy, RecoverError, Start};
+use odeon_agent::effect::{ContainerPlace, Record as AgentRecord};
 use odeon_framework::core::{DriverCore, Introduction, SUBSCRIBE_TIMEOUT_DEFAULT};
 use odeon_master::{MasterCore, MasterOutbox, MasterRules, Registry};
 use odeon_protocol::agent::AgentInfo;
@@ -23,6 +24,8 @@ use std::time::Duration;
 const RESTART_US: u64 = 3_000_000;
 /// How far clocks go wrong, in millionths.
 const DRIFT_PPM: u64 = 200;
+/// After how many records an agent writes a snapshot: few, so that it happens often.
+const JOURNAL_RECORDS: (u64, u64) = (8, 60);
 
 impl World {
     /// Starts the process of a machine, unless it runs already.
@@ -34,7 +37,10 @@ impl World {
         let clock = self.new_clock(site);
         let host = match site {
             Site::Master => self.new_master(&clock),
-            Site::Agent(number) => self.new_agent(number),
+            Site::Agent(number) => match self.new_agent(number) {
+                Ok(host) => host,
+                Err(error) => return self.checks.fail("I14", format!("{site} cannot go on: {error}")),
+            },
             Site::Framework(number) => match self.workloads.remove(&number) {
                 Some(workload) => self.new_scheduler(number, workload),
                 None => return,
@@ -73,6 +79,9 @@ impl World {
     }
 
     pub(crate) fn new_master(&mut self, clock: &ProcessClock) -> Host {
+        if Defect::LoseDurableRecord.is_on() {
+            self.registry.pop();
+        }
         let registry = Registry::of(self.registry.iter().cloned());
         self.checks.on_recovery(&registry);
         let mut rules = MasterRules::default();
@@ -84,7 +93,8 @@ impl World {
         Host::Master(Box::new(MasterHost::new(core, first)))
     }
 
-    fn new_agent(&mut self, number: u32) -> Host {
+    /// A new process of an agent goes on from what the one before has left on the disk.
+    fn new_agent(&mut self, number: u32) -> Result<Host, RecoverError> {
         let cpus = Scalar::from_whole(2 + u64::from(number % 3) * 2);
         let info = AgentInfo {
             hostname: format!("host-{number}"),
@@ -92,7 +102,16 @@ impl World {
             resources: Resources::cpus_mem(cpus, 4096),
             attributes: BTreeMap::new(),
         };
-        Host::Agent(Box::new(AgentHost::new(AgentCore::new(info, AgentLimits::DEFAULT, self.chance.identity.next()))))
+        let site = Site::Agent(number);
+        let boot_id = format!("boot-{}", self.boots.get(&site).copied().unwrap_or(0));
+        let start = Start { info, boot_id, policy: ReconfigurationPolicy::Equal, disk_is_measured: false };
+        let journal_records_max = self.chance.identity.between(JOURNAL_RECORDS.0, JOURNAL_RECORDS.1) as usize;
+        let limits = AgentLimits { journal_records_max, ..AgentLimits::DEFAULT };
+        let kept = self.journals.get(&site).cloned().unwrap_or_default();
+        let core = AgentCore::recover(kept, start, limits, self.chance.identity.next())?;
+        self.checks.on_agent_starts(site, &core);
+        self.journals.insert(site, core.checkpoint());
+        Ok(Host::Agent(Box::new(AgentHost::new(core))))
     }
 
     fn new_scheduler(&mut self, number: u32, mut workload: Workload) -> Host {
@@ -114,12 +133,21 @@ impl World {
     }
 
     /// An agent starts an executor: its process is there a little later.
-    pub(crate) fn start_executor(&mut self, me: &Me, place: ContainerPlace) {
+    pub(crate) fn start_executor(&mut self, me: &Me, place: ContainerPlace, checkpoint: bool) {
         let wait_us = self.chance.process.between(2_000, 60_000);
-        self.after(wait_us, Event::ExecutorStarts { parent: me.pid, place });
+        self.after(wait_us, Event::ExecutorStarts { parent: me.pid, place, checkpoint });
     }
 
-    pub(crate) fn spawn_executor(&mut self, parent: Pid, place: ContainerPlace) {
+    /// A new process of an agent takes an executor over; of one that is gone it learns that it is.
+    pub(crate) fn adopt_executor(&mut self, me: &Me, container_id: &ContainerId) {
+        if !self.executors.contains_key(container_id) {
+            let wait_us = self.chance.process.between(200, 10_000);
+            let over = Input::ExecutorOver { container_id: container_id.clone(), exit: None };
+            self.input_after(wait_us, me.pid, over);
+        }
+    }
+
+    pub(crate) fn spawn_executor(&mut self, parent: Pid, place: ContainerPlace, checkpoint: bool) {
         let container_id = place.container_id.clone();
         let stillborn = self.stillborn.remove(&container_id);
         let Some(site) = self.processes.get(&parent).map(|process| process.site) else { return };
@@ -127,7 +155,7 @@ impl World {
             return self.input_after(1_000, parent, Input::ExecutorOver { container_id, exit: None });
         }
         let clock = self.new_clock(site);
-        let host = ExecutorHost::new(place, parent, AgentLimits::DEFAULT.executor_shutdown_grace);
+        let host = ExecutorHost::new(place, &AgentLimits::DEFAULT, checkpoint);
         let pid = self.add_process(site, clock, Host::Executor(Box::new(host)));
         self.executors.insert(container_id, pid);
         self.give(pid, Input::Start);
@@ -159,9 +187,7 @@ impl World {
         let site = process.site;
         self.cut_all_links(pid, with_host);
         self.asks.retain(|_, ask| ask.pid != pid);
-        self.net.dials.retain(|(own, _), _| *own != pid);
-        self.net.routes.retain(|(own, _), _| *own != pid);
-        self.net.backoffs.retain(|(own, _), _| *own != pid);
+        self.net.forget_process(pid);
         let serves = self.serving.get(&site) == Some(&pid);
         if serves {
             self.serving.remove(&site);
@@ -175,12 +201,20 @@ impl World {
                     self.keep_records(&records);
                 }
             }
-            Host::Agent(_) => self.checks.on_agent_ends(pid),
+            Host::Agent(host) => {
+                let mut records = host.commits.into_unfinished();
+                let kept = self.chance.disk.below(records.len() as u64 + 1) as usize;
+                records.truncate(kept);
+                self.keep_agent_records(site, records);
+            }
             Host::Scheduler(host) => {
                 let Site::Framework(number) = site else { return };
+                if !serves {
+                    return;
+                }
                 self.workloads.insert(number, host.core.into_scheduler());
             }
-            Host::Executor(host) => return self.bury_executor(pid, &host),
+            Host::Executor(host) => return self.bury_executor(pid, site, &host),
         }
         if serves {
             let wait_us = restart_after_ms.map(|ms| ms * 1000);
@@ -196,7 +230,17 @@ impl World {
         }
     }
 
-    fn bury_executor(&mut self, pid: Pid, host: &ExecutorHost) {
+    /// Records of an agent's journal are durable.
+    pub(crate) fn keep_agent_records(&mut self, site: Site, records: Vec<AgentRecord>) {
+        let journal = self.journals.entry(site).or_default();
+        for record in records {
+            self.checks.on_agent_durable(site, &record);
+            journal.apply(record, AgentLimits::DEFAULT.status_updates_max);
+        }
+    }
+
+    /// Whoever serves as the agent sees the end; one that starts later finds that the executor is gone.
+    fn bury_executor(&mut self, pid: Pid, site: Site, host: &ExecutorHost) {
         for task_id in host.running() {
             self.checks.on_task_stops(pid, host.framework_id(), task_id);
         }
@@ -204,17 +248,14 @@ impl World {
         self.executors.remove(&container_id);
         let wait_us = self.chance.process.between(200, 10_000);
         let exit = Some(TaskExit::Code(0));
-        self.input_after(wait_us, host.parent, Input::ExecutorOver { container_id, exit });
+        if let Some(agent) = self.serving.get(&site).copied() {
+            self.input_after(wait_us, agent, Input::ExecutorOver { container_id, exit });
+        }
     }
 
     fn cut_all_links(&mut self, pid: Pid, with_host: bool) {
-        let ends: Vec<(u64, usize)> = self
-            .net
-            .links
-            .iter()
-            .filter_map(|(id, link)| (0..2).find(|end| link.ends[*end].pid == pid).map(|end| (*id, end)))
-            .collect();
-        for (id, end) in ends {
+        for id in self.net.links_of(pid) {
+            let Some(end) = self.net.links.get(&id).map(|link| link.end_of(pid)) else { continue };
             if !self.net.close(id, end) {
                 continue;
             }

@@ -5,7 +5,7 @@
 use crate::plan::Site;
 use crate::process::Pid;
 use odeon_runtime::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Silence after which an end closes its link.
 pub(crate) const HEARTBEAT_TIMEOUT_US: u64 = 5_000_000;
@@ -75,9 +75,9 @@ pub(crate) struct Backoff {
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     pub(crate) links: BTreeMap<u64, Link>,
-    /// The open ends of each process, by the process at the other end; the newest link wins.
-    open: BTreeMap<(Pid, Pid), u64>,
-    /// The other way round, to find a peer by its node.
+    /// The links of which the end at a process is open.
+    open: BTreeSet<(Pid, u64)>,
+    /// The same by the node at the other end; the newest link wins.
     nodes: BTreeMap<(Pid, NodeId), u64>,
     pub(crate) dials: BTreeMap<(Pid, Site), Dial>,
     pub(crate) backoffs: BTreeMap<(Pid, Site), Backoff>,
@@ -103,7 +103,7 @@ impl Network {
         };
         let [a, b] = ends;
         for (own, other) in [(&a, &b), (&b, &a)] {
-            self.open.insert((own.0, other.0), id);
+            self.open.insert((own.0, id));
             self.nodes.insert((own.0, other.1.clone()), id);
         }
         self.links.insert(id, Link { ends: [end(a), end(b)] });
@@ -116,12 +116,10 @@ impl Network {
         if !std::mem::replace(&mut link.ends[end].open, false) {
             return false;
         }
-        let (own, other) = (link.ends[end].pid, (link.ends[1 - end].pid, link.ends[1 - end].node.clone()));
-        if self.open.get(&(own, other.0)) == Some(&id) {
-            self.open.remove(&(own, other.0));
-        }
-        if self.nodes.get(&(own, other.1.clone())) == Some(&id) {
-            self.nodes.remove(&(own, other.1));
+        let at = (link.ends[end].pid, link.ends[1 - end].node.clone());
+        self.open.remove(&(at.0, id));
+        if self.nodes.get(&at) == Some(&id) {
+            self.nodes.remove(&at);
         }
         true
     }
@@ -146,7 +144,7 @@ impl Network {
 
     /// The open ends of a process.
     pub(crate) fn links_of(&self, own: Pid) -> Vec<u64> {
-        self.open.range((own, Pid(0))..=(own, Pid(u32::MAX))).map(|(_, id)| *id).collect()
+        self.open.range((own, 0)..=(own, u64::MAX)).map(|(_, id)| *id).collect()
     }
 
     /// The links with an open end at a machine, in order.
@@ -179,6 +177,20 @@ impl Network {
     /// However many faults hold it, the cut ends.
     pub(crate) fn forget_cut(&mut self, from: Site, to: Site) {
         self.cuts.remove(&(from, to));
+    }
+
+    /// A process is gone, with all that it has dialled.
+    pub(crate) fn forget_process(&mut self, own: Pid) {
+        fn forget<T>(table: &mut BTreeMap<(Pid, Site), T>, own: Pid) {
+            while let Some(key) = table.range((own, Site::Master)..).next().map(|(key, _)| *key)
+                && key.0 == own
+            {
+                table.remove(&key);
+            }
+        }
+        forget(&mut self.dials, own);
+        forget(&mut self.routes, own);
+        forget(&mut self.backoffs, own);
     }
 
     /// The next message to a machine dials anew.

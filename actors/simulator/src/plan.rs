@@ -201,6 +201,13 @@ pub enum Fault {
         /// The old one stands still for so long.
         resume_after_ms: u64,
     },
+    /// Another process of a framework's scheduler takes over while the first stands still; then the first goes on.
+    Rival {
+        /// Whose.
+        framework: u32,
+        /// The first one stands still for so long.
+        resume_after_ms: u64,
+    },
 }
 
 impl Fault {
@@ -222,9 +229,29 @@ impl Fault {
             Self::KillExecutor { .. } => "kill-executor",
             Self::HangExecutor { .. } => "hang-executor",
             Self::Usurp { .. } => "usurp",
+            Self::Rival { .. } => "rival",
         }
     }
 }
+
+/// The words for all kinds of faults, in the order of [`Fault`].
+pub const FAULT_KINDS: [&str; 15] = [
+    "kill",
+    "kill-at-effect",
+    "herd",
+    "pause",
+    "cut",
+    "isolate",
+    "reset",
+    "delay",
+    "slow-disk",
+    "failed-write",
+    "clock-jump",
+    "kill-executor",
+    "hang-executor",
+    "usurp",
+    "rival",
+];
 
 /// Why a text is not a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -335,6 +362,7 @@ impl Fault {
             | Self::ClockJump { site, .. } => vec![*site],
             Self::Cut { from, to, .. } => vec![*from, *to],
             Self::KillExecutor { agent, .. } | Self::HangExecutor { agent, .. } => vec![Site::Agent(*agent)],
+            Self::Rival { framework, .. } => vec![Site::Framework(*framework)],
             Self::Herd { .. } | Self::Delay { .. } | Self::Usurp { .. } => vec![],
         }
     }
@@ -348,6 +376,7 @@ fn bound(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), Pla
 mod tests {
     use super::*;
     use crate::planner::{Shape, expand};
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_plan_survives_its_text_form() {
@@ -355,6 +384,13 @@ mod tests {
             let plan = expand(seed, &Shape::default());
             assert_eq!(Plan::parse(&plan.to_text()), Ok(plan));
         }
+    }
+
+    #[test]
+    fn the_list_of_kinds_has_what_seeds_expand_into() {
+        let plans = (0..200).map(|seed| expand(seed, &Shape::default()));
+        let kinds: BTreeSet<&str> = plans.flat_map(|plan| plan.faults).map(|planned| planned.fault.kind()).collect();
+        assert_eq!(kinds, BTreeSet::from(FAULT_KINDS));
     }
 
     #[test]

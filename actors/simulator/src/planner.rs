@@ -2,7 +2,7 @@
 //!
 //! Each seed turns on a random part of the kinds of faults, so that runs differ in more than details.
 
-use crate::plan::{Fault, FrameworkPlan, PLAN_VERSION, Plan, PlannedFault, Site};
+use crate::plan::{FAULT_KINDS, Fault, FrameworkPlan, PLAN_VERSION, Plan, PlannedFault, Site};
 use crate::random::{Concern, Stream};
 
 /// What is given for all seeds; what is not, each seed decides.
@@ -18,7 +18,7 @@ pub struct Shape {
     pub calm: bool,
 }
 
-const KINDS: u64 = 14;
+const KINDS: u64 = FAULT_KINDS.len() as u64;
 /// Between two faults, on average.
 const FAULT_GAP_MS: u64 = 12_000;
 
@@ -67,6 +67,7 @@ fn fault(kind: u64, plan: &Plan, chance: &mut Stream) -> Fault {
     let for_ms = lasting(chance);
     let agent = chance.below(plan.agents.into()) as u32;
     let index = chance.below(8) as u32;
+    let resume_after_ms = chance.between(10, 4_000);
     match kind {
         0 => Fault::Kill { site, restart_after_ms, host: chance.percent(20) },
         1 => Fault::KillAtEffect { site, effect: chance.below(12) as u32, restart_after_ms },
@@ -81,7 +82,8 @@ fn fault(kind: u64, plan: &Plan, chance: &mut Stream) -> Fault {
         10 => Fault::ClockJump { site, by_ms: 3_600_000 - chance.below(7_200_000) as i64 },
         11 => Fault::KillExecutor { agent, index },
         12 => Fault::HangExecutor { agent, index },
-        _ => Fault::Usurp { resume_after_ms: chance.between(10, 4_000) },
+        13 => Fault::Rival { framework: chance.below(plan.frameworks.len() as u64) as u32, resume_after_ms },
+        _ => Fault::Usurp { resume_after_ms },
     }
 }
 

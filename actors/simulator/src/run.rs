@@ -5,6 +5,8 @@ use crate::coverage::Coverage;
 use crate::ending;
 use crate::plan::Plan;
 use crate::world::World;
+use odeon_protocol::task::TaskState;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// After the healing the cluster has so long to become whole: longer than any time-out of a role.
@@ -31,6 +33,8 @@ pub struct RunReport {
     pub tasks: u64,
     /// Offers that were made.
     pub offers: u64,
+    /// How often schedulers were told each state of a task.
+    pub told: BTreeMap<TaskState, u64>,
     /// From the healing until the cluster was whole.
     pub whole_after: Option<Duration>,
     /// Equal for equal runs, in any process.
@@ -60,6 +64,7 @@ pub fn simulate(plan: &Plan) -> RunReport {
         simulated: Duration::from_micros(world.now_us),
         tasks: world.checks.launched.len() as u64,
         offers: world.checks.offer_count,
+        told: std::mem::take(&mut world.checks.told),
         whole_after,
         trace_hash: world.trace,
         violation: world.checks.violation.take(),

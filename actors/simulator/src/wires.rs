@@ -75,9 +75,9 @@ impl World {
     }
 
     fn site_of(&self, pid: Pid) -> Option<Site> {
-        // The process that acts now is not in the table; its machine is told by those that serve.
-        let serving = || self.serving.iter().find(|(_, serving)| **serving == pid).map(|(site, _)| *site);
-        self.processes.get(&pid).map(|process| process.site).or_else(serving)
+        // The process that acts now is not in the table.
+        let acting = || self.acting.filter(|(acting, _)| *acting == pid).map(|(_, site)| site);
+        self.processes.get(&pid).map(|process| process.site).or_else(acting)
     }
 
     pub(crate) fn on_dialled(&mut self, pid: Pid, site: Site, target: Option<Pid>) {

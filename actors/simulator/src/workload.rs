@@ -58,9 +58,11 @@ struct Job {
 }
 
 /// A framework's jobs, and what it knows of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Workload {
     number: u32,
+    /// Which process it is that is driven, so that two do not give their tasks the same id.
+    process: u32,
     chance: Stream,
     jobs: Vec<Job>,
     waiting: VecDeque<u32>,
@@ -81,6 +83,7 @@ impl Workload {
         let jobs = (0..job_count).map(|_| Job::draw(&mut chance)).collect();
         Self {
             number,
+            process: 0,
             chance,
             jobs,
             waiting: VecDeque::new(),
@@ -120,6 +123,7 @@ impl Workload {
 
     /// A new process drives it, with a clock of its own, and a driver that wants offers.
     pub(crate) fn take_up(&mut self) {
+        self.process += 1;
         self.suppressed = false;
         self.reconcile_at = RECONCILE_AGAIN;
     }
@@ -167,7 +171,7 @@ impl Workload {
 
     fn task_of(&self, number: u32, agent_id: &AgentId) -> TaskInfo {
         let job = &self.jobs[number as usize];
-        let text = format!("f{}-j{number}-a{}", self.number, job.attempts);
+        let text = format!("f{}-p{}-j{number}-a{}", self.number, self.process, job.attempts);
         let work = if job.is_command {
             Work::Command(CommandInfo {
                 argv: vec!["wait".to_owned()],

@@ -13,6 +13,7 @@ use crate::plan::{Plan, Site};
 use crate::process::{Input, Pid, Process};
 use crate::random::{Concern, Stream, mix};
 use crate::workload::{TaskScript, Workload};
+use odeon_agent::core::Checkpoint;
 use odeon_agent::effect::ContainerPlace;
 use odeon_master::Record;
 use odeon_protocol::id::ContainerId;
@@ -41,7 +42,7 @@ pub(crate) enum Event {
     /// A process is started.
     Starts { site: Site },
     /// An executor process is started.
-    ExecutorStarts { parent: Pid, place: ContainerPlace },
+    ExecutorStarts { parent: Pid, place: ContainerPlace, checkpoint: bool },
     /// A process is killed.
     Killed { pid: Pid },
     /// A fault of the plan begins.
@@ -112,6 +113,8 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) processes: BTreeMap<Pid, Process>,
     next_pid: u32,
+    /// The process that does something now, and its machine.
+    pub(crate) acting: Option<(Pid, Site)>,
     /// The process that serves at each machine.
     pub(crate) serving: BTreeMap<Site, Pid>,
     /// Machines whose process is to be started.
@@ -123,6 +126,10 @@ pub(crate) struct World {
     pub(crate) asks: BTreeMap<u64, OpenAsk>,
     next_ask: u64,
     pub(crate) registry: Vec<Record>,
+    /// What the journals of agents say, up to the last durable record.
+    pub(crate) journals: BTreeMap<Site, Checkpoint>,
+    /// How often the hosts of agents were started anew.
+    pub(crate) boots: BTreeMap<Site, u32>,
     /// Schedulers' memory while their process is down.
     pub(crate) workloads: BTreeMap<u32, Workload>,
     pub(crate) slow_disks: BTreeMap<Site, u64>,
@@ -161,6 +168,7 @@ impl World {
             chance,
             processes: BTreeMap::new(),
             next_pid: 0,
+            acting: None,
             serving: BTreeMap::new(),
             starting: BTreeSet::new(),
             executors: BTreeMap::new(),
@@ -169,6 +177,8 @@ impl World {
             asks: BTreeMap::new(),
             next_ask: 0,
             registry: Vec::new(),
+            journals: BTreeMap::new(),
+            boots: BTreeMap::new(),
             workloads,
             slow_disks: BTreeMap::new(),
             bad_writes: BTreeMap::new(),
@@ -213,7 +223,7 @@ impl World {
             Event::Dialled { pid, site, target } => self.on_dialled(pid, site, target),
             Event::Overdue { ask } => self.fail_ask(ask, crate::message::NoAnswer::Timeout),
             Event::Starts { site } => self.start(site),
-            Event::ExecutorStarts { parent, place } => self.spawn_executor(parent, place),
+            Event::ExecutorStarts { parent, place, checkpoint } => self.spawn_executor(parent, place, checkpoint),
             Event::Killed { pid } => self.kill(pid, false),
             Event::Fault { index } => self.begin_fault(index),
             Event::CutEnds { from, to } => self.end_cut(from, to),
@@ -248,7 +258,9 @@ impl World {
         let Some(mut process) = self.processes.remove(&pid) else { return };
         let now = process.clock.now(self.now_us);
         let me = Me { pid, site: process.site, now };
+        let before = self.acting.replace((pid, process.site));
         let fate = act(&mut process.host, &me, self);
+        self.acting = before;
         self.checks.after_event(&process.host, &me);
         match fate {
             Fate::Lives => {

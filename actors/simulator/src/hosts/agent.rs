@@ -1,9 +1,10 @@
 //! The shell of an agent, as `actors/agent/src/actor.rs` and `performer.rs`.
 
 use super::mailer::{Delivery, Mailer, RETRY_WAIT_US};
-use super::{Fate, Me};
+use super::{Fate, Me, spoil};
 use crate::commit::{Commits, Released};
 use crate::coverage::Step;
+use crate::defect::Defect;
 use crate::message::{Asked, Body, Reply, ReplyTo};
 use crate::network::SEND_TIMEOUT_US;
 use crate::plan::Site;
@@ -15,7 +16,7 @@ use odeon_master::effect::AgentCommand;
 use odeon_protocol::id::ContainerId;
 use odeon_protocol::messages::agent_executor::{EndTask, RunTask, ShutdownExecutor};
 use odeon_protocol::messages::master_agent::CommandRefused;
-use odeon_runtime::NodeId;
+use odeon_runtime::{Emission, NodeId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Runs the core of an agent.
@@ -49,7 +50,10 @@ impl AgentHost {
         let mut out = Out::new();
         let mut reply = None;
         match input {
-            Input::Start => self.core.on_start(&mut out),
+            Input::Start => {
+                self.core.on_recovered(me.now, &mut out);
+                self.core.on_start(&mut out);
+            }
             Input::Request { from, reply_to, body } => {
                 reply = self.on_request(from, reply_to, body, me, world, &mut out);
             }
@@ -57,6 +61,7 @@ impl AgentHost {
             Input::LinkDown { node } => self.on_link_down(&node, me, world),
             Input::Timer { .. } => self.core.on_timer(me.now, &mut out),
             Input::WriteEnded => return self.on_write_ended(me, world),
+            Input::ExecutorOver { .. } if Defect::IgnoreExecutorExit.is_on() => {}
             Input::ExecutorOver { container_id, exit } => {
                 self.crew.remove(&container_id);
                 self.core.on_executor_exited(&container_id, exit, me.now, &mut out);
@@ -99,6 +104,9 @@ impl AgentHost {
             }
             Body::UpdateStatus(message) => {
                 world.reach(Step::UpdatePersisted);
+                if message.status.state.is_terminal() && Defect::SkipTerminalUpdate.is_on() {
+                    return Some((reply_to, Reply::UpdateStatus(Ok(()))));
+                }
                 let answer = self.core.on_update_status(*message, me.now, out);
                 Some((reply_to, Reply::UpdateStatus(answer)))
             }
@@ -106,10 +114,21 @@ impl AgentHost {
         }
     }
 
-    fn obey(&mut self, command: AgentCommand, me: &Me, world: &mut World, out: &mut Out) -> Result<(), CommandRefused> {
+    fn obey(
+        &mut self,
+        mut command: AgentCommand,
+        me: &Me,
+        world: &mut World,
+        out: &mut Out,
+    ) -> Result<(), CommandRefused> {
         let before = self.core.epoch();
         let (core, now) = (&mut self.core, me.now);
-        let epoch = epoch_of(&command);
+        let epoch = *epoch_of(&mut command);
+        if Defect::ForgetEpochFence.is_on() {
+            *epoch_of(&mut command) = before;
+        } else if Defect::ForgetAcknowledgement.is_on() && matches!(command, AgentCommand::Acknowledge(_)) {
+            return Ok(());
+        }
         let answer = match command {
             AgentCommand::Launch(message) => core.on_launch_task(*message, now, out),
             AgentCommand::Kill(message) => core.on_kill_task(&message, now, out),
@@ -131,6 +150,7 @@ impl AgentHost {
         world: &mut World,
     ) -> Fate {
         match asked {
+            Asked::RegisterAgent if answer.is_err() && Defect::NeverRegisterAgain.is_on() => Fate::Lives,
             Asked::RegisterAgent => self.on_registered(answer.ok(), node, me, world),
             Asked::Letter { container_id, mailer } => {
                 self.on_letter(&container_id, mailer, answer.err(), me, world);
@@ -236,15 +256,16 @@ impl AgentHost {
 
     fn on_write_ended(&mut self, me: &Me, world: &mut World) -> Fate {
         let Some((records, released)) = self.commits.on_durable() else { return Fate::Lives };
-        records.iter().for_each(|record| world.checks.on_agent_durable(me.pid, record));
+        world.keep_agent_records(me.site, records);
         let fate = self.release(released, me, world);
         if fate == Fate::Lives { self.write(me, world) } else { fate }
     }
 
     fn commit(&mut self, out: Out, reply: Answered, me: &Me, world: &mut World) -> Fate {
+        let out = spoil::of_agent(out);
         for emission in out.emissions() {
-            if let odeon_runtime::Emission::Write(record) = emission {
-                world.checks.on_agent_record(me.pid, record);
+            if let Emission::Write(record) = emission {
+                world.checks.on_agent_record(me.site, record);
             }
         }
         let released = self.commits.push(out, reply);
@@ -283,13 +304,17 @@ impl AgentHost {
                 world.ask_site(me.pid, Site::Master, body, Asked::RegisterAgent, SEND_TIMEOUT_US);
             }
             Effect::Forward(message) => {
-                world.checks.on_forward(me.pid, &message);
+                world.checks.on_forward(me.site, &message);
                 world.tell_site(me.pid, Site::Master, Body::ForwardStatus(Box::new(message)));
             }
-            Effect::StartExecutor { place, .. } => {
+            Effect::StartExecutor { place, checkpoint, .. } => {
                 world.reach(Step::Staged);
                 self.crew.insert(place.container_id.clone(), Member { place: place.clone(), reached: None });
-                world.start_executor(me, place);
+                world.start_executor(me, place, checkpoint);
+            }
+            Effect::AdoptExecutor { place } => {
+                world.adopt_executor(me, &place.container_id);
+                self.crew.insert(place.container_id.clone(), Member { place, reached: None });
             }
             Effect::RunTask { container_id, task } => {
                 let sandbox = format!("/sandbox/{container_id}");
@@ -306,8 +331,8 @@ impl AgentHost {
                 known.iter().for_each(|container_id| world.kill_executor(container_id));
             }
             Effect::RemoveSandbox { .. } => world.reach(Step::Cleaned),
-            // Handled where effects are released; and a killed agent begins anew, so that there is nobody to adopt.
-            Effect::Finish(_) | Effect::AdoptExecutor { .. } => {}
+            // Handled where effects are released.
+            Effect::Finish(_) => {}
         }
     }
 
@@ -317,13 +342,13 @@ impl AgentHost {
     }
 }
 
-fn epoch_of(command: &AgentCommand) -> odeon_protocol::messages::Epoch {
+fn epoch_of(command: &mut AgentCommand) -> &mut odeon_protocol::messages::Epoch {
     match command {
-        AgentCommand::Launch(command) => command.epoch,
-        AgentCommand::Kill(command) => command.epoch,
-        AgentCommand::Acknowledge(command) => command.epoch,
-        AgentCommand::Ping(command) => command.epoch,
-        AgentCommand::ShutdownFramework(command) => command.epoch,
-        AgentCommand::ShutdownAgent(command) => command.epoch,
+        AgentCommand::Launch(command) => &mut command.epoch,
+        AgentCommand::Kill(command) => &mut command.epoch,
+        AgentCommand::Acknowledge(command) => &mut command.epoch,
+        AgentCommand::Ping(command) => &mut command.epoch,
+        AgentCommand::ShutdownFramework(command) => &mut command.epoch,
+        AgentCommand::ShutdownAgent(command) => &mut command.epoch,
     }
 }

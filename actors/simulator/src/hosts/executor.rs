@@ -2,11 +2,13 @@
 
 use super::{Fate, Me};
 use crate::coverage::Step;
+use crate::defect::Defect;
 use crate::message::{Asked, Body, Reply};
 use crate::network::SEND_TIMEOUT_US;
-use crate::process::{Input, Pid};
+use crate::process::Input;
 use crate::workload::TaskScript;
 use crate::world::World;
+use odeon_agent::AgentLimits;
 use odeon_agent::effect::ContainerPlace;
 use odeon_executor::TaskEnd;
 use odeon_executor::core::{ExecutorCore, Identity};
@@ -15,7 +17,6 @@ use odeon_protocol::id::{FrameworkId, TaskId};
 use odeon_protocol::task::TaskInfo;
 use odeon_runtime::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// How long one attempt to register may take.
 const REGISTER_ATTEMPT_US: u64 = 1_000_000;
@@ -27,24 +28,21 @@ pub(crate) const TASK_TYPE: &str = "wait";
 pub(crate) struct ExecutorHost {
     pub(crate) core: ExecutorCore,
     pub(crate) place: ContainerPlace,
-    /// The agent that has started it.
-    pub(crate) parent: Pid,
     agent_node: Option<NodeId>,
     running: BTreeMap<TaskId, TaskScript>,
 }
 
 impl ExecutorHost {
-    pub(crate) fn new(place: ContainerPlace, parent: Pid, shutdown_grace: Duration) -> Self {
+    pub(crate) fn new(place: ContainerPlace, limits: &AgentLimits, checkpoint: bool) -> Self {
         let identity = Identity {
             framework_id: place.framework_id.clone(),
             executor_id: place.executor_id.clone(),
             container_id: place.container_id.clone(),
-            shutdown_grace,
-            // No framework of the workload checkpoints.
-            recovery_timeout: None,
+            shutdown_grace: limits.executor_shutdown_grace,
+            recovery_timeout: checkpoint.then_some(limits.recovery_timeout),
         };
         let core = ExecutorCore::new(identity, BTreeSet::from([TASK_TYPE.to_owned()]));
-        Self { core, place, parent, agent_node: None, running: BTreeMap::new() }
+        Self { core, place, agent_node: None, running: BTreeMap::new() }
     }
 
     pub(crate) fn framework_id(&self) -> &FrameworkId {
@@ -121,7 +119,12 @@ impl ExecutorHost {
                     let body = Body::UpdateStatus(Box::new(message));
                     world.ask_site(me.pid, me.site, body, asked, SEND_TIMEOUT_US);
                 }
-                Effect::StartTask { task, .. } => self.start(*task, me, world),
+                Effect::StartTask { task, .. } => {
+                    if Defect::RunTwice.is_on() {
+                        self.start((*task).clone(), me, world);
+                    }
+                    self.start(*task, me, world);
+                }
                 // The workload asks for none.
                 Effect::Check { .. } => {}
                 Effect::AskToEnd(task_id) => self.end_task(&task_id, false, me, world),

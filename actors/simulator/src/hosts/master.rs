@@ -1,16 +1,19 @@
 //! The shell of a master, as `actors/master/src/actor.rs`.
 
-use super::{Fate, Me};
+use super::{Fate, Me, spoil};
 use crate::commit::{Commits, Released};
 use crate::coverage::Step;
+use crate::defect::Defect;
 use crate::message::{Asked, Body, NoAnswer, Reply, ReplyTo};
 use crate::process::Input;
 use crate::world::World;
 use odeon_framework::effect::MasterCall;
 use odeon_master::effect::{AgentCommand, CommandOutcome, Effect};
 use odeon_master::{CommandReceipt, MasterCore, MasterOutbox, Record};
-use odeon_protocol::messages::master_scheduler::CallError;
+use odeon_protocol::messages::master_scheduler::{CallError, DeclineOffers};
+use odeon_protocol::offer::Filters;
 use odeon_runtime::NodeId;
+use std::time::Duration;
 
 /// Runs the core of a master.
 #[derive(Debug)]
@@ -63,7 +66,11 @@ impl MasterHost {
             }
             Body::ForwardStatus(message) => {
                 world.reach(Step::UpdateSent);
+                let unasked = Defect::AcknowledgeUnasked
+                    .is_on()
+                    .then(|| spoil::acknowledgement(from, &message, self.core.epoch()));
                 self.core.on_forward_status(from, *message, me.now, out);
+                unasked.into_iter().flatten().for_each(|effect| out.send(effect));
                 None
             }
             Body::Subscribe(message) => {
@@ -90,21 +97,33 @@ impl MasterHost {
         let (core, now) = (&mut self.core, me.now);
         world.checks.before_call(&call);
         let framework_id = framework_of(&call).clone();
+        let owner = core.node_of_scheduler(&framework_id).filter(|_| Defect::ObeyAnyScheduler.is_on()).cloned();
+        let caller = owner.as_ref().unwrap_or(from);
         let answer = match &call {
             MasterCall::Accept(message) => {
                 world.reach(Step::Accept);
-                core.on_accept_offers(from, message.clone(), now, out)
+                let answer = core.on_accept_offers(caller, message.clone(), now, out);
+                if Defect::AcceptTwice.is_on() {
+                    core.on_accept_offers(caller, message.clone(), now, out)
+                } else {
+                    answer
+                }
             }
-            MasterCall::Decline(message) => core.on_decline_offers(from, message, now),
-            MasterCall::Revive(message) => core.on_revive_offers(from, message),
-            MasterCall::Suppress(message) => core.on_suppress_offers(from, message),
-            MasterCall::Kill(message) => core.on_kill_framework_task(from, message.clone(), now, out),
+            MasterCall::Decline(message) if Defect::ForgetFilter.is_on() => {
+                let filters = Filters { refuse: Duration::ZERO };
+                core.on_decline_offers(caller, &DeclineOffers { filters, ..message.clone() }, now)
+            }
+            MasterCall::Decline(message) => core.on_decline_offers(caller, message, now),
+            MasterCall::Revive(_) if Defect::IgnoreRevive.is_on() => Ok(()),
+            MasterCall::Revive(message) => core.on_revive_offers(caller, message),
+            MasterCall::Suppress(message) => core.on_suppress_offers(caller, message),
+            MasterCall::Kill(message) => core.on_kill_framework_task(caller, message.clone(), now, out),
             MasterCall::Acknowledge(message) => {
                 world.reach(Step::UpdateAcknowledged);
-                core.on_acknowledge_update(from, message.clone(), out)
+                core.on_acknowledge_update(caller, message.clone(), out)
             }
-            MasterCall::Reconcile(message) => core.on_reconcile_tasks(from, message, now, out),
-            MasterCall::Teardown(message) => core.on_teardown_framework(from, message, now, out),
+            MasterCall::Reconcile(message) => core.on_reconcile_tasks(caller, message, now, out),
+            MasterCall::Teardown(message) => core.on_teardown_framework(caller, message, now, out),
         };
         if answer.is_ok() {
             world.checks.on_call_obeyed(me.pid, &framework_id, from, &call, out.emissions(), now);
@@ -113,6 +132,10 @@ impl MasterHost {
     }
 
     fn on_write_ended(&mut self, me: &Me, world: &mut World) -> Fate {
+        if world.serving.get(&me.site) != Some(&me.pid) {
+            // It was under way when a newer process took the registry over, which had to fence it first.
+            return Fate::Ends;
+        }
         let Some((records, released)) = self.commits.on_durable() else { return Fate::Lives };
         world.keep_records(&records);
         let fate = self.release(released, me, world);
@@ -126,6 +149,7 @@ impl MasterHost {
         me: &Me,
         world: &mut World,
     ) -> Fate {
+        let out = spoil::of_master(out);
         world.checks.on_master_decision(me.pid, out.emissions(), me.now);
         let released = self.commits.push(out, reply);
         let fate = self.release(released, me, world);

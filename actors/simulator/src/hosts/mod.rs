@@ -7,6 +7,7 @@ mod executor;
 mod mailer;
 mod master;
 mod scheduler;
+mod spoil;
 
 pub(crate) use agent::AgentHost;
 pub(crate) use executor::{ExecutorHost, TASK_TYPE};

@@ -55,7 +55,8 @@ impl SchedulerHost {
             _ => {}
         }
         let news = self.core.on_input(|workload, _| workload.take_news(), now, &mut out);
-        world.checks.on_news(me.site, news, now);
+        let serves = world.serving.get(&me.site) == Some(&me.pid);
+        world.checks.on_news(me.pid, serves, news);
         self.perform(out, me, world)
     }
 
