@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use odeon_learning::coordinator_core::CoordinatorLimits;
-use odeon_learning::data::{DataSummary, source};
+use odeon_learning::data::{DataSummary, SYNTHETIC, source};
 use odeon_learning::job::TrainingJob;
 use odeon_learning::program::Trainer;
 use odeon_learning::scheduler::worker_host;
@@ -105,6 +105,9 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
         job.train.workers = workers;
     }
     job.validate().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    if job.data.path.to_string_lossy().starts_with(SYNTHETIC) {
+        return Ok(job);
+    }
     let beside = path.parent().unwrap_or(Path::new("")).join(&job.data.path);
     job.data.path = std::path::absolute(beside).or_exit(Exit::Usage)?;
     Ok(job)

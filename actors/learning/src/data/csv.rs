@@ -84,7 +84,7 @@ impl<R: Read> TextRows<R> {
 }
 
 /// The features in their order, then the target.
-fn chosen(file: &str, header: &StringRecord, spec: &DataSpec) -> Result<Vec<String>, DataError> {
+pub(super) fn chosen(file: &str, header: &StringRecord, spec: &DataSpec) -> Result<Vec<String>, DataError> {
     let repeated = |names: &[&str]| {
         let twice = (1..names.len()).find(|i| names[..*i].contains(&names[*i]));
         twice.map(|i| names[i].to_owned())

@@ -24,6 +24,14 @@ pub enum DataError {
         /// The system's words.
         reason: String,
     },
+    /// Generated data that cannot be made.
+    #[error("{name}: {reason}")]
+    Generator {
+        /// As it stands in place of a path.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Not even a header.
     #[error("{file}: the file is empty")]
     Empty {

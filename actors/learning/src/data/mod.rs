@@ -4,6 +4,7 @@ mod encode;
 mod error;
 mod infer;
 mod line_ends;
+mod synthetic;
 
 pub mod csv;
 pub mod schema;
@@ -14,6 +15,7 @@ pub use error::DataError;
 pub(crate) use error::nearest;
 use ndarray::{Array1, Array2};
 pub use schema::{BadRows, ColumnSetting, DataColumn, DataSpec, DataSummary, LeftOut};
+pub use synthetic::SCHEME as SYNTHETIC;
 
 /// Largest magnitude of a cell: squares of a million million such numbers add up to less than 64 bits hold.
 pub const VALUE_MAX: f64 = 1e100;

@@ -1,16 +1,18 @@
-//! Data files of this host: the only module of the crate's pure half that opens files.
+//! Data files of this host: the only module of the crate's pure half that opens files. Generated data come this way too.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs::File, io::ErrorKind};
 
+use ::csv::StringRecord;
 use ndarray::{Array1, Array2};
 use sha2::{Digest, Sha256};
 
-use super::csv::TextRows;
+use super::csv::{TextRows, chosen};
 use super::encode::{Encoded, Encoder, Place};
 use super::infer::Inference;
-use super::{DataError, DataSpec, DataSummary, LeftOut, Rows};
+use super::synthetic::{Dense, LABEL, VALUE};
+use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, Rows, SYNTHETIC};
 
 /// Reasons of left-out rows that are kept for people.
 const EXAMPLES_MAX: usize = 5;
@@ -18,7 +20,7 @@ const EXAMPLES_MAX: usize = 5;
 /// A file whose rows have all been read once and are known to be good, apart from those that are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    path: PathBuf,
+    origin: Origin,
     spec: DataSpec,
     summary: DataSummary,
     /// Rows left out, ascending, from 0 below the header.
@@ -26,11 +28,22 @@ pub struct Table {
     examples: Vec<String>,
 }
 
+/// Where rows come from.
+#[derive(Debug, Clone, PartialEq)]
+enum Origin {
+    File(PathBuf),
+    /// The numbers of the columns wanted, which are ascending or as the job lists them.
+    Generated(Dense, Vec<usize>),
+}
+
 /// Reads and validates the whole file and keeps nothing of its rows.
 ///
 /// # Errors
 /// [`DataError`] at the first thing that is wrong.
 pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
+    if let Some(name) = path.to_str().filter(|name| name.starts_with(SYNTHETIC)) {
+        return generated(name, spec);
+    }
     let mut rows = open(path, spec)?;
     let names = rows.names().to_vec();
     let mut inference = Inference::new(spec, &names);
@@ -43,10 +56,34 @@ pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
     let feature_names = columns.iter().map(|column| column.name.clone()).collect();
     let target = spec.target.clone().unwrap_or_default();
     let summary = DataSummary { row_count: 0, feature_names, target, columns, classes, left_out: LeftOut::default() };
-    let (path, spec) = (path.to_owned(), spec.clone());
-    let mut table = Table { path, spec, summary, left_out: Vec::new(), examples: Vec::new() };
+    let (origin, spec) = (Origin::File(path.to_owned()), spec.clone());
+    let mut table = Table { origin, spec, summary, left_out: Vec::new(), examples: Vec::new() };
     table.validate()?;
     Ok(table)
+}
+
+/// The table of generated data, which needs no reading.
+fn generated(name: &str, spec: &DataSpec) -> Result<Table, DataError> {
+    let refused = |reason: &str| Err(DataError::Generator { name: name.to_owned(), reason: reason.to_owned() });
+    let dense = Dense::parse(name)?;
+    // The other target would give the one away.
+    let targets = [LABEL, VALUE].into_iter().filter(|target| spec.target.as_deref() == Some(target));
+    let header: StringRecord = dense.feature_names().chain(targets.map(str::to_owned)).collect();
+    let mut names = chosen(name, &header, spec)?;
+    names.truncate(names.len() - usize::from(spec.target.is_some()));
+    let is_plain = |setting: &ColumnSetting| matches!(setting, ColumnSetting::Numeric | ColumnSetting::Ignored);
+    if !spec.columns.values().all(is_plain) {
+        return refused("its columns are numeric");
+    }
+    if spec.target.is_some() && spec.binary_target != (spec.target.as_deref() == Some(LABEL)) {
+        return refused("a classifier learns the target \"label\", a regression \"value\"");
+    }
+    let position = |name: &String| header.iter().position(|other| other == name).unwrap_or_default();
+    let origin = Origin::Generated(dense, names.iter().map(position).collect());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let target = spec.target.clone().unwrap_or_default();
+    let summary = DataSummary::numeric(dense.row_count, &names, &target);
+    Ok(Table { origin, spec: spec.clone(), summary, left_out: Vec::new(), examples: Vec::new() })
 }
 
 impl Table {
@@ -70,7 +107,11 @@ impl Table {
     /// # Errors
     /// [`DataError`] if a wanted row is bad or absent.
     pub fn read_rows(&self, wanted: &[usize]) -> Result<Rows, DataError> {
-        let mut text = open(&self.path, &self.spec)?;
+        let path = match &self.origin {
+            Origin::File(path) => path,
+            Origin::Generated(dense, columns) => return self.generate(*dense, columns, wanted),
+        };
+        let mut text = open(path, &self.spec)?;
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let feature_count = self.summary.columns.len();
         let mut rows = Rows { x: Array2::zeros((wanted.len(), feature_count)), y: Array1::zeros(wanted.len()) };
@@ -114,7 +155,14 @@ impl Table {
         rows_max: usize,
         mut each: impl FnMut(Rows) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut text = open(&self.path, &self.spec)?;
+        let path = match &self.origin {
+            Origin::File(path) => path,
+            Origin::Generated(dense, columns) => {
+                let all: Vec<usize> = (0..dense.row_count).collect();
+                return all.chunks(rows_max).try_for_each(|rows| each(self.generate(*dense, columns, rows)?));
+            }
+        };
+        let mut text = open(path, &self.spec)?;
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let (mut left_out, mut line) = (self.left_out.iter().copied().peekable(), 0);
         let (mut cells, mut targets, mut values) = (Vec::new(), Vec::new(), Vec::new());
@@ -142,9 +190,24 @@ impl Table {
         if targets.is_empty() { Ok(()) } else { flush(&mut cells, &mut targets) }
     }
 
+    fn generate(&self, dense: Dense, columns: &[usize], wanted: &[usize]) -> Result<Rows, DataError> {
+        let mut rows = Rows { x: Array2::zeros((wanted.len(), columns.len())), y: Array1::zeros(wanted.len()) };
+        let (weights, mut cells, row_count) = (dense.weights(), Vec::new(), dense.row_count);
+        for (place, row) in wanted.iter().copied().enumerate() {
+            if row >= row_count {
+                return Err(DataError::RowMissing { file: SYNTHETIC.to_owned(), wanted: row, row_count });
+            }
+            let sum = dense.row(row, &weights, &mut cells);
+            rows.x.row_mut(place).iter_mut().zip(columns).for_each(|(cell, column)| *cell = cells[*column]);
+            rows.y[place] = Dense::target(&self.summary.target, sum);
+        }
+        Ok(rows)
+    }
+
     /// The second reading: counts what is kept, and why the rest is not.
     fn validate(&mut self) -> Result<(), DataError> {
-        let mut text = open(&self.path, &self.spec)?;
+        let Origin::File(path) = &self.origin else { return Ok(()) };
+        let mut text = open(path, &self.spec)?;
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let (mut values, mut seen, mut left_out) = (Vec::new(), BTreeSet::new(), LeftOut::default());
         let (mut missing, mut line) = (vec![0; self.summary.columns.len()], 0);

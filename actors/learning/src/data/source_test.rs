@@ -5,7 +5,7 @@ use std::io::Write;
 use ndarray::array;
 
 use super::*;
-use crate::data::{BadRows, ColumnSetting, DataColumn};
+use crate::data::{BadRows, DataColumn};
 
 fn file(text: impl AsRef<[u8]>) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -215,4 +215,26 @@ fn a_file_without_a_target_has_targets_of_0() {
     let (_file, table) = table("b,a\nx,5\n", &spec);
     assert_eq!(all(&table), Rows { x: array![[5.0]], y: array![0.0] });
     assert_eq!(table.summary().target, "");
+}
+
+#[test]
+fn generated_data_are_a_table_of_the_columns_asked_for_and_one_target() {
+    let path = Path::new("synthetic:dense?rows=10&cols=6&seed=1");
+    let spec = |target: &str, binary_target| DataSpec { target: Some(target.into()), binary_target, ..spec() };
+    let table = scan(path, &spec("label", true)).unwrap();
+    assert_eq!(*table.summary(), DataSummary::numeric(10, &["x0", "x1", "x2", "x3", "x4", "x5"], "label"));
+    let rows = table.read_rows(&[7, 2]).unwrap();
+    let few = DataSpec { features: Some(vec!["x5".into(), "x1".into()]), ..spec("value", false) };
+    let few = scan(path, &few).unwrap().read_rows(&[2]).unwrap();
+    assert_eq!(few.x.row(0).to_vec(), [rows.x[[1, 5]], rows.x[[1, 1]]]);
+    assert_eq!(rows.y[1], f64::from(u8::from(few.y[0] > 0.0)));
+    let mut pieces = Vec::new();
+    let read = table.each_chunk(4, |rows| {
+        pieces.push(rows.y.len());
+        Ok::<_, DataError>(())
+    });
+    assert_eq!((read, pieces), (Ok(()), vec![4, 4, 2]));
+    assert!(matches!(table.read_rows(&[10]), Err(DataError::RowMissing { wanted: 10, .. })));
+    assert!(scan(path, &spec("value", true)).unwrap_err().to_string().ends_with("a regression \"value\""));
+    assert!(matches!(scan(path, &spec("lable", true)), Err(DataError::UnknownColumn { .. })));
 }

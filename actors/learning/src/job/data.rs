@@ -15,7 +15,7 @@ use crate::data::{BadRows, ColumnSetting, split::SplitKind};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// CSV file with a header, present on every host that runs a worker.
+    /// CSV file with a header, present on every host that runs a worker; or `synthetic:dense?rows=N&cols=N&seed=N`.
     pub path: PathBuf,
     /// Column to predict.
     pub target: String,

@@ -1,0 +1,160 @@
+//! Rows from arithmetic alone: any row of any size of data, the same on every host, without a file.
+//!
+//! Only wrapping integers until the last step. Columns `x0`, `x1`, … share a factor and have the scales 1,
+//! 1/2, 1/4, 1/8, so that plain gradient descent has a hard time; `label` is a noisy linear rule of them,
+//! `value` the number that the rule compares with 0.
+
+use super::DataError;
+
+/// What the name of generated data begins with, in place of a path.
+pub const SCHEME: &str = "synthetic:";
+/// Most columns.
+const COLUMNS_MAX: usize = 100_000;
+/// Most rows.
+const ROWS_MAX: usize = u32::MAX as usize;
+/// Target: 1 or 0.
+pub(super) const LABEL: &str = "label";
+/// Target: a number.
+pub(super) const VALUE: &str = "value";
+
+/// `synthetic:dense?rows=N&cols=N&seed=N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dense {
+    pub(super) row_count: usize,
+    pub(super) column_count: usize,
+    seed: u64,
+}
+
+impl Dense {
+    /// Reads a name that begins with [`SCHEME`].
+    ///
+    /// # Errors
+    /// [`DataError::Generator`] with what is wrong in it.
+    pub(super) fn parse(name: &str) -> Result<Self, DataError> {
+        let refused = |reason: String| DataError::Generator { name: name.to_owned(), reason };
+        let parameters = name.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix("dense?"));
+        let parameters = parameters
+            .ok_or_else(|| refused("it is not of the form synthetic:dense?rows=…&cols=…&seed=…".to_owned()))?;
+        let (mut rows, mut cols, mut seed) = (None, None, None);
+        for parameter in parameters.split('&') {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let place = match key {
+                "rows" => &mut rows,
+                "cols" => &mut cols,
+                "seed" => &mut seed,
+                _ => return Err(refused(format!("`{key}` is none of rows, cols, seed"))),
+            };
+            let number: u64 = value.parse().map_err(|_| refused(format!("`{key}={value}` is not a whole number")))?;
+            if place.replace(number).is_some() {
+                return Err(refused(format!("`{key}` stands twice")));
+            }
+        }
+        let within = |key: &str, value: Option<u64>, max: usize| {
+            let value = value.ok_or_else(|| refused(format!("`{key}` is missing")))?;
+            let fits = usize::try_from(value).ok().filter(|value| (1..=max).contains(value));
+            fits.ok_or_else(|| refused(format!("`{key}={value}` is not between 1 and {max}")))
+        };
+        let (row_count, column_count) = (within("rows", rows, ROWS_MAX)?, within("cols", cols, COLUMNS_MAX)?);
+        Ok(Self { row_count, column_count, seed: seed.unwrap_or(1) })
+    }
+
+    /// The names of all columns.
+    pub(super) fn feature_names(&self) -> impl Iterator<Item = String> + use<> {
+        (0..self.column_count).map(|column| format!("x{column}"))
+    }
+
+    /// Replaces `cells` by those of a row; the result is the number that `label` compares with 0, times 2^21.
+    pub(super) fn row(&self, row: usize, weights: &[i64], cells: &mut Vec<f64>) -> i64 {
+        cells.clear();
+        let (start, shared) = (row as u64 * self.column_count as u64, lanes(self.hash(1, row as u64)));
+        let mut sum = 192 * lanes(self.hash(3, row as u64));
+        for (column, weight) in weights.iter().enumerate() {
+            let cell = (lanes(self.hash(0, start + column as u64)) + shared) << (3 - column % 4);
+            cells.push(cell as f64 * CELL_UNIT);
+            sum += cell * weight;
+        }
+        sum
+    }
+
+    /// The weights of the rule, one for each column.
+    pub(super) fn weights(&self) -> Vec<i64> {
+        (0..self.column_count as u64).map(|column| (self.hash(2, column) % 17) as i64 - 8).collect()
+    }
+
+    /// The target of that name, of the sum of a row.
+    pub(super) fn target(name: &str, sum: i64) -> f64 {
+        if name == VALUE { sum as f64 * VALUE_UNIT } else { f64::from(u8::from(sum > 0)) }
+    }
+
+    fn hash(&self, kind: u64, index: u64) -> u64 {
+        mix(mix(self.seed.wrapping_mul(1_000_003).wrapping_add(kind)) ^ index)
+    }
+}
+
+/// 2^-18: cells are exact in 32 bits.
+const CELL_UNIT: f64 = 1.0 / 262_144.0;
+/// 2^-21.
+const VALUE_UNIT: f64 = 1.0 / 2_097_152.0;
+
+/// # Source
+/// Steele, Lea, Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014: the output step of SplitMix64.
+fn mix(state: u64) -> u64 {
+    let mut bits = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
+}
+
+/// The sum of the four quarters, around 0: shaped like a bell.
+fn lanes(bits: u64) -> i64 {
+    let quarters = [0, 16, 32, 48].map(|shift| ((bits >> shift) & 0xFFFF) as i64);
+    quarters.iter().sum::<i64>() - 131_070
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dense() -> Dense {
+        Dense::parse("synthetic:dense?rows=2000&cols=100&seed=1").unwrap()
+    }
+
+    #[test]
+    fn hashes_and_weights_have_the_published_values() {
+        assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
+        let hashes = [0, 1, 2].map(|index| dense().hash(0, index));
+        assert_eq!(hashes, [0x2510_71fb_98ea_61e5, 0x2e64_466b_2bd6_6a30, 0xf860_fcee_a9c9_f6db]);
+        assert_eq!(dense().weights()[..12], [4, -8, -3, 5, 6, -5, -5, 5, -5, 6, 3, -1]);
+    }
+
+    #[test]
+    fn rows_have_the_published_values() {
+        let (dense, mut cells, mut first) = (dense(), Vec::new(), Vec::new());
+        let (weights, mut total, mut positive) = (dense.weights(), 0, 0);
+        for row in 0..1000 {
+            let sum = dense.row(row, &weights, &mut cells);
+            positive += usize::from(Dense::target(LABEL, sum) == 1.0);
+            total += cells.iter().map(|cell| (cell / CELL_UNIT) as i64).sum::<i64>();
+            if row == 0 {
+                first = cells[..4].to_vec();
+            }
+        }
+        let expected = [-0.568634033203125, -0.811737060546875, 0.8658370971679688, -0.23212051391601562];
+        assert_eq!((first.as_slice(), total, positive), (expected.as_slice(), 953_436_746, 497));
+    }
+
+    #[test]
+    fn a_name_that_is_wrong_is_told_why() {
+        let refused = |name: &str| Dense::parse(name).unwrap_err().to_string();
+        assert_eq!(
+            refused("synthetic:sparse?rows=1"),
+            "synthetic:sparse?rows=1: it is not of the form synthetic:dense?rows=…&cols=…&seed=…"
+        );
+        assert!(refused("synthetic:dense?rows=10").ends_with("`cols` is missing"));
+        assert!(refused("synthetic:dense?rows=10&rows=10").ends_with("`rows` stands twice"));
+        assert!(refused("synthetic:dense?rows=ten&cols=1").ends_with("`rows=ten` is not a whole number"));
+        assert!(refused("synthetic:dense?rows=0&cols=1").ends_with("`rows=0` is not between 1 and 4294967295"));
+        assert!(refused("synthetic:dense?row=1&cols=1").ends_with("`row` is none of rows, cols, seed"));
+        assert_eq!(Dense::parse("synthetic:dense?cols=3&rows=2").unwrap().seed, 1);
+    }
+}
