@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use odeon_learning::data::{DataColumn, DataSummary, LeftOut};
 use odeon_learning::model::Coefficient;
+use odeon_learning::prepare::ColumnScore;
 use odeon_learning::training::Training;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -31,6 +32,7 @@ pub(super) struct TrainingReport<'a> {
     test_rows: usize,
     left_out_rows: LeftOut,
     columns: Vec<ColumnRow<'a>>,
+    selection: &'a [ColumnScore],
     model_sha256: String,
     tasks: Vec<TaskRow>,
 }
@@ -103,6 +105,27 @@ impl<'a> ColumnRow<'a> {
     }
 }
 
+/// A column that a step of selection has judged.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct ScoreRow<'a>(&'a ColumnScore);
+
+impl Listed for ScoreRow<'_> {
+    const KIND: &'static str = "selection";
+    const COLUMNS: &'static [Column] =
+        &[Column::always("COLUMN"), Column::always("BY"), Column::always("SCORE"), Column::always("TAKEN")];
+
+    fn cells(&self) -> Vec<String> {
+        let ColumnScore { by, is_taken, name, score, .. } = self.0;
+        let taken = if *is_taken { "yes" } else { "no" };
+        vec![name.clone(), by.name().to_owned(), score.to_string(), taken.to_owned()]
+    }
+
+    fn id(&self) -> String {
+        self.0.name.clone()
+    }
+}
+
 impl<'a> TrainingReport<'a> {
     /// The report of a finished job over its data.
     pub(super) fn new(training: &'a Training, data: &'a DataSummary) -> Self {
@@ -128,6 +151,7 @@ impl<'a> TrainingReport<'a> {
             test_rows: model.test_row_count,
             left_out_rows: data.left_out,
             columns: data.columns.iter().map(ColumnRow::of).collect(),
+            selection: &model.selection,
             model_sha256: model.model_sha256(),
             tasks: tasks.collect(),
         }
@@ -150,6 +174,10 @@ impl<'a> TrainingReport<'a> {
         let mut text = render(&self.tasks, format, style)?;
         if self.columns.iter().any(ColumnRow::is_remarkable) {
             text.push_str(&format!("\ncolumns of the file\n{}", render(&self.columns, format, style)?));
+        }
+        let chosen: Vec<ScoreRow<'_>> = self.selection.iter().map(ScoreRow).collect();
+        if !chosen.is_empty() {
+            text.push_str(&format!("\nselection of columns\n{}", render(&chosen, format, style)?));
         }
         if self.left_out_rows.total() > 0 {
             writeln!(text, "\nrows left out: {}", self.left_out_rows).expect("writing to memory cannot fail");

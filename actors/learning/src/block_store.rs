@@ -15,7 +15,7 @@ use crate::{
         split::{SplitError, TrainTestSplit},
     },
     kernel::{
-        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, level_counts,
+        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, level_counts, moments,
         objective_curvature, objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
@@ -206,6 +206,8 @@ fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64
     match pass {
         Pass::Prepare(PreparePass::Present {}) => Ok(present_sums(x)),
         Pass::Prepare(PreparePass::Squares { mean }) => present_squares(x, &mean.0),
+        Pass::Prepare(PreparePass::Sums {}) => Ok(column_sums(block)),
+        Pass::Prepare(PreparePass::Moments { mean, target_mean }) => moments(block, &mean.0, *target_mean),
         Pass::Prepare(PreparePass::Levels { columns }) => level_counts(x, columns),
         Pass::Prepare(PreparePass::Ranks { targets, depth }) => rank_counts(x, targets, *depth),
         Pass::ColumnSums { .. } => Ok(column_sums(block)),

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::data::DataColumn;
 use crate::job::ModelKind;
 use crate::optimiser::lbfgs::StopReason;
-use crate::prepare::{ApplyError, FittedStep, apply};
+use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
 
 /// Version of the model's form in bytes.
 pub const MODEL_VERSION: u32 = 1;
@@ -58,6 +58,9 @@ pub struct TrainedModel {
     pub rounds: u32,
     /// What was done to the columns, if anything.
     pub scaling: Option<ModelScaling>,
+    /// What selections found in the training rows, and what they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selection: Vec<ColumnScore>,
     /// What is done to the columns of the file before `scaling`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<FittedStep>,
@@ -198,6 +201,7 @@ mod tests {
             penalise_intercept: false,
             rounds: 3,
             scaling: Some(ModelScaling { mean: vec![1.0], scale: vec![2.0] }),
+            selection: Vec::new(),
             steps: Vec::new(),
             stopped: None,
             target: "y".into(),

@@ -440,6 +440,7 @@ impl Trainer {
             penalise_intercept: self.job.model.penalise_intercept,
             rounds: fit.rounds,
             scaling,
+            selection: self.pipeline.scores().to_vec(),
             steps: self.steps().to_vec(),
             stopped: fit.stopped,
             target: self.job.data.target.clone(),

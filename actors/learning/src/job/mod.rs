@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use data::DataSettings;
 pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
-pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, StepSettings};
+pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
 pub use train::{HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
 
@@ -170,7 +170,9 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 34] = [
+        let faults: [(&str, Break); 36] = [
+            ("prepare.steps[0].keep", |job| step(job, "step = \"select\", by = \"f\"")),
+            ("prepare.steps[0].keep", |job| step(job, "step = \"select\", by = \"f\", keep = 0")),
             ("data.columns.species", |job| column(job, "species", ColumnSetting::Ignored)),
             ("data.columns.a", |job| column(job, "a", ColumnSetting::Ordinal(vec!["x".into(), "x".into()]))),
             ("data.columns.a", |job| {

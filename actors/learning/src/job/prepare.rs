@@ -119,6 +119,20 @@ pub enum StepSettings {
         #[serde(default)]
         interaction_only: bool,
     },
+    /// Keeps the columns that say most, each by itself; without `columns` among all columns of numbers.
+    Select {
+        /// Columns.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        columns: Option<Vec<String>>,
+        /// What they are judged by.
+        by: SelectBy,
+        /// How many are kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<usize>,
+        /// The least score of those that are kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        least: Option<f64>,
+    },
     /// Leaves out columns: those named, or those of which too much is missing.
     DropColumns {
         /// Columns.
@@ -128,6 +142,18 @@ pub enum StepSettings {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         missing_above: Option<f64>,
     },
+}
+
+/// What a column is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelectBy {
+    /// Its population variance.
+    Variance,
+    /// The magnitude of its correlation with the target.
+    Correlation,
+    /// The F statistic of a line from it to the target; with two classes that of an analysis of variance.
+    F,
 }
 
 /// What stands in for a missing cell.
@@ -175,6 +201,18 @@ impl PrepareSettings {
     }
 }
 
+impl SelectBy {
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Variance => "variance",
+            Self::Correlation => "correlation",
+            Self::F => "f",
+        }
+    }
+}
+
 impl StepSettings {
     /// The columns it is for, if any are named.
     #[must_use]
@@ -189,6 +227,7 @@ impl StepSettings {
             | Self::Log { columns }
             | Self::Clip { columns, .. }
             | Self::Polynomial { columns, .. }
+            | Self::Select { columns, .. }
             | Self::DropColumns { columns, .. } => columns.as_deref(),
         }
     }
@@ -217,6 +256,14 @@ impl StepSettings {
             Self::Polynomial { degree, .. } => require(&key("degree"), (2..=DEGREE_MAX).contains(degree), || {
                 format!("{degree} is not between 2 and {DEGREE_MAX}")
             }),
+            Self::Select { keep, least, .. } => {
+                require(&key("keep"), keep.is_some() != least.is_some(), || {
+                    "a step of select has either keep or least".to_owned()
+                })?;
+                require(&key("keep"), *keep != Some(0), || "0 columns cannot be learned from".to_owned())?;
+                let least = least.unwrap_or_default();
+                require(&key("least"), least.is_finite(), || format!("{least} is not finite"))
+            }
             Self::DropColumns { columns, missing_above } => {
                 require(&key("columns"), columns.is_some() != missing_above.is_some(), || {
                     "a step of drop_columns has either columns or missing_above".to_owned()

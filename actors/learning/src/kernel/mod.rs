@@ -18,7 +18,7 @@ pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, re
 pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
-pub use prepare::{level_counts, present_squares, present_sums, rank_counts};
+pub use prepare::{level_counts, moments, present_squares, present_sums, rank_counts};
 
 /// One block: `x` of shape `[rows, features]`, `y` of shape `[rows]`, in the units of the data.
 #[derive(Debug, Clone, Copy)]

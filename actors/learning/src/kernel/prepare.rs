@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 
-use super::{KernelError, check_shape};
+use super::{BlockView, KernelError, check_shape};
 use crate::prepare::{BINS, LevelCount, RankTarget, ordered_bits};
 
 /// `[rows, n_1 … n_d, Σ x_1 … Σ x_d]`, where `n_j` counts the cells of a column that are there.
@@ -31,6 +31,25 @@ pub fn present_squares(x: ArrayView2<'_, f64>, mean: &[f64]) -> Result<Vec<f64>,
         for ((sum, cell), mean) in sums.iter_mut().zip(row).zip(mean).filter(|((_, cell), _)| !cell.is_nan()) {
             *sum += (cell - mean) * (cell - mean);
         }
+    }
+    Ok(sums)
+}
+
+/// `[Σ (x_1 - mean_1)² …, Σ (x_1 - mean_1)(y - target_mean) …, Σ (y - target_mean)²]`, length `2 columns + 1`.
+///
+/// # Errors
+/// [`KernelError::ShapeMismatch`] if `mean` is not of shape `[columns]`.
+pub fn moments(block: BlockView<'_>, mean: &[f64], target_mean: f64) -> Result<Vec<f64>, KernelError> {
+    let width = mean.len();
+    check_shape("columns", block.feature_count(), width)?;
+    let mut sums = vec![0.0; 2 * width + 1];
+    for (row, target) in block.rows() {
+        let target = target - target_mean;
+        for (column, (cell, mean)) in row.iter().zip(mean).enumerate() {
+            sums[column] += (cell - mean) * (cell - mean);
+            sums[width + column] += (cell - mean) * target;
+        }
+        sums[2 * width] += target * target;
     }
     Ok(sums)
 }
@@ -87,6 +106,14 @@ mod tests {
         assert_eq!(level_counts(x.view(), &columns).unwrap(), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
         let of_both = rank_counts(x.view(), &[RankTarget { column: 0, prefix: 0 }], 0).unwrap();
         assert_eq!(of_both.iter().sum::<f64>(), 2.0);
+    }
+
+    #[test]
+    fn moments_are_those_computed_by_hand() {
+        let (x, y) = (array![[1.0, 0.0], [3.0, 6.0]], array![10.0, 20.0]);
+        let block = BlockView::new(x.view(), y.view()).unwrap();
+        assert_eq!(moments(block, &[2.0, 3.0], 15.0).unwrap(), [2.0, 18.0, 10.0, 30.0, 50.0]);
+        assert!(moments(block, &[2.0], 15.0).is_err());
     }
 
     #[test]

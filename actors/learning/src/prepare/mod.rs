@@ -7,8 +7,10 @@ mod fitted;
 mod pipeline;
 mod plan;
 mod ranks;
+mod select;
 
 pub use fitted::{ApplyError, FittedStep, Levels, apply, width_after};
 pub use pipeline::{LevelCount, Pipeline, PrepareError, PreparePass};
 pub use plan::{COLUMNS_MAX, PreparedColumn};
 pub use ranks::{BINS, RankTarget, ordered_bits};
+pub use select::ColumnScore;

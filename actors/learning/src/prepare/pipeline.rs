@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{self, Learned};
 use super::ranks::{RankSearch, between, quantile_ranks};
+use super::select::{self, ColumnScore, Moments};
 use super::{BINS, FittedStep, PreparedColumn, RankTarget};
 use crate::data::DataSummary;
 use crate::job::{Filling, PrepareSettings, StepSettings};
@@ -24,6 +25,15 @@ pub enum PreparePass {
     Squares {
         /// Means of the cells that are there.
         mean: F64Block,
+    },
+    /// See [`crate::kernel::column_sums`].
+    Sums {},
+    /// See [`crate::kernel::moments`].
+    Moments {
+        /// Means of the columns.
+        mean: F64Block,
+        /// Mean of the target.
+        target_mean: f64,
     },
     /// See [`crate::kernel::level_counts`].
     Levels {
@@ -74,9 +84,9 @@ pub enum PrepareError {
         /// What it would have to be of.
         needed: String,
     },
-    /// Words with holes have no code.
+    /// Neither words with holes nor what they say can be known.
     #[error("prepare.steps[{step}]: \"{column}\" has {count} missing cells; fill them in a step of impute before")]
-    HolesInWords {
+    Holes {
         /// The step.
         step: usize,
         /// The column.
@@ -136,6 +146,7 @@ pub struct Pipeline {
     row_count: usize,
     columns: Vec<PreparedColumn>,
     fitted: Vec<FittedStep>,
+    scores: Vec<ColumnScore>,
     /// Steps of the settings that are done.
     done: usize,
     open: Option<Open>,
@@ -153,6 +164,8 @@ enum Stage {
     Present,
     Squares { mean: Vec<f64>, counts: Vec<f64> },
     Levels,
+    Sums,
+    Moments { mean: Vec<f64>, target_mean: f64 },
     Ranks { search: RankSearch, parts: Vec<f64> },
 }
 
@@ -164,7 +177,8 @@ impl Pipeline {
     pub fn new(settings: &PrepareSettings, data: &DataSummary, row_count: usize) -> Result<Self, PrepareError> {
         let columns: Vec<PreparedColumn> = data.columns.iter().map(PreparedColumn::of).collect();
         let settings = settings.steps.clone();
-        let mut pipeline = Self { settings, row_count, columns, fitted: Vec::new(), done: 0, open: None };
+        let mut pipeline =
+            Self { settings, row_count, columns, fitted: Vec::new(), scores: Vec::new(), done: 0, open: None };
         pipeline.clone().rehearse()?;
         pipeline.advance()?;
         Ok(pipeline)
@@ -182,6 +196,12 @@ impl Pipeline {
         &self.fitted
     }
 
+    /// What selections have found, and what became of the columns.
+    #[must_use]
+    pub fn scores(&self) -> &[ColumnScore] {
+        &self.scores
+    }
+
     /// What is wanted now, or nothing if all steps are fitted.
     #[must_use]
     pub fn pass(&self) -> Option<PreparePass> {
@@ -189,6 +209,10 @@ impl Pipeline {
         Some(match &open.stage {
             Stage::Present => PreparePass::Present {},
             Stage::Squares { mean, .. } => PreparePass::Squares { mean: F64Block(mean.clone()) },
+            Stage::Sums => PreparePass::Sums {},
+            Stage::Moments { mean, target_mean } => {
+                PreparePass::Moments { mean: F64Block(mean.clone()), target_mean: *target_mean }
+            }
             Stage::Levels => PreparePass::Levels { columns: self.level_counts(&open.chosen) },
             Stage::Ranks { search, .. } => {
                 let (targets, depth) = search.targets().expect("a search that is over is no longer open");
@@ -207,6 +231,16 @@ impl Pipeline {
             Stage::Present => self.after_present(&mut open, sums)?,
             Stage::Squares { mean, counts } => Some(scaling(&open.chosen, mean, counts, sums)),
             Stage::Levels => Some(self.learned_levels(&open.chosen, sums)?),
+            Stage::Sums => {
+                let mut mean: Vec<f64> = sums[1..].iter().map(|sum| sum / sums[0]).collect();
+                let target_mean = mean.pop().expect("the sums end with the target's");
+                if sums[0] != self.row_count as f64 {
+                    return Err(PrepareError::Counts { rows: self.row_count });
+                }
+                open.stage = Stage::Moments { mean, target_mean };
+                None
+            }
+            Stage::Moments { .. } => Some(self.selected(&open.chosen, sums)),
             Stage::Ranks { search, parts } => {
                 if !search.absorb(sums) {
                     return Err(PrepareError::Counts { rows: self.row_count });
@@ -264,6 +298,7 @@ impl Pipeline {
                     self.columns.iter_mut().for_each(|column| column.missing_count = 0);
                     Learned::Goes(vec![false; chosen.len()])
                 }
+                StepSettings::Select { .. } => Learned::Goes(vec![false; chosen.len()]),
                 _ => Learned::Pairs(zeros.clone(), zeros),
             };
             self.complete(chosen, learned)?;
@@ -274,11 +309,9 @@ impl Pipeline {
     fn check_words(&self, step: &StepSettings, chosen: &[usize]) -> Result<(), PrepareError> {
         let holes = chosen.iter().map(|place| &self.columns[*place]).find(|column| column.missing_count > 0);
         match (step, holes) {
-            (StepSettings::OneHot { .. }, Some(column)) => Err(PrepareError::HolesInWords {
-                step: self.done,
-                column: column.name.clone(),
-                count: column.missing_count,
-            }),
+            (StepSettings::OneHot { .. } | StepSettings::Select { .. }, Some(column)) => {
+                Err(PrepareError::Holes { step: self.done, column: column.name.clone(), count: column.missing_count })
+            }
             _ => Ok(()),
         }
     }
@@ -305,6 +338,26 @@ impl Pipeline {
     fn level_counts(&self, chosen: &[usize]) -> Vec<LevelCount> {
         let count = |column: &usize| LevelCount { column: *column, levels: self.columns[*column].levels.len() };
         chosen.iter().map(count).collect()
+    }
+
+    fn selected(&mut self, chosen: &[usize], sums: &[f64]) -> Learned {
+        let StepSettings::Select { by, keep, least, .. } = self.settings[self.done] else {
+            unreachable!("only a selection asks for moments")
+        };
+        let (width, count) = (self.columns.len(), self.row_count as f64);
+        let moments = |place: &usize| Moments {
+            count,
+            squares: sums[*place],
+            products: sums[width + *place],
+            target_squares: sums[2 * width],
+        };
+        let scores: Vec<f64> = chosen.iter().map(|place| select::score(by, moments(place))).collect();
+        let goes = select::goes(&scores, keep, least);
+        for ((place, score), goes) in chosen.iter().zip(scores).zip(&goes) {
+            let (name, step) = (self.columns[*place].name.clone(), self.done);
+            self.scores.push(ColumnScore { by, is_taken: !goes, name, score, step });
+        }
+        Learned::Goes(goes)
     }
 
     /// Goes on from counts and sums, or has learned what there is to learn.
@@ -392,6 +445,7 @@ impl Pipeline {
 fn first_stage(step: &StepSettings) -> Option<Stage> {
     match step {
         StepSettings::Impute { with: Filling::MostFrequent, .. } | StepSettings::OneHot { .. } => Some(Stage::Levels),
+        StepSettings::Select { .. } => Some(Stage::Sums),
         StepSettings::Impute { with: Filling::Mean | Filling::Median, .. }
         | StepSettings::Standard { .. }
         | StepSettings::MinMax { .. }
@@ -427,6 +481,8 @@ impl PreparePass {
         match self {
             Self::Present {} => 2 * column_count + 1,
             Self::Squares { .. } => column_count,
+            Self::Sums {} => column_count + 2,
+            Self::Moments { .. } => 2 * column_count + 1,
             Self::Levels { columns } => columns.iter().map(|column| column.levels).sum(),
             Self::Ranks { targets, .. } => targets.len() * BINS,
         }

@@ -1,10 +1,10 @@
 //! Steps fitted over blocks of rows, against hand-computed cases and values computed with scikit-learn.
 
-use ndarray::{Array2, Axis, array, concatenate, s};
+use ndarray::{Array1, Array2, Axis, array, concatenate, s};
 
 use super::*;
 use crate::data::DataColumn;
-use crate::kernel::{level_counts, present_squares, present_sums, rank_counts};
+use crate::kernel::{BlockView, column_sums, level_counts, moments, present_squares, present_sums, rank_counts};
 use crate::prepare::{ApplyError, apply};
 
 const HOLE: f64 = f64::NAN;
@@ -28,16 +28,32 @@ fn refusal(text: &str, data: &DataSummary) -> String {
     Pipeline::new(&settings(text), data, data.row_count).unwrap_err().to_string()
 }
 
-/// Fits over two blocks, as two workers would.
 fn fit(text: &str, rows: &Array2<f64>, data: &DataSummary) -> Result<Pipeline, PrepareError> {
+    fit_with_target(text, rows, &Array1::zeros(rows.nrows()), data)
+}
+
+fn view<'a>(x: &'a Array2<f64>, y: &'a Array1<f64>) -> BlockView<'a> {
+    BlockView::new(x.view(), y.view()).unwrap()
+}
+
+/// Fits over two blocks, as two workers would.
+fn fit_with_target(
+    text: &str,
+    rows: &Array2<f64>,
+    targets: &Array1<f64>,
+    data: &DataSummary,
+) -> Result<Pipeline, PrepareError> {
     let mut pipeline = Pipeline::new(&settings(text), data, rows.nrows())?;
     while let Some(pass) = pipeline.pass() {
         let half = rows.nrows() / 2;
-        let sums = [rows.slice(s![..half, ..]), rows.slice(s![half.., ..])].map(|block| {
-            let x = apply(pipeline.fitted(), block.to_owned()).unwrap();
+        let sums = [0..half, half..rows.nrows()].map(|block| {
+            let y = targets.slice(s![block.clone()]).to_owned();
+            let x = apply(pipeline.fitted(), rows.slice(s![block, ..]).to_owned()).unwrap();
             match &pass {
                 PreparePass::Present {} => present_sums(x.view()),
                 PreparePass::Squares { mean } => present_squares(x.view(), &mean.0).unwrap(),
+                PreparePass::Sums {} => column_sums(view(&x, &y)),
+                PreparePass::Moments { mean, target_mean } => moments(view(&x, &y), &mean.0, *target_mean).unwrap(),
                 PreparePass::Levels { columns } => level_counts(x.view(), columns).unwrap(),
                 PreparePass::Ranks { targets, depth } => rank_counts(x.view(), targets, *depth).unwrap(),
             }
@@ -57,9 +73,15 @@ fn prepared(text: &str, rows: &Array2<f64>, words: &[&[&str]]) -> (Array2<f64>, 
 }
 
 fn iris() -> Array2<f64> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data/iris.csv");
+    example("iris").x
+}
+
+fn example(name: &str) -> crate::data::Rows {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data");
+    let path = data.join(name).with_extension("csv");
     let spec = crate::data::DataSpec { target: Some("target".into()), ..Default::default() };
-    crate::data::source::scan(&path, &spec).unwrap().read_rows(&(0..150).collect::<Vec<_>>()).unwrap().x
+    let table = crate::data::source::scan(&path, &spec).unwrap();
+    table.read_rows(&(0..table.summary().row_count).collect::<Vec<_>>()).unwrap()
 }
 
 fn assert_close(actual: &[f64], expected: &serde_json::Value) {
@@ -244,4 +266,41 @@ fn two_columns_of_one_name_are_refused() {
     data.columns[1] = DataColumn { name: "a_missing".into(), ..DataColumn::default() };
     let text = "steps = [{ step = \"impute\", with = { constant = 0.0 }, indicator = true }]";
     assert_eq!(refusal(text, &data), "the steps make two columns of the name \"a_missing\"; rename one in the file");
+}
+
+fn reference() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../../tests/fixtures/reference.json")).unwrap()
+}
+
+#[test]
+fn selections_score_columns_as_the_reference_and_take_the_best() {
+    let (rows, reference) = (example("iris"), &reference()["iris"]["selection"]);
+    let data = DataSummary::numeric(150, &["a", "b", "c", "d"], "y");
+    let fitted = |step: &str| fit_with_target(&format!("steps = [{{ {step} }}]"), &rows.x, &rows.y, &data).unwrap();
+    let scores = |pipeline: &Pipeline| pipeline.scores().iter().map(|column| column.score).collect::<Vec<_>>();
+    let best = fitted("step = \"select\", by = \"f\", keep = 2");
+    assert_close(&scores(&best), &reference["f_regression"][0]);
+    assert_eq!(best.fitted(), [FittedStep::Keep { columns: vec![2, 3] }]);
+    assert_eq!(best.scores().iter().map(|column| column.is_taken).collect::<Vec<_>>(), [false, false, true, true]);
+    let varied = fitted("step = \"select\", by = \"variance\", least = 0.6");
+    assert_close(&scores(&varied), &reference["variance_pop"]);
+    assert_eq!(varied.fitted(), [FittedStep::Keep { columns: vec![0, 2] }]);
+    let expected: Vec<f64> = serde_json::from_value(reference["pearson_with_target"].clone()).unwrap();
+    let expected = serde_json::json!(expected.iter().map(|value| value.abs()).collect::<Vec<_>>());
+    assert_close(&scores(&fitted("step = \"select\", by = \"correlation\", least = 0.0")), &expected);
+}
+
+#[test]
+fn with_two_classes_the_score_f_is_that_of_an_analysis_of_variance() {
+    let rows = example("breast_cancer");
+    let names: Vec<String> = (0..30).map(|number| format!("x{number}")).collect();
+    let data = DataSummary::numeric(569, &names.iter().map(String::as_str).collect::<Vec<_>>(), "y");
+    let text = "steps = [{ step = \"select\", by = \"f\", keep = 10 }]";
+    let pipeline = fit_with_target(text, &rows.x, &rows.y, &data).unwrap();
+    let expected: Vec<f64> =
+        serde_json::from_value(reference()["breast_cancer"]["selection"]["f_classif"][0].clone()).unwrap();
+    for (column, expected) in pipeline.scores().iter().zip(expected) {
+        assert!((column.score - expected).abs() < 1e-9 * expected, "{column:?} {expected}");
+    }
+    assert_eq!(pipeline.columns().len(), 10);
 }

@@ -120,7 +120,9 @@ pub(super) fn complete(
         (StepSettings::Polynomial { degree, interaction_only, .. }, _) => {
             Some(products(*degree, *interaction_only, &chosen, columns)?)
         }
-        (StepSettings::DropColumns { .. }, learned) => drop_columns(&chosen, &learned, columns),
+        (StepSettings::DropColumns { .. } | StepSettings::Select { .. }, learned) => {
+            drop_columns(&chosen, &learned, columns)
+        }
         (_, Learned::Pairs(shift, scale)) => Some(FittedStep::Scale { columns: chosen, shift, scale }),
         (step, learned) => unreachable!("{step:?} does not learn {learned:?}"),
     })
