@@ -233,6 +233,22 @@ fn columns_with_words_and_holes_become_a_model_that_predicts_rows_of_the_file() 
 }
 
 #[test]
+fn columns_that_a_step_leaves_out_are_trained_as_if_they_were_not_in_the_file() {
+    let with_steps = |steps: &str| {
+        let (mut job, path) = example("diabetes");
+        job.prepare.steps = toml::from_str::<crate::job::PrepareSettings>(steps).unwrap().steps;
+        fit_file(&job, &path, 3).unwrap()
+    };
+    let dropped = with_steps("steps = [{ step = \"drop_columns\", columns = [\"age\", \"s6\"] }]");
+    let (mut job, path) = example("diabetes");
+    job.data.columns.extend(["age", "s6"].map(|name| (name.to_owned(), crate::data::ColumnSetting::Ignored)));
+    assert_eq!(dropped.coefficients, fit_file(&job, &path, 3).unwrap().coefficients);
+    let selected = with_steps("steps = [{ step = \"select\", by = \"correlation\", keep = 2 }]");
+    let names: Vec<&str> = selected.coefficients.iter().map(|coefficient| coefficient.name.as_str()).collect();
+    assert_eq!(names, ["bmi", "s5"]);
+}
+
+#[test]
 fn scaling_the_columns_does_not_move_an_unpenalised_fit() {
     let (mut job, path) = example("iris");
     let raw = fit_file(&job, &path, 1).unwrap();

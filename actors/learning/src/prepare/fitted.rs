@@ -146,7 +146,8 @@ impl FittedStep {
                 rows = with_added(rows, indicators.len(), missing);
                 each(&mut rows, columns, |place, cell| if cell.is_nan() { values[place] } else { cell });
             }
-            Self::Keep { columns } => rows = rows.select(Axis(1), columns),
+            // A selection of columns lies in memory by columns; kernels want each row in one piece.
+            Self::Keep { columns } => rows = rows.select(Axis(1), columns).as_standard_layout().into_owned(),
             Self::OneHot { encodings } => rows = one_hot(&rows, encodings),
             Self::Scale { columns, shift, scale } => {
                 each(&mut rows, columns, |place, cell| (cell - shift[place]) / scale[place]);
