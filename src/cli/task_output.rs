@@ -10,6 +10,7 @@ use odeon_protocol::messages::sandbox::{AgentForClients, ReadSandbox, ReadSandbo
 use odeon_runtime::{Endpoint, Node, Peer, PeerError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// How long an agent may wait for new bytes before it answers with none.
@@ -18,8 +19,9 @@ const READ_WAIT: Duration = Duration::from_secs(1);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts to read while the task is on its way to the agent, or the agent is out of reach.
 const RETRY_WAIT: Duration = Duration::from_millis(20);
-/// Failed attempts in a row, behind the end of the task, after which the rest is given up.
-const FAILURES_MAX: u32 = 50;
+/// How long the agent may be out of reach, behind the end of the task, before the rest is given up: it may just have
+/// been restarted.
+const REST_WAIT_MAX: Duration = Duration::from_secs(3);
 /// A line longer than this is written in pieces.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -94,14 +96,14 @@ struct Reader {
 
 impl Reader {
     async fn read(mut self) {
-        let (mut offset, mut failures) = (0, 0);
+        let (mut offset, mut out_of_reach) = (0, None);
         loop {
             // Looked at first: only an answer that was asked for behind the end can be the last.
             let has_ended = *self.ended.borrow();
             match self.piece(offset).await {
                 Ok(Ok(SandboxChunk { data, complete })) => {
                     offset += data.len() as u64;
-                    failures = 0;
+                    out_of_reach = None;
                     if self.sink.take(&data).is_err() {
                         return self.unread.notify_one();
                     }
@@ -116,8 +118,8 @@ impl Reader {
                 Ok(Err(ReadSandboxError::UnknownTask(_))) => break,
                 Ok(Err(error)) => break self.give_up(&error),
                 Err(error) => {
-                    failures += 1;
-                    if matches!(error, PeerError::Unreachable { .. }) || failures >= FAILURES_MAX {
+                    let since: &mut Instant = out_of_reach.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= REST_WAIT_MAX {
                         break self.give_up(&error);
                     }
                     tokio::time::sleep(RETRY_WAIT).await;
