@@ -15,6 +15,8 @@ fn a_limit_keeps_tasks_waiting_over_a_restart_of_the_master_until_it_is_raised()
     let roles = roles.restart_master();
     let listed = roles.client.odeon(["role", "quota", "show", "-o", "json"]).end().expect(0).json();
     assert_eq!(listed["quotas"][0]["role"], "ads", "{listed}");
+    let is_back = || roles.client.list("agents").iter().any(|agent| agent["state"] == "ACTIVE").then_some(());
+    eventually("the agent at the new master", is_back);
     let waiting = roles.client.odeon(["run", "--role", "ads", "--cpus", "1", "--", "true"]).start();
     let waits = || (roles.client.list("frameworks").len() == 1).then_some(());
     eventually("a framework that waits", waits);
