@@ -36,8 +36,6 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn after_every_event_the_state_is_that_of_a_model_computed_from_scratch(
         seed: u64,

@@ -203,7 +203,6 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn no_order_of_losses_joins_and_repeats_changes_the_model(
         workers in 1..6_usize,

@@ -203,6 +203,10 @@ impl Allocator {
                 self.gangs.waiting.remove(&id);
                 let grants = parts.into_iter().map(|(agent, _, part)| self.give_part(agent, client, part)).collect();
                 self.gangs.outcomes.push(GangOutcome::Placed { id, grants });
+                // What is given counts towards the even part, so what was held back before is found anew.
+                self.gangs.held_back.clear();
+                held_by.clear();
+                tried.clear();
             } else {
                 tried.insert(id);
                 self.unbook_parts(client, &parts);

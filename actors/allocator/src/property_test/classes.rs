@@ -226,8 +226,6 @@ impl Allocator {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn quota_and_classes_are_kept_to_after_every_event_and_the_state_is_that_of_one_built_anew(
         seed: u64,

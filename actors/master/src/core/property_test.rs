@@ -321,8 +321,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn whatever_happens_the_books_agree_and_each_task_has_one_end(
         events in proptest::collection::vec(any_event(), 1..120),
