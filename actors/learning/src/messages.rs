@@ -190,10 +190,11 @@ mod tests {
         prepare::{PreparePass, RankTarget},
         program::Parameters,
     };
+    use odeon_protocol::codec;
 
     fn cross_the_wire<T: Serialize + serde::de::DeserializeOwned + PartialEq + fmt::Debug>(value: &T) {
-        let bytes = rmp_serde::to_vec_named(value).unwrap();
-        assert_eq!(rmp_serde::from_slice::<T>(&bytes).unwrap(), *value);
+        let bytes = codec::encode(value).unwrap();
+        assert_eq!(codec::decode::<T>(&bytes, codec::RECORD_DEPTH_MAX).unwrap(), *value);
     }
 
     #[test]

@@ -2,8 +2,11 @@
 //!
 //! Headers, frames and lengths are the fabric's.
 
+mod decoder;
+
+use decoder::Decoder;
 use serde::{Serialize, de::DeserializeOwned};
-use std::io::Cursor;
+use std::fmt;
 
 /// How deep a record of a file may be nested; a file is checked by its checksum, this is the net below.
 pub const RECORD_DEPTH_MAX: usize = 128;
@@ -12,6 +15,12 @@ pub const RECORD_DEPTH_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CodecError(String);
+
+impl serde::de::Error for CodecError {
+    fn custom<T: fmt::Display>(text: T) -> Self {
+        Self(text.to_string())
+    }
+}
 
 /// Writes a value.
 ///
@@ -26,10 +35,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// [`CodecError`] if the bytes are not such a value, are nested deeper than `depth_max`, or go on behind it.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, CodecError> {
-    let mut decoder = rmp_serde::Deserializer::new(Cursor::new(bytes));
-    decoder.set_max_depth(depth_max);
-    let value = T::deserialize(&mut decoder).map_err(|error| CodecError(error.to_string()))?;
-    match bytes.len() as u64 - decoder.position() {
+    let mut decoder = Decoder::new(bytes, depth_max);
+    let value = T::deserialize(&mut decoder)?;
+    match decoder.left() {
         0 => Ok(value),
         left => Err(CodecError(format!("{left} bytes are left over"))),
     }

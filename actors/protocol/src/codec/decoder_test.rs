@@ -1,0 +1,175 @@
+//! What `rmp-serde` writes is read back the same, and what is not such bytes is refused.
+
+use super::super::{CodecError, decode, encode};
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+const DEPTH_MAX: usize = 32;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Empty;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Wrapped(u32);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Pair(i64, String);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Number(f64),
+    Text(String),
+    Many(Vec<bool>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Tree {
+    Nothing,
+    Unit(()),
+    Empty(Empty),
+    Truth(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Small(i8, u8, u16, i16),
+    Single(f32),
+    Double(f64),
+    Letter(char),
+    Text(String),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    Wrapped(Wrapped),
+    Pair(Pair),
+    Loose(Loose),
+    Named { id: [u8; 4], maybe: Option<Box<Tree>> },
+    Outcome(Result<(), String>),
+    List(Vec<Tree>),
+    Map(BTreeMap<u32, Tree>),
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    let leaf = prop_oneof![
+        Just(Tree::Nothing),
+        Just(Tree::Unit(())),
+        Just(Tree::Empty(Empty)),
+        any::<bool>().prop_map(Tree::Truth),
+        (any::<u64>(), 0..64_u32).prop_map(|(value, shift)| Tree::Unsigned(value >> shift)),
+        (any::<i64>(), 0..64_u32).prop_map(|(value, shift)| Tree::Signed(value >> shift)),
+        any::<(i8, u8, u16, i16)>().prop_map(|(a, b, c, d)| Tree::Small(a, b, c, d)),
+        any::<f32>().prop_map(Tree::Single),
+        any::<f64>().prop_map(Tree::Double),
+        any::<char>().prop_map(Tree::Letter),
+        ".{0,40}".prop_map(Tree::Text),
+        proptest::collection::vec(any::<u8>(), 0..300).prop_map(Tree::Bytes),
+        any::<u32>().prop_map(|value| Tree::Wrapped(Wrapped(value))),
+        (any::<i64>(), ".{0,4}").prop_map(|(number, text)| Tree::Pair(Pair(number, text))),
+        any::<f64>().prop_map(|value| Tree::Loose(Loose::Number(value))),
+        ".{0,4}".prop_map(|text| Tree::Loose(Loose::Text(text))),
+        proptest::collection::vec(any::<bool>(), 0..20).prop_map(|many| Tree::Loose(Loose::Many(many))),
+        proptest::option::of(".{0,4}").prop_map(|error| Tree::Outcome(error.map_or(Ok(()), Err))),
+    ];
+    leaf.prop_recursive(4, 64, 20, |inner| {
+        prop_oneof![
+            (any::<[u8; 4]>(), proptest::option::of(inner.clone()))
+                .prop_map(|(id, maybe)| Tree::Named { id, maybe: maybe.map(Box::new) }),
+            proptest::collection::vec(inner.clone(), 0..20).prop_map(Tree::List),
+            proptest::collection::btree_map(any::<u32>(), inner, 0..20).prop_map(Tree::Map),
+        ]
+    })
+}
+
+fn refusal<T: DeserializeOwned + std::fmt::Debug>(bytes: &[u8]) -> String {
+    let CodecError(text) = decode::<T>(bytes, DEPTH_MAX).unwrap_err();
+    text
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back_the_same_and_skipped_whole(value in tree()) {
+        let bytes = encode(&value).unwrap();
+        prop_assert_eq!(&decode::<Tree>(&bytes, DEPTH_MAX).unwrap(), &value);
+        prop_assert_eq!(&rmp_serde::from_slice::<Tree>(&bytes).unwrap(), &value);
+        prop_assert!(decode::<serde::de::IgnoredAny>(&bytes, DEPTH_MAX).is_ok());
+    }
+
+    #[test]
+    fn a_value_that_is_cut_short_is_refused(value in tree(), part in 0.0..1.0_f64) {
+        let bytes = encode(&value).unwrap();
+        let cut = (bytes.len() as f64 * part) as usize;
+        prop_assert!(decode::<Tree>(&bytes[..cut], DEPTH_MAX).is_err());
+        prop_assert!(decode::<serde::de::IgnoredAny>(&bytes[..cut], DEPTH_MAX).is_err());
+    }
+
+    #[test]
+    fn changed_bytes_are_read_or_refused_without_a_panic(value in tree(), at in any::<usize>(), byte in any::<u8>()) {
+        let mut bytes = encode(&value).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = decode::<Tree>(&bytes, DEPTH_MAX);
+    }
+}
+
+#[test]
+fn texts_bytes_and_lists_of_any_length_are_read() {
+    for length in [0_usize, 15, 16, 31, 32, 255, 256, 65_535, 65_536] {
+        let value = (
+            "x".repeat(length),
+            serde_bytes::ByteBuf::from(vec![7; length]),
+            vec![true; length],
+            (0..length).collect::<std::collections::BTreeSet<_>>(),
+            (0..length).map(|key| (key, ())).collect::<BTreeMap<_, _>>(),
+        );
+        let bytes = encode(&value).unwrap();
+        assert_eq!(decode(&bytes, DEPTH_MAX), Ok(value), "{length}");
+    }
+}
+
+#[test]
+fn fields_that_are_not_known_are_read_over() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Known {
+        text: String,
+        #[serde(default)]
+        missing: Option<u8>,
+    }
+    let newer: BTreeMap<&str, Tree> = BTreeMap::from([(
+        "later",
+        Tree::List(vec![Tree::Nothing, Tree::Map(BTreeMap::from([(1, Tree::Truth(true))]))]),
+    )]);
+    let bytes = encode(&(newer, BTreeMap::from([("other", "a"), ("text", "b")]))).unwrap();
+    let read = decode::<(serde::de::IgnoredAny, Known)>(&bytes, DEPTH_MAX).unwrap().1;
+    assert_eq!(read, Known { text: "b".to_owned(), missing: None });
+}
+
+#[test]
+fn what_is_of_another_kind_is_refused_and_named() {
+    assert_eq!(refusal::<u8>(&encode(&"a").unwrap()), "invalid type: string \"a\", expected u8");
+    assert_eq!(refusal::<u8>(&encode(&300).unwrap()), "invalid value: integer `300`, expected u8");
+    assert_eq!(refusal::<String>(&encode(&7).unwrap()), "invalid type: integer `7`, expected a string");
+    assert_eq!(refusal::<Vec<u8>>(&encode(&true).unwrap()), "invalid type: boolean `true`, expected a sequence");
+    assert_eq!(refusal::<Empty>(&encode(&vec![1]).unwrap()), "invalid type: sequence, expected unit struct Empty");
+    assert_eq!(refusal::<()>(&encode(&1.5).unwrap()), "invalid type: floating point `1.5`, expected unit");
+    assert!(refusal::<Tree>(&encode(&"Twig").unwrap()).starts_with("unknown variant `Twig`"));
+    assert!(refusal::<Tree>(&encode(&vec![1]).unwrap()).starts_with("invalid type: sequence, expected enum Tree"));
+    assert!(refusal::<Tree>(&encode(&"List").unwrap()).contains("unit variant"));
+}
+
+#[test]
+fn bytes_that_are_no_value_are_refused_with_their_reason() {
+    assert_eq!(refusal::<u8>(&[]), "the bytes end where 1 more are announced and 0 are left");
+    assert_eq!(refusal::<String>(&[0xa5, b'a']), "the bytes end where 5 more are announced and 1 are left");
+    assert!(refusal::<String>(&[0xa1, 0xff]).starts_with("a text is not UTF-8"));
+    assert_eq!(refusal::<u8>(&[0xc1]), "no value begins with the byte 0xc1");
+    assert_eq!(refusal::<(u8, u8)>(&[0x93, 1, 2, 3]), "a list or map has 1 parts too many");
+}
+
+#[test]
+fn a_value_may_be_nested_as_deep_as_told_and_no_deeper() {
+    let nested = |depth: usize| (0..depth).fold(Tree::Nothing, |inner, _| Tree::List(vec![inner]));
+    // Each level is a map of the variant's name to a list.
+    let at_most = encode(&nested(DEPTH_MAX / 2)).unwrap();
+    assert!(decode::<Tree>(&at_most, DEPTH_MAX).is_ok());
+    assert_eq!(refusal::<Tree>(&encode(&nested(DEPTH_MAX / 2 + 1)).unwrap()), "nested too deep");
+    let side_by_side = encode(&vec![nested(DEPTH_MAX / 2 - 1); 3]).unwrap();
+    assert!(decode::<Vec<Tree>>(&side_by_side, DEPTH_MAX).is_ok(), "what is left counts no more");
+}
