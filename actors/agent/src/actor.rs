@@ -10,7 +10,7 @@ use crate::launcher::RunEnd;
 use crate::performer::Performer;
 use crate::reader::read_sandbox;
 use crate::sandbox::Sandboxes;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{
     ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatus,
@@ -21,7 +21,7 @@ use odeon_protocol::messages::master_agent::{
 };
 use odeon_protocol::messages::sandbox::{ReadSandbox, ReadSandboxError, SandboxChunk};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, From, LinkEvent, Node, NodeId};
+use odeon_runtime::{Clock, Committer, From, LinkEvent, Node, NodeId, Reply};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -70,7 +70,7 @@ impl AgentActor {
         &mut self,
         context: &mut Context<Self>,
         decide: impl FnOnce(&mut AgentCore, Moment, &mut Out) -> R,
-    ) -> ResponseFuture<R> {
+    ) -> Reply<R> {
         let (now, mut out) = (self.clock.now(), Out::new());
         let reply = decide(&mut self.core, now, &mut out);
         let reply = self.committer.reply_after(out, reply);
@@ -90,7 +90,7 @@ impl AgentActor {
         context: &mut Context<Self>,
         message: M,
         obey: fn(&mut AgentCore, M, Moment, &mut Out) -> R,
-    ) -> ResponseFuture<R> {
+    ) -> Reply<R> {
         if !self.core.is_registering() && self.deferred.is_empty() {
             return self.decide(context, |core, now, out| obey(core, message, now, out));
         }
@@ -100,9 +100,9 @@ impl AgentActor {
             // An asker that is gone needs no reply.
             let _ = answer.send(reply);
         }));
-        Box::pin(async move {
+        Reply::later(async move {
             match answered.await {
-                Ok(reply) => reply.await,
+                Ok(reply) => reply.wait().await,
                 // The actor is gone; the asker hears that from the fabric.
                 Err(_) => std::future::pending().await,
             }
@@ -283,14 +283,14 @@ impl Handler<LocateSandbox> for AgentActor {
 }
 
 impl Handler<ReadSandbox> for AgentActor {
-    type Result = ResponseFuture<Result<SandboxChunk, ReadSandboxError>>;
+    type Result = Reply<Result<SandboxChunk, ReadSandboxError>>;
     fn handle(&mut self, message: ReadSandbox, context: &mut Context<Self>) -> Self::Result {
-        Box::pin(read_sandbox(context.address(), self.sandboxes.clone(), message))
+        Reply::later(read_sandbox(context.address(), self.sandboxes.clone(), message))
     }
 }
 
 impl Handler<From<RegisterExecutor>> for AgentActor {
-    type Result = ResponseFuture<Result<ExecutorRegistered, RegisterExecutorError>>;
+    type Result = Reply<Result<ExecutorRegistered, RegisterExecutorError>>;
     fn handle(&mut self, from: From<RegisterExecutor>, context: &mut Context<Self>) -> Self::Result {
         let From { node, message } = from;
         let performer = Rc::clone(&self.performer);
@@ -304,7 +304,7 @@ impl Handler<From<RegisterExecutor>> for AgentActor {
 }
 
 impl Handler<UpdateStatus> for AgentActor {
-    type Result = ResponseFuture<Result<(), RegisterExecutorError>>;
+    type Result = Reply<Result<(), RegisterExecutorError>>;
     fn handle(&mut self, message: UpdateStatus, context: &mut Context<Self>) -> Self::Result {
         self.decide(context, |core, now, out| core.on_update_status(message, now, out))
     }
@@ -313,7 +313,7 @@ impl Handler<UpdateStatus> for AgentActor {
 macro_rules! commands {
     ($($message:ty => $obey:expr),+ $(,)?) => {
         $(impl Handler<$message> for AgentActor {
-            type Result = ResponseFuture<Result<(), CommandRefused>>;
+            type Result = Reply<Result<(), CommandRefused>>;
             fn handle(&mut self, message: $message, context: &mut Context<Self>) -> Self::Result {
                 self.obey(context, message, $obey)
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use odeon_executor::{Task, TaskContext, TaskFailure};
-use odeon_runtime::{ActorAddress, ActorName, Exports, Node, Peer, PeerError};
+use odeon_runtime::{ActorAddress, ActorName, Exports, Node, Peer, PeerError, Reply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -185,14 +185,14 @@ impl Actor for Worker {
 }
 
 impl Handler<ComputePartials> for Worker {
-    type Result = ResponseFuture<Result<Partials, ComputeError>>;
+    type Result = Reply<Result<Partials, ComputeError>>;
 
     fn handle(&mut self, mut request: ComputePartials, _: &mut Self::Context) -> Self::Result {
         if let Err(error) = self.take_steps(&mut request) {
-            return Box::pin(std::future::ready(Err(error)));
+            return Reply::now(Err(error));
         }
         let (mut observed, steps) = (self.observed.clone(), Arc::clone(&self.steps));
-        Box::pin(async move {
+        Reply::later(async move {
             // A coordinator may ask as soon as it has answered; the data is checked first.
             let ready = observed.wait_for(|state| !matches!(state, WorkerState::Joining)).await;
             let prepared = match ready.as_deref() {

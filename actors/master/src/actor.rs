@@ -5,7 +5,7 @@
 use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
 use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, SchedulerEvent};
 use crate::record::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused, ForwardStatus, RegisterAgent};
 use odeon_protocol::messages::master_operator::{
@@ -21,7 +21,7 @@ use odeon_protocol::messages::operations::{
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog};
+use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog, Reply};
 use std::time::Duration;
 use tracing::{error, warn};
 
@@ -96,7 +96,7 @@ impl MasterActor {
         &mut self,
         context: &mut Context<Self>,
         decision: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox) -> T,
-    ) -> ResponseFuture<T> {
+    ) -> Reply<T> {
         let mut out = MasterOutbox::new();
         let reply = decision(&mut self.core, self.clock.now(), &mut out);
         let reply = self.committer().reply_after(out, reply);
@@ -236,7 +236,7 @@ impl Handler<StopMaster> for MasterActor {
 macro_rules! hears {
     ($($message:ident => |$core:ident, $node:ident, $body:ident, $now:ident, $out:ident| $decision:expr;)+) => {
         $(impl Handler<From<$message>> for MasterActor {
-            type Result = ResponseFuture<<$message as Message>::Result>;
+            type Result = Reply<<$message as Message>::Result>;
 
             fn handle(&mut self, message: From<$message>, context: &mut Self::Context) -> Self::Result {
                 let From { node: $node, message: $body } = message;

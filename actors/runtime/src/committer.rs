@@ -8,6 +8,7 @@ use crate::journal::Journal;
 use crate::node::Node;
 use crate::outbox::Outbox;
 use crate::record_log::RecordLog;
+use crate::reply::Reply;
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -110,31 +111,35 @@ impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
     /// # Errors
     /// [`CommitError`] if a write failed; the reply must not leave then.
     pub fn commit(&self, outbox: Outbox<E, R>) -> impl Future<Output = Result<(), CommitError>> + 'static + use<E, R> {
-        let (released, place) = self.shared.queue.borrow_mut().push(outbox);
-        self.release(released);
-        self.write_next();
-        let mut progress = self.shared.progress.subscribe();
-        async move {
-            let reached = progress.wait_for(|now| now.failed || place <= now.durable).await;
-            match reached {
-                Ok(now) if place <= now.durable => Ok(()),
-                Ok(_) | Err(_) => Err(CommitError),
-            }
-        }
+        let place = self.take(outbox);
+        durable(self.shared.progress.subscribe(), place)
     }
 
-    /// As [`commit`](Self::commit), with the handler's reply, which leaves only when it may.
+    /// As [`commit`](Self::commit), with the handler's reply, which leaves only when it may: at once if nothing is
+    /// being written that it depends on.
     ///
     /// After a failed write it never does: the node is failing, and the asker sees a timeout or the
     /// end of the actor.
-    pub fn reply_after<T: 'static>(&self, outbox: Outbox<E, R>, reply: T) -> actix::ResponseFuture<T> {
-        let committed = self.commit(outbox);
-        Box::pin(async move {
-            if committed.await.is_err() {
+    pub fn reply_after<T: 'static>(&self, outbox: Outbox<E, R>, reply: T) -> Reply<T> {
+        let place = self.take(outbox);
+        let progress = self.shared.progress.subscribe();
+        if place <= progress.borrow().durable {
+            return Reply::now(reply);
+        }
+        Reply::later(async move {
+            if durable(progress, place).await.is_err() {
                 std::future::pending::<()>().await;
             }
             reply
         })
+    }
+
+    /// Queues what a handler emitted, and says when it is durable.
+    fn take(&self, outbox: Outbox<E, R>) -> Durable {
+        let (released, place) = self.shared.queue.borrow_mut().push(outbox);
+        self.release(released);
+        self.write_next();
+        place
     }
 
     /// Performs effects in order, even if performing one commits more.
@@ -202,6 +207,14 @@ impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
     fn fail(&self, reason: &str) {
         self.shared.progress.send_modify(|progress| progress.failed = true);
         self.shared.node.fail(self.shared.part.as_str(), reason);
+    }
+}
+
+/// Waits until the writes up to a place have ended.
+async fn durable(mut progress: watch::Receiver<Progress>, place: Durable) -> Result<(), CommitError> {
+    match progress.wait_for(|now| now.failed || place <= now.durable).await {
+        Ok(now) if place <= now.durable => Ok(()),
+        Ok(_) | Err(_) => Err(CommitError),
     }
 }
 

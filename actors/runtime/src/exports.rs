@@ -40,7 +40,7 @@ impl Exports {
         A: Actor + Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        self.add(Door::<M>::Plain(address.clone().recipient()))
+        self.add(Door::<M>(Box::new(address.clone().recipient::<M>())))
     }
 
     /// Adds a message that the actor hears together with its sender, as [`From<M>`].
@@ -54,7 +54,7 @@ impl Exports {
         A: Actor + Handler<From<M>>,
         A::Context: ToEnvelope<A, From<M>>,
     {
-        self.add(Door::<M>::WithSender(address.clone().recipient()))
+        self.add(Door::<M>(Box::new(address.clone().recipient::<From<M>>())))
     }
 
     /// The wire names on the list, in order.
@@ -87,29 +87,46 @@ impl fmt::Debug for Exports {
 /// A reply on its way, already accepted by the mailbox.
 pub(crate) type Answer<R> = BoxFuture<'static, Result<R, PeerError>>;
 
-/// The way into one actor for one message.
-pub(crate) enum Door<M: RemoteMessage> {
-    Plain(Recipient<M>),
-    WithSender(Recipient<From<M>>),
-}
+/// The way into one actor for one message, whether it hears the sender or not.
+pub(crate) struct Door<M: RemoteMessage>(Box<dyn Mailbox<M>>);
 
-impl<M: RemoteMessage> Door<M> {
+/// Where a message of a peer goes.
+trait Mailbox<M: RemoteMessage>: Send + Sync {
     /// Puts an ask into the mailbox before it returns, so that order is the order of calls.
     ///
     /// A full mailbox does not refuse an ask: each waiting ask has a slot of its own. The bound is
     /// the number of askers, which links and callers limit.
+    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result>;
+    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError>;
+}
+
+impl<M: RemoteMessage> Mailbox<M> for Recipient<M> {
+    fn ask(&self, _: &NodeId, message: M) -> Answer<M::Result> {
+        accepted(self.send(message))
+    }
+
+    fn tell(&self, _: &NodeId, message: M) -> Result<(), PeerError> {
+        self.try_send(message).map_err(refusal)
+    }
+}
+
+impl<M: RemoteMessage> Mailbox<M> for Recipient<From<M>> {
+    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
+        accepted(self.send(From { node: sender.clone(), message }))
+    }
+
+    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
+        self.try_send(From { node: sender.clone(), message }).map_err(refusal)
+    }
+}
+
+impl<M: RemoteMessage> Door<M> {
     pub(crate) fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
-        match self {
-            Self::Plain(recipient) => accepted(recipient.send(message)),
-            Self::WithSender(recipient) => accepted(recipient.send(From { node: sender.clone(), message })),
-        }
+        self.0.ask(sender, message)
     }
 
     pub(crate) fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
-        match self {
-            Self::Plain(recipient) => recipient.try_send(message).map_err(refusal),
-            Self::WithSender(recipient) => recipient.try_send(From { node: sender.clone(), message }).map_err(refusal),
-        }
+        self.0.tell(sender, message)
     }
 }
 

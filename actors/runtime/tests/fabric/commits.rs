@@ -38,12 +38,15 @@ async fn effects_and_replies_leave_after_the_records_before_them() {
     }));
     let second = committer.reply_after(outbox(|out| out.send(3)), "reply");
     assert_eq!(*seen.borrow(), [(1, empty)]);
+    assert_eq!(format!("{second:?}"), "Reply::later", "it depends on the record before it");
     assert_eq!(first.await, Ok(()));
-    assert_eq!(second.await, "reply");
+    assert_eq!(second.wait().await, "reply");
     let order: Vec<u32> = seen.borrow().iter().map(|(effect, _)| *effect).collect();
     assert_eq!(order, [1, 2, 3]);
     assert!(seen.borrow()[1..].iter().all(|(_, bytes)| *bytes > empty), "{seen:?}");
-    drop(committer);
+    let third = committer.reply_after(outbox(|out| out.send(4)), "reply");
+    assert_eq!(format!("{third:?}"), "Reply::now", "nothing is being written");
+    drop((committer, third));
     let (_, records, _) = Journal::<String>::open(&path).unwrap();
     assert_eq!(records, ["record"]);
 }
