@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use odeon_executor::{Task, TaskRegistry};
 use odeon_learning::worker::WorkerTask;
-use odeon_runtime::Node;
+use odeon_runtime::{Node, run_to_end};
 
 use crate::cli::{Cli, Command, Nothing};
 use crate::exit::Exit;
@@ -98,7 +98,11 @@ impl App {
         F: Future<Output = Result<i32, Failure>>,
     {
         match self.prepare(&cli) {
-            Ok(environment) => finish(actix::System::new().block_on(perform(environment, cli.command))),
+            Ok(environment) => {
+                let mut result = Ok(Exit::Done.into());
+                run_to_end(Box::pin(async { result = perform(environment, cli.command).await }));
+                finish(result)
+            }
             Err(failure) => finish(Err(failure)),
         }
     }

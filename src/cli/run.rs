@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use odeon_framework::batch::{BatchEvent, BatchPlan, BatchResult, BatchScheduler};
-use odeon_framework::{DriverSettings, EndedScheduler, Outcome, run_scheduler};
+use odeon_framework::{DriverSettings, EndedScheduler, Outcome};
 use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::messages::master_operator::GetAgents;
@@ -175,7 +175,7 @@ async fn drive(
     info.checkpoint = args.checkpoint;
     info.user = environment.variables.get("USER").cloned().unwrap_or_default();
     let driver = DriverSettings::new(args.master.or_default(environment)?, info, seed);
-    let running = run_scheduler(driver, node, BatchScheduler::new(plan, tell));
+    let running = BatchScheduler::new(plan, tell).run(driver, node);
     let handle = running.handle();
     let mut outputs = TaskOutputs::new(node.clone(), args.label);
     let (mut interrupts, mut unread) = (0, false);

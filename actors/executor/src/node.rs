@@ -49,16 +49,7 @@ pub async fn run_executor(
     let container_id = &settings.identity.container_id;
     let builder = Node::builder(format!("executor-{container_id}")).incarnation(incarnation(container_id));
     let node = builder.transport(transport).start().await?;
-    let (sender, ended) = oneshot::channel();
-    let actor_node = node.clone();
-    // The name is exported before the actor registers: the agent may answer with a task at once.
-    ExecutorActor::create(|ctx| {
-        let address = actix::AsyncContext::address(ctx);
-        actor_node.export("executor", exports(&address));
-        ExecutorActor::new(settings, registry, actor_node, sender)
-    });
-    let outcome = ended.await;
-    let end = match outcome {
+    let end = match start(settings, registry, node.clone()).await {
         Ok(Ended { end, left }) => {
             // A task that blocks the thread would not even let this time out.
             let _ = tokio::time::timeout(DROP_TIMEOUT, join_all(left.into_iter().map(RunningTask::dropped))).await;
@@ -69,6 +60,18 @@ pub async fn run_executor(
     end_orphans(owns_process).await;
     node.shut_down();
     end
+}
+
+/// Starts the actor; it tells its end.
+fn start(settings: ExecutorSettings, registry: TaskRegistry, node: Node) -> oneshot::Receiver<Ended> {
+    let (sender, ended) = oneshot::channel();
+    // The name is exported before the actor registers: the agent may answer with a task at once.
+    ExecutorActor::create(|ctx| {
+        let address = actix::AsyncContext::address(ctx);
+        node.export("executor", exports(&address));
+        ExecutorActor::new(settings, registry, node, sender)
+    });
+    ended
 }
 
 /// Ends what has lost its parent below this process, if the process is the executor's alone.

@@ -10,11 +10,13 @@ pub use placement::{NotPlaced, Shortage};
 pub use plan::{BatchPlan, INSTANCES_MAX, PlanError};
 
 use crate::calls::{Calls, Outcome};
+use crate::node::{DriverSettings, RunningScheduler, run_scheduler};
 use crate::scheduler::Scheduler;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
+use odeon_runtime::Node;
 use placement::Largest;
 use slot::{Progress, Slot};
 use std::collections::BTreeMap;
@@ -96,6 +98,11 @@ impl BatchScheduler {
             not_placed: None,
             tell: Box::new(tell),
         }
+    }
+
+    /// Runs the batch, as [`run_scheduler`] does.
+    pub fn run(self, settings: DriverSettings, node: &Node) -> RunningScheduler<Self> {
+        run_scheduler(settings, node, self)
     }
 
     /// Ends all tasks, and launches none any more. The run ends when they have.

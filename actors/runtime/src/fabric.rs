@@ -11,7 +11,7 @@ use crate::limits::FabricLimits;
 use crate::link::Link;
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
-use crate::transport::Transport;
+use crate::transport::{Listener, Transport};
 use dashmap::DashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -220,6 +220,12 @@ impl Fabric {
         drop(table);
         self.runtime.spawn(dial::dial(Arc::clone(self), Arc::clone(&link), endpoint.clone()));
         Ok(Route::Far(link))
+    }
+
+    /// Takes in connections from now on. What an asynchronous function spawns is compiled in the crate that awaits it,
+    /// with what that crate is optimised for; so this is none.
+    pub(crate) fn accept_all(self: &Arc<Self>, listener: Box<dyn Listener>) {
+        self.runtime.spawn(dial::accept_all(Arc::clone(self), listener));
     }
 
     pub(crate) fn new_link(&self, target: String) -> Arc<Link> {

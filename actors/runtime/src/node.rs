@@ -3,7 +3,6 @@
 //! It starts no actor system and keeps no global registry: it runs on whichever tokio runtime it is
 //! started on, and actors are handed to it by address.
 
-use crate::dial;
 use crate::error::{ListenError, StartError};
 use crate::events::LinkEvents;
 use crate::exports::Exports;
@@ -151,7 +150,7 @@ impl Node {
         })?;
         let bound = listener.endpoint();
         self.fabric.listens_at(&bound);
-        self.fabric.runtime.spawn(dial::accept_all(Arc::clone(&self.fabric), listener));
+        self.fabric.accept_all(listener);
         Ok(bound)
     }
 

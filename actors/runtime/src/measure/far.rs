@@ -2,7 +2,7 @@
 
 use super::figure::{Bound, Figure, Rate, percentile};
 use super::load::{self, Echo, Load, Note, Parcel, SinkApi};
-use super::{FarEnds, MeasureError, Scale, raw, start_node};
+use super::{FarEnds, MeasureError, Measuring, Scale, raw, start_node};
 use crate::error::PeerError;
 use crate::node::Node;
 use crate::peer::Peer;
@@ -20,7 +20,11 @@ const SENDERS: usize = 16;
 ///
 /// # Errors
 /// [`MeasureError`] if the other process cannot be reached, or refuses.
-pub async fn far(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
+pub fn far<'a>(ends: &'a FarEnds, incarnation: u64, scale: &'a Scale) -> Measuring<'a, Vec<Figure>> {
+    Box::pin(measure(ends, incarnation, scale))
+}
+
+async fn measure(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
     let node = start_node("measuring", incarnation).await?;
     let peer: Peer<SinkApi> = node.peer_at(&ends.fabric, load::sink_name());
     load::tell_rate::<Note>(&peer, 64, scale.tells.div_ceil(10)).await?;

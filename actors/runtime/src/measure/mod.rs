@@ -17,11 +17,15 @@ use crate::error::{ListenError, PeerError, StartError};
 use crate::limits::FabricLimits;
 use crate::name::Endpoint;
 use crate::node::Node;
+use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The largest message that is measured, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A measurement under way. It is compiled here, and not in the crate that awaits it, which may be optimised less.
+pub type Measuring<'a, T> = LocalBoxFuture<'a, Result<T, MeasureError>>;
 
 /// How much of everything one run sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +70,11 @@ impl FarSide {
     ///
     /// # Errors
     /// [`MeasureError`] if the node does not start or a port cannot be had.
-    pub async fn start(incarnation: u64) -> Result<Self, MeasureError> {
+    pub fn start(incarnation: u64) -> Measuring<'static, Self> {
+        Box::pin(Self::serve(incarnation))
+    }
+
+    async fn serve(incarnation: u64) -> Result<Self, MeasureError> {
         let node = start_node("measured", incarnation).await?;
         let fabric = node.listen("127.0.0.1:0").await?;
         load::export(&node);

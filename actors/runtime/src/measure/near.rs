@@ -2,7 +2,7 @@
 
 use super::figure::{Bound, Figure, Rate, percentile};
 use super::load::{self, Echo, Load, MAILBOX, Note, Sink, SinkApi};
-use super::{MeasureError, Scale, start_node};
+use super::{MeasureError, Measuring, Scale, start_node};
 use crate::peer::Peer;
 use actix::Addr;
 use tokio::time::Instant;
@@ -11,7 +11,11 @@ use tokio::time::Instant;
 ///
 /// # Errors
 /// [`MeasureError`] if a message is refused for another reason than a full mailbox.
-pub async fn near(incarnation: u64, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
+pub fn near(incarnation: u64, scale: &Scale) -> Measuring<'_, Vec<Figure>> {
+    Box::pin(measure(incarnation, scale))
+}
+
+async fn measure(incarnation: u64, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
     let node = start_node("near", incarnation).await?;
     load::export(&node);
     let peer: Peer<SinkApi> = node.peer(load::sink_name());
