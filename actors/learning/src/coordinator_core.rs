@@ -33,6 +33,9 @@ pub struct CoordinatorLimits {
     pub bad_partials_max: u32,
     /// Workers that may join over the life of a job.
     pub joins_max: usize,
+    /// Workers, for each that is wanted, that may go one after the other without a partial from any of them: then it is
+    /// not a worker that fails, but the job.
+    pub fruitless_drops_max: u32,
 }
 
 impl Default for CoordinatorLimits {
@@ -43,6 +46,7 @@ impl Default for CoordinatorLimits {
             answer_wait: Duration::from_secs(120),
             bad_partials_max: 3,
             joins_max: 10_000,
+            fruitless_drops_max: 10,
         }
     }
 }
@@ -123,6 +127,8 @@ pub struct CoordinatorCore {
     banned: BTreeSet<WorkerId>,
     join_count: usize,
     pass_number: u64,
+    /// Workers that went since a partial was last counted.
+    fruitless_drops: u32,
     /// Without workers since then.
     stranded: Option<Duration>,
     /// Who went last, and why; told if nobody comes after.
@@ -181,6 +187,7 @@ impl CoordinatorCore {
             banned: BTreeSet::new(),
             join_count: 0,
             pass_number: 0,
+            fruitless_drops: 0,
             stranded: Some(now + limits.start_wait),
             last_drop: None,
         })
@@ -347,6 +354,7 @@ impl CoordinatorCore {
         assert_eq!(taken, Ok(()), "open nodes are disjoint nodes of the tree, and lengths were checked");
         sender.open.remove(&partial.node);
         sender.delivered.insert(partial.node);
+        self.fruitless_drops = 0;
         Ok(())
     }
 
@@ -380,11 +388,16 @@ impl CoordinatorCore {
         if matches!(self.phase, Phase::Ended) || self.workers.remove(worker).is_none() {
             return;
         }
-        self.last_drop = Some(format!("{worker}: {reason}"));
+        let last = format!("{worker}: {reason}");
+        self.last_drop = Some(last.clone());
         if matches!(reason, DropReason::Refused(_) | DropReason::BadPartials(..)) {
             self.banned.insert(worker.clone());
         }
         out.push(Effect::WorkerDropped { worker: worker.clone(), reason });
+        self.fruitless_drops += 1;
+        if self.fruitless_drops >= self.limits.fruitless_drops_max.saturating_mul(self.trainer.job().train.workers) {
+            return self.fail(TrainError::WorkersFail { drops: self.fruitless_drops, last }, out);
+        }
         if self.workers.is_empty() {
             // While gathering, the wait for a first worker goes on as if this one had not come.
             self.stranded = Some(match self.phase {

@@ -20,6 +20,7 @@ const LIMITS: CoordinatorLimits = CoordinatorLimits {
     answer_wait: Duration::from_secs(30),
     bad_partials_max: 3,
     joins_max: 1000,
+    fruitless_drops_max: 100,
 };
 
 fn seconds(count: u64) -> Duration {
@@ -302,6 +303,27 @@ fn a_job_without_workers_waits_for_one_and_then_gives_up() {
     assert_eq!(*simulation.last(), Effect::Failed(TrainError::NoWorkers { waited_s: 20, last_drop }));
     simulation.join();
     assert_eq!(simulation.core.worker_count(), 0);
+}
+
+#[test]
+fn a_job_whose_workers_go_one_after_the_other_ends_unless_one_delivers() {
+    let mut simulation = Simulation::new(2);
+    let drops_max = LIMITS.fruitless_drops_max * job().train.workers;
+    let kill_and_replace = |simulation: &mut Simulation| {
+        simulation.kill(0);
+        simulation.join();
+    };
+    (1..drops_max).for_each(|_| kill_and_replace(&mut simulation));
+    assert!(simulation.core.next_deadline().is_some(), "one less is not the end");
+    let newest = simulation.replies.len() - 1;
+    simulation.deliver(newest, false);
+    (1..drops_max).for_each(|_| kill_and_replace(&mut simulation));
+    assert!(simulation.core.next_deadline().is_some(), "what was delivered counts as a new start");
+    simulation.kill(0);
+    let Effect::Failed(TrainError::WorkersFail { drops, last }) = simulation.last() else {
+        panic!("{:?}", simulation.last())
+    };
+    assert_eq!((*drops, last.ends_with(": lost: killed")), (drops_max, true), "{last}");
 }
 
 #[test]

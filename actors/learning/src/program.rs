@@ -163,6 +163,14 @@ pub enum TrainError {
         /// Its reason.
         error: ComputeError,
     },
+    /// Many workers were lost one after the other.
+    #[error("{drops} workers were lost in a row and none has delivered anything; the last: {last}")]
+    WorkersFail {
+        /// How many.
+        drops: u32,
+        /// Who was lost last, and why.
+        last: String,
+    },
     /// No worker came, or the last one was lost and none came after it.
     #[error("no worker for {waited_s} s{}", last_drop.as_ref().map(|drop| format!("; the last was lost: {drop}")).unwrap_or_default())]
     NoWorkers {
