@@ -26,8 +26,8 @@ pub(crate) struct LocalArgs {
     /// Processors that each agent offers
     #[arg(long)]
     cpus: Option<f64>,
-    /// Memory that each agent offers, such as 512MiB
-    #[arg(long, value_name = "SIZE")]
+    /// Memory that each agent offers, such as 512MiB; a bare number counts MiB
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::from_mem)]
     mem: Option<ByteSize>,
     /// The master's port; 0 for any
     #[arg(long)]

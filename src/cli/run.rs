@@ -44,8 +44,8 @@ pub(crate) struct RunArgs {
     /// Processors of each copy
     #[arg(long, default_value_t = 0.1)]
     cpus: f64,
-    /// Memory of each copy
-    #[arg(long, default_value = "32MiB", value_name = "SIZE")]
+    /// Memory of each copy; a bare number counts MiB
+    #[arg(long, default_value = "32MiB", value_name = "SIZE", value_parser = ByteSize::from_mem)]
     mem: ByteSize,
     /// Further resources of each copy, such as "ports:[31000-31001]"
     #[arg(long, value_name = "TEXT", default_value = "")]

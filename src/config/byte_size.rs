@@ -41,6 +41,14 @@ impl ByteSize {
         Self(mebibytes.saturating_mul(1 << 20))
     }
 
+    /// Reads a size in which a bare number counts mebibytes, as in `mem:512` of the resources of an agent.
+    ///
+    /// # Errors
+    /// [`QuantityError`] for anything else that [`FromStr`] does not read.
+    pub fn from_mem(text: &str) -> Result<Self, QuantityError> {
+        text.trim().parse().map(Self::from_mib).or_else(|_| text.parse())
+    }
+
     /// The size in bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
@@ -125,6 +133,13 @@ mod tests {
         assert_eq!(refusal("-1MiB"), "`-1MiB` has no number where one is expected");
         assert_eq!(refusal("0.3B"), "`0.3B` is too large or too fine to be held exactly");
         assert_eq!(refusal("99999999TiB"), "`99999999TiB` is too large or too fine to be held exactly");
+    }
+
+    #[test]
+    fn a_bare_number_of_memory_counts_mebibytes() {
+        let read = ["512", " 512 ", "512MiB", "0.5GiB"].map(|text| ByteSize::from_mem(text).unwrap());
+        assert_eq!(read, [ByteSize::from_mib(512); 4]);
+        assert_eq!(ByteSize::from_mem("0.5").unwrap_err(), "0.5".parse::<ByteSize>().unwrap_err());
     }
 
     #[test]

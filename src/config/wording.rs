@@ -61,6 +61,9 @@ fn split_expected(rest: &str) -> Option<(String, Vec<String>)> {
 
 /// The message with what was expected in words instead of a type's name.
 pub(super) fn plain(message: &str) -> String {
+    if message == "invalid IP address syntax" {
+        return "not an IP address such as 127.0.0.1; the port is a key of its own".to_owned();
+    }
     let Some((found, expected)) = message.rsplit_once(", expected ") else {
         return message.to_owned();
     };
@@ -121,6 +124,8 @@ mod tests {
             plain("invalid value: integer `70000`, expected u16"),
             "invalid value: integer `70000`, expected a whole number from 0 to 65535"
         );
+        let no_address = "x:1".parse::<std::net::IpAddr>().unwrap_err().to_string();
+        assert_eq!(plain(&no_address), "not an IP address such as 127.0.0.1; the port is a key of its own");
         assert_eq!(plain("something else"), "something else");
     }
 }

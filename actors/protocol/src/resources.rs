@@ -6,12 +6,14 @@ mod class;
 mod parse;
 mod parse_typed;
 mod ranges;
+mod scalar;
 mod typed;
 
 pub use class::{Class, ClassError, DiskSource, Reservation, ReservationKind};
 pub use parse::ParseResourcesError;
 pub use parse_typed::ParseTypedError;
 pub use ranges::{Range, Ranges, RangesError};
+pub use scalar::Scalar;
 pub use typed::TypedResources;
 
 use serde::{Deserialize, Serialize};
@@ -25,63 +27,6 @@ pub const MEM: &str = "mem";
 pub const DISK: &str = "disk";
 /// TCP and UDP ports.
 pub const PORTS: &str = "ports";
-
-/// A scalar amount in thousandths, as in Mesos, whose scalars have three decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub struct Scalar(u64);
-
-impl Scalar {
-    /// Nothing.
-    pub const ZERO: Self = Self(0);
-
-    /// An amount given in thousandths.
-    #[must_use]
-    pub const fn from_thousandths(thousandths: u64) -> Self {
-        Self(thousandths)
-    }
-
-    /// A whole amount.
-    ///
-    /// # Panics
-    /// If the amount has more than 16 digits; meant for constants and detected machine sizes.
-    #[must_use]
-    pub const fn from_whole(whole: u64) -> Self {
-        assert!(whole <= u64::MAX / 1000, "scalar is too large");
-        Self(whole * 1000)
-    }
-
-    /// The amount in thousandths.
-    #[must_use]
-    pub const fn thousandths(self) -> u64 {
-        self.0
-    }
-
-    /// The amount as a number, for shares and for people.
-    #[must_use]
-    #[allow(clippy::cast_precision_loss)]
-    pub fn as_f64(self) -> f64 {
-        self.0 as f64 / 1000.0
-    }
-
-    fn checked_add(self, other: Self) -> Option<Self> {
-        self.0.checked_add(other.0).map(Self)
-    }
-
-    fn checked_sub(self, other: Self) -> Option<Self> {
-        self.0.checked_sub(other.0).map(Self)
-    }
-}
-
-impl std::fmt::Display for Scalar {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, part) = (self.0 / 1000, self.0 % 1000);
-        if part == 0 {
-            return write!(f, "{whole}");
-        }
-        let digits = format!("{part:03}");
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
-    }
-}
 
 /// Why two amounts of resources cannot be combined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

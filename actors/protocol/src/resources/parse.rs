@@ -1,6 +1,6 @@
 //! Reads the text form of resources.
 
-use super::{Range, Ranges, Resources, Scalar};
+use super::{Range, Ranges, Resources};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
@@ -35,22 +35,6 @@ pub enum ParseResourcesError {
         /// What is wrong with it.
         cause: String,
     },
-}
-
-impl FromStr for Scalar {
-    type Err = ();
-
-    /// Reads digits with at most three decimals; no sign, no exponent, no rounding.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(whole) || !digits(part) || part.len() > 3 {
-            return Err(());
-        }
-        let whole: u64 = whole.parse().map_err(|_| ())?;
-        let part: u64 = format!("{part:0<3}").parse().map_err(|_| ())?;
-        whole.checked_mul(1000).and_then(|whole| whole.checked_add(part)).map(Self).ok_or(())
-    }
 }
 
 impl FromStr for Resources {
