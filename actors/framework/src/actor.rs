@@ -33,7 +33,7 @@ pub struct SchedulerDriver<S: Scheduler> {
     master: Peer<MasterForSchedulers>,
     /// Behind which the actor is exported; taken back at the end.
     name: ActorName,
-    /// The run of the master that has admitted the framework; nothing if it is in this very node.
+    /// The run of the master that has admitted the framework.
     master_node: Option<NodeId>,
     clock: Clock,
     timer: Option<(Duration, SpawnHandle)>,
@@ -83,8 +83,20 @@ impl<S: Scheduler> SchedulerDriver<S> {
         ctx.spawn(asked.into_actor(self).map(|answer, actor, ctx| {
             actor.master_node = actor.master.address().node;
             let answer = answer.map_err(|error| error.to_string());
-            actor.with_core(ctx, |core, now, out| core.on_subscribe_answered(answer, now, out));
+            let is_lost = !actor.is_linked();
+            actor.with_core(ctx, |core, now, out| {
+                core.on_subscribe_answered(answer, now, out);
+                // The link may have broken behind the answer, before it was known whose link to watch.
+                if is_lost {
+                    core.on_link_down(now, out);
+                }
+            });
         }));
+    }
+
+    fn is_linked(&self) -> bool {
+        let is_linked = |node: &NodeId| node == self.node.id() || self.node.linked_nodes().contains(node);
+        self.master_node.as_ref().is_some_and(is_linked)
     }
 
     fn call(&mut self, ticket: Ticket, call: MasterCall, ctx: &mut Context<Self>) {
@@ -174,13 +186,13 @@ impl<S: Scheduler> Actor for SchedulerDriver<S> {
 
 impl<S: Scheduler> StreamHandler<LinkEvent> for SchedulerDriver<S> {
     fn handle(&mut self, event: LinkEvent, ctx: &mut Context<Self>) {
-        let concerns = match event {
+        let is_lost = match event {
+            // Even if somebody else on this node has linked it again by now: the master has seen the framework go.
             LinkEvent::Down { node, .. } => Some(&node) == self.master_node.as_ref(),
-            LinkEvent::Missed { .. } => true,
+            LinkEvent::Missed { .. } => !self.is_linked(),
             _ => false,
         };
-        let is_gone = |node: &NodeId| !self.node.linked_nodes().contains(node);
-        if concerns && self.master_node.as_ref().is_some_and(is_gone) {
+        if is_lost {
             self.with_core(ctx, |core, now, out| core.on_link_down(now, out));
         }
     }

@@ -192,6 +192,41 @@ async fn a_scheduler_comes_back_after_a_break_and_asks_for_its_tasks() {
     assert_eq!(running.ended().await.unwrap().outcome, Outcome::Finished);
 }
 
+async fn turns() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The scheduler has a thread of its own, which stands still meanwhile.
+#[actix_rt::test]
+async fn a_scheduler_whose_link_breaks_before_it_knows_the_answer_to_its_subscription_subscribes_again() {
+    let mut stage = stage(None).await;
+    tokio::time::resume();
+    let arbiter = actix::Arbiter::new();
+    let (client, (sender, handle)) = (stage.client.clone(), oneshot::channel());
+    arbiter.spawn_fn(move || {
+        let settings = DriverSettings::new(Endpoint::new(MASTER), FrameworkInfo::new("test"), 7);
+        let _ = sender.send(run_scheduler(settings, &client, batch(1)).handle());
+    });
+    let handle = handle.await.unwrap();
+    let _ = stage.subscribed().await;
+    // Blocking, so that nothing moves on this thread before that one stands still.
+    let ((is_still, still), (go_on, gate)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let act = move |_: &mut BatchScheduler, _: &mut Calls| is_still.send(()).is_ok() && gate.recv().is_ok();
+    handle.address.do_send(Input { act: Box::new(act) });
+    still.recv().unwrap();
+    turns().await;
+    stage.network.reset("master-host", "client");
+    turns().await;
+    assert!(stage.client.linked_nodes().is_empty());
+    go_on.send(()).unwrap();
+    let again = tokio::time::timeout(Duration::from_secs(30), stage.subscribed()).await;
+    assert!(again.is_ok(), "it believes that it is subscribed");
+    arbiter.stop();
+    arbiter.join().unwrap();
+}
+
 #[actix_rt::test]
 async fn a_handle_reaches_the_scheduler_from_outside_until_its_end() {
     let mut stage = stage(Some(offer())).await;

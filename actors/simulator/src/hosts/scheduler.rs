@@ -43,13 +43,14 @@ impl SchedulerHost {
                     _ => Err("no answer".to_owned()),
                 };
                 core.on_subscribe_answered(answer, now, &mut out);
+                if !self.master_node.as_ref().is_some_and(|node| world.is_linked(me.pid, node)) {
+                    core.on_link_down(now, &mut out);
+                }
             }
             Input::Answer { asked: Asked::Call(ticket), answer, .. } => {
                 core.on_call_answered(ticket, call_answer(answer), now, &mut out);
             }
-            Input::LinkDown { node } if self.master_node.as_ref() == Some(&node) && !world.is_linked(me.pid, &node) => {
-                core.on_link_down(now, &mut out);
-            }
+            Input::LinkDown { node } if self.master_node.as_ref() == Some(&node) => core.on_link_down(now, &mut out),
             Input::Timer { .. } => core.on_timer(now, &mut out),
             Input::JobArrives { job } => core.on_input(|workload, calls| workload.arrive(job, calls), now, &mut out),
             _ => {}
