@@ -19,6 +19,11 @@ pub(crate) struct ListingArgs {
 }
 
 impl ListingArgs {
+    /// Whether all that fits into a table is wanted.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.output == Format::Wide && !self.quiet
+    }
+
     /// Prints the rows as asked for.
     pub(crate) fn print<T: Listed>(&self, rows: &[T], environment: &Environment) -> Result<i32, Failure> {
         let style = Style::of(&std::io::stdout(), &environment.variables);

@@ -1,12 +1,17 @@
 //! `odeon simulate`: runs whole clusters of the real cores under faults, from seeds or from a plan.
 //!
-//! A failing plan is made smaller and written to a file, which replays it.
+//! A failing plan is made smaller and written to a file, which replays it. Seeds run on all cores, each on one;
+//! what is told does not depend on how many there are.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use odeon_simulator::{Plan, RunReport, Shape, expand, shrink, simulate};
+use odeon_simulator::{FAULT_KINDS, Plan, RunReport, Shape, Step, expand, shrink, simulate};
 use serde::Serialize;
 
 use super::listing::ListingArgs;
@@ -74,6 +79,8 @@ struct Row {
     whole_after_s_max: f64,
     violations: u64,
     fault_cells_hit: usize,
+    /// How often each kind of fault came right after each step of a task's life.
+    coverage: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Of a single run only: equal for equal runs, in any process.
     trace: Option<String>,
     /// The first failure, as `I3 …`, and the file with its plan.
@@ -133,12 +140,16 @@ pub(crate) fn simulate_clusters(args: SimulateArgs, environment: &Environment) -
     let count = if args.plan.is_some() { 1 } else { args.seeds };
     let row = run_all(count, plans, &args.failures)?;
     let failed = row.violations > 0;
+    let cells = args.listing.is_wide().then(|| coverage_rows(&row.coverage));
     args.listing.print(&[row], environment)?;
+    if let Some(cells) = cells {
+        args.listing.print(&cells, environment)?;
+    }
     Ok(if failed { Exit::WorkFailed.into() } else { Exit::Done.into() })
 }
 
 /// The plans, by number.
-fn plans(args: &SimulateArgs) -> Result<Box<dyn Fn(u64) -> Plan>, Failure> {
+fn plans(args: &SimulateArgs) -> Result<Box<dyn Fn(u64) -> Plan + Sync>, Failure> {
     if let Some(path) = &args.plan {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("cannot read the plan {}: {error}", path.display())))?;
@@ -151,22 +162,91 @@ fn plans(args: &SimulateArgs) -> Result<Box<dyn Fn(u64) -> Plan>, Failure> {
     Ok(Box::new(move |number| expand(first.wrapping_add(number), &shape)))
 }
 
-fn run_all(count: u64, plans: impl Fn(u64) -> Plan, failures: &std::path::Path) -> Result<Row, Failure> {
+/// So many runs are finished before the first of the next is begun; their results wait for each other.
+const RUNS_AT_ONCE_MAX: u64 = 256;
+
+fn run_all(count: u64, plans: impl Fn(u64) -> Plan + Sync, failures: &std::path::Path) -> Result<Row, Failure> {
     let start = Instant::now();
     let mut sum = Sum::default();
-    for number in 0..count {
-        let plan = plans(number);
-        let report = simulate(&plan);
-        if let Some(violation) = report.violation.as_ref().filter(|_| sum.failure.is_none()) {
-            let path = failures.join(format!("failure-{}.toml", plan.seed));
-            std::fs::write(&path, shrink(&plan).to_text())
-                .map_err(|error| Failure::new(Exit::WorkFailed, format!("cannot write {}: {error}", path.display())))?;
-            sum.failure = Some(format!("{} after {:?}: {}", violation.invariant, violation.at, violation.text));
-            sum.plan = Some(path.display().to_string());
+    for first in (0..count).step_by(RUNS_AT_ONCE_MAX as usize) {
+        let numbers = first..count.min(first + RUNS_AT_ONCE_MAX);
+        for (number, report) in run_some(numbers, &plans) {
+            if let Some(violation) = report.violation.as_ref().filter(|_| sum.failure.is_none()) {
+                sum.failure = Some(format!("{} after {:?}: {}", violation.invariant, violation.at, violation.text));
+                sum.plan = Some(keep_plan(&plans(number), failures)?);
+            }
+            sum.add(&report);
         }
-        sum.add(&report);
     }
     Ok(sum.into_row(count, start.elapsed()))
+}
+
+/// Shares runs out over the cores; the results are in the order of the numbers.
+fn run_some(numbers: Range<u64>, plans: &(impl Fn(u64) -> Plan + Sync)) -> BTreeMap<u64, RunReport> {
+    let (next, reports) = (AtomicU64::new(numbers.start), Mutex::new(BTreeMap::new()));
+    let work = || loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= numbers.end {
+            break;
+        }
+        let report = simulate(&plans(number));
+        reports.lock().unwrap_or_else(PoisonError::into_inner).insert(number, report);
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(usize::try_from(numbers.end - numbers.start).unwrap_or(cores));
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes the plan of a failure, made smaller.
+fn keep_plan(plan: &Plan, failures: &std::path::Path) -> Result<String, Failure> {
+    let path = failures.join(format!("failure-{}.toml", plan.seed));
+    std::fs::write(&path, shrink(plan).to_text())
+        .map_err(|error| Failure::new(Exit::WorkFailed, format!("cannot write {}: {error}", path.display())))?;
+    Ok(path.display().to_string())
+}
+
+/// What one kind of fault has met.
+#[derive(Serialize)]
+struct CoverageRow {
+    kind: &'static str,
+    counts: Vec<u64>,
+}
+
+impl Listed for CoverageRow {
+    const KIND: &'static str = "simulation-coverage";
+    const COLUMNS: &'static [Column] = &[
+        Column::wide("FAULT AFTER"),
+        Column::wide("SUBSCRIBE"),
+        Column::wide("OFFER"),
+        Column::wide("ACCEPT"),
+        Column::wide("LAUNCH"),
+        Column::wide("STAGED"),
+        Column::wide("RUNNING"),
+        Column::wide("SENT"),
+        Column::wide("PERSISTED"),
+        Column::wide("ACKNOWLEDGED"),
+        Column::wide("TERMINAL"),
+        Column::wide("CLEANED"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        std::iter::once(self.kind.to_owned()).chain(self.counts.iter().map(u64::to_string)).collect()
+    }
+
+    fn id(&self) -> String {
+        self.kind.to_owned()
+    }
+}
+
+fn coverage_rows(coverage: &BTreeMap<&'static str, BTreeMap<&'static str, u64>>) -> Vec<CoverageRow> {
+    let counts = |kind: &str| Step::ALL.map(|step| coverage[kind][step.name()]).to_vec();
+    FAULT_KINDS.iter().map(|kind| CoverageRow { kind, counts: counts(kind) }).collect()
 }
 
 #[derive(Default)]
@@ -195,6 +275,10 @@ impl Sum {
         self.trace_hash = self.trace_hash.rotate_left(1) ^ report.trace_hash;
     }
 
+    fn hits_of(&self, kind: &'static str) -> BTreeMap<&'static str, u64> {
+        Step::ALL.into_iter().map(|step| (step.name(), self.coverage.count(kind, step))).collect()
+    }
+
     fn into_row(self, seeds: u64, wall: Duration) -> Row {
         Row {
             seeds,
@@ -207,6 +291,7 @@ impl Sum {
             whole_after_s_max: self.whole_after.as_secs_f64(),
             violations: self.violations,
             fault_cells_hit: self.coverage.hit_count(),
+            coverage: FAULT_KINDS.into_iter().map(|kind| (kind, self.hits_of(kind))).collect(),
             trace: Some(format!("{:016x}", self.trace_hash)),
             failure: self.failure,
             plan: self.plan,

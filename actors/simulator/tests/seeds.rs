@@ -9,12 +9,12 @@ fn run(seed: u64) -> RunReport {
 
 /// Runs on two threads; each run is one thread.
 #[test]
-fn no_invariant_is_violated_in_any_of_300_seeds() {
+fn no_invariant_is_violated_in_any_of_500_seeds() {
     let next = AtomicU64::new(0);
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= 300 {
+            if seed >= 500 {
                 break;
             }
             let report = run(seed);
