@@ -8,6 +8,7 @@ mod ending;
 mod link;
 mod supervise;
 mod task;
+mod tasks;
 mod updates;
 
 use crate::effect::Effect;
@@ -20,9 +21,10 @@ use odeon_protocol::messages::agent_executor::{
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{Check, HealthCheck, StatusReason, TaskInfo, TaskState, TaskStatus, Work};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use task::Task;
+use tasks::Tasks;
 use updates::UpdateQueue;
 
 /// How long the agent may be out of reach before the executor ends its tasks and itself, unless its framework
@@ -71,7 +73,7 @@ pub struct ExecutorCore {
     identity: Identity,
     task_types: BTreeSet<String>,
     link: Link,
-    tasks: BTreeMap<TaskId, Task>,
+    tasks: Tasks,
     updates: UpdateQueue,
     ending: Option<Ending>,
     /// How long a task has to end that names no time itself.
@@ -91,7 +93,7 @@ impl ExecutorCore {
             identity,
             task_types,
             link: Link::default(),
-            tasks: BTreeMap::new(),
+            tasks: Tasks::new(),
             updates: UpdateQueue::default(),
             ending: None,
             ended: false,
@@ -118,7 +120,7 @@ impl ExecutorCore {
                 self.killing_state |= registered.killing_state;
                 self.link = Link::Up;
                 self.updates.on_link_up();
-                self.send_head(now, out);
+                self.send_updates(now, out);
             }
             Some(Err(refusal)) => self.begin_end(ExecutorEnd::Refused(refusal), Duration::ZERO, now, out),
             None => self.link.on_failed(now.after(REGISTER_RETRY)),
@@ -137,17 +139,17 @@ impl ExecutorCore {
     /// The agent starts a task. One that is known already is not started again.
     pub fn on_run_task(&mut self, message: RunTask, now: Moment, out: &mut Vec<Effect>) {
         let RunTask { task, sandbox } = message;
-        if self.ended || self.tasks.contains_key(&task.task_id) {
+        if self.ended || self.tasks.knows(&task.task_id) {
             return;
         }
-        self.tasks.insert(task.task_id.clone(), Task::new(&task, now));
+        self.tasks.start(task.task_id.clone(), Task::new(&task, now));
         if let Some(status) = self.refusal(&task, now) {
             self.finish_task(status, now, out);
             return;
         }
         if self.killing_state {
             self.updates.push(self.status(&task.task_id, TaskState::Starting, now));
-            self.send_head(now, out);
+            self.send_updates(now, out);
         }
         out.push(Effect::StartTask { task: Box::new(task), sandbox });
     }
@@ -166,7 +168,7 @@ impl ExecutorCore {
 
     /// A task runs, or has something to say while it does.
     pub fn on_task_report(&mut self, task_id: &TaskId, message: &str, now: Moment, out: &mut Vec<Effect>) {
-        let running = self.tasks.get_mut(task_id).filter(|task| !task.ended && !self.ended);
+        let running = self.tasks.get_mut(task_id).filter(|_| !self.ended);
         let Some(task) = running else { return };
         let state = if task.asked && self.killing_state { TaskState::Killing } else { TaskState::Running };
         if !task.asked {
@@ -175,13 +177,12 @@ impl ExecutorCore {
         let mut status = self.status(task_id, state, now);
         status.message = cut(message).to_owned();
         self.updates.push(status);
-        self.send_head(now, out);
+        self.send_updates(now, out);
     }
 
     /// A task has ended.
     pub fn on_task_ended(&mut self, task_id: &TaskId, end: TaskEnd, now: Moment, out: &mut Vec<Effect>) {
-        let running = self.tasks.get(task_id).is_some_and(|task| !task.ended);
-        if running && !self.ended {
+        if self.tasks.get(task_id).is_some() && !self.ended {
             let status = self.final_status(task_id, end, now);
             self.finish_task(status, now, out);
         }
@@ -199,7 +200,7 @@ impl ExecutorCore {
             _ if self.ended => {}
             Some(Ok(())) => {
                 self.updates.on_answered(sequence);
-                self.send_head(now, out);
+                self.send_updates(now, out);
                 self.end_if_done(now, out);
             }
             Some(Err(refusal)) => self.begin_end(ExecutorEnd::Refused(refusal), Duration::ZERO, now, out),
@@ -213,12 +214,8 @@ impl ExecutorCore {
         if self.ended {
             return None;
         }
-        let force = self.tasks.values().filter_map(|task| task.force_at).min();
         let ending = self.ending.as_ref().map(|ending| ending.deadline);
-        [force, ending, self.link.next_deadline(), self.update_due(), self.supervision_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.tasks.next_deadline(), ending, self.link.next_deadline(), self.update_due()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -229,7 +226,7 @@ impl ExecutorCore {
         self.supervise(now, out);
         self.force_overdue(now, out);
         if self.update_due().is_some_and(|at| at <= now.since_start) {
-            self.send_head(now, out);
+            self.send_updates(now, out);
         }
         if self.link.take_lost(now) {
             self.begin_end(ExecutorEnd::AgentLost, self.identity.shutdown_grace, now, out);
@@ -249,11 +246,11 @@ impl ExecutorCore {
         out.push(Effect::Register(RegisterExecutor { framework_id, executor_id, container_id }));
     }
 
-    fn send_head(&mut self, now: Moment, out: &mut Vec<Effect>) {
+    fn send_updates(&mut self, now: Moment, out: &mut Vec<Effect>) {
         if self.link != Link::Up {
             return;
         }
-        if let Some((sequence, status)) = self.updates.take_due(now) {
+        while let Some((sequence, status)) = self.updates.take_due(now) {
             let Identity { framework_id, container_id, .. } = self.identity.clone();
             out.push(Effect::SendUpdate(UpdateStatus { framework_id, container_id, status, sequence }));
         }
@@ -289,29 +286,29 @@ impl ExecutorCore {
     }
 
     fn ask_to_end(&mut self, task_id: &TaskId, force_at: Duration, now: Moment, out: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(task_id).filter(|task| !task.ended) else { return };
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
         let is_first = !std::mem::replace(&mut task.asked, true);
         if !is_first {
             // Nothing is set any more once it was forced.
             task.force_at = task.force_at.map(|earlier| earlier.min(force_at));
             return;
         }
-        task.force_at = Some(force_at);
         task.stop_supervision();
+        self.tasks.set_force_at(task_id, force_at);
         out.push(Effect::AskToEnd(task_id.clone()));
         if self.killing_state {
             self.updates.push(self.status(task_id, TaskState::Killing, now));
-            self.send_head(now, out);
+            self.send_updates(now, out);
         }
     }
 
     fn force_overdue(&mut self, now: Moment, out: &mut Vec<Effect>) {
-        for (task_id, task) in &mut self.tasks {
+        self.tasks.each_timed(|task_id, task| {
             if task.force_at.is_some_and(|at| at <= now.since_start) {
                 task.force_at = None;
                 out.push(Effect::ForceToEnd(task_id.clone()));
             }
-        }
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! The executor's decisions, by plain calls.
 
+use super::tasks::ENDED_MAX;
+use super::updates::UNDER_WAY_MAX;
 use super::*;
 use crate::task::TaskFailure;
 use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
@@ -7,6 +9,7 @@ use odeon_protocol::id::AgentId;
 use odeon_protocol::resources::Resources;
 use odeon_protocol::task::TaskExit;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 pub(super) const GRACE: Duration = Duration::from_secs(4);
 
@@ -112,6 +115,49 @@ fn updates_leave_one_by_one_in_order_and_again_until_they_are_answered() {
     assert_eq!(sent(&second), [(2, TaskState::Finished)]);
     let rest = effects(&mut core, |core, out| core.on_update_answered(2, Some(Ok(())), at(505), out));
     assert_eq!((rest, core.next_deadline()), (vec![], None));
+}
+
+#[test]
+fn updates_of_different_tasks_do_not_wait_for_each_other() {
+    let mut core = running(&[("a", registered("nap")), ("b", registered("nap"))]);
+    let report =
+        |core: &mut ExecutorCore, task: &str| effects(core, |core, out| core.on_task_report(&id(task), "", at(1), out));
+    assert_eq!(sent(&report(&mut core, "a")), [(1, TaskState::Running)]);
+    assert_eq!(sent(&report(&mut core, "b")), [(2, TaskState::Running)]);
+    let end = |core: &mut ExecutorCore, task: &str| {
+        effects(core, |core, out| core.on_task_ended(&id(task), TaskEnd::Done, at(2), out))
+    };
+    assert_eq!((end(&mut core, "a"), end(&mut core, "b")), (vec![], vec![]));
+    let of_b = effects(&mut core, |core, out| core.on_update_answered(2, Some(Ok(())), at(3), out));
+    assert_eq!((sent(&of_b), the_status(&of_b).task_id), (vec![(3, TaskState::Finished)], id("b")));
+    let none = effects(&mut core, |core, out| core.on_update_answered(1, None, at(3), out));
+    assert_eq!(none, [], "the end of a task waits for its start");
+}
+
+#[test]
+fn so_many_updates_are_under_way_and_no_more() {
+    let names: Vec<String> = (0..=UNDER_WAY_MAX).map(|number| format!("t{number}")).collect();
+    let tasks: Vec<(&str, Work)> = names.iter().map(|name| (name.as_str(), registered("nap"))).collect();
+    let mut core = running(&tasks);
+    let mut report = |name: &String| effects(&mut core, |core, out| core.on_task_report(&id(name), "", at(1), out));
+    let counts: Vec<usize> = names.iter().map(|name| report(name).len()).collect();
+    assert_eq!((counts.iter().sum::<usize>(), counts[UNDER_WAY_MAX]), (UNDER_WAY_MAX, 0));
+    let next = effects(&mut core, |core, out| core.on_update_answered(7, Some(Ok(())), at(2), out));
+    assert_eq!(the_status(&next).task_id, id(&names[UNDER_WAY_MAX]));
+}
+
+#[test]
+fn a_task_that_has_ended_is_not_started_again_and_names_are_remembered_up_to_a_bound() {
+    let mut core = running(&[("t", registered("nap"))]);
+    let mut out = Vec::new();
+    core.on_task_ended(&id("t"), TaskEnd::Done, at(1), &mut out);
+    core.on_run_task(run_task("t", registered("nap")), at(2), &mut out);
+    assert_eq!(sent(&out).len(), out.len(), "only the end is told: {out:?}");
+    for number in 0..ENDED_MAX {
+        core.on_run_task(run_task(&format!("u{number}"), registered("unknown")), at(3), &mut Vec::new());
+    }
+    let again = effects(&mut core, |core, out| core.on_run_task(run_task("t", registered("nap")), at(4), out));
+    assert!(matches!(again[..], [Effect::StartTask { .. }]), "{again:?}");
 }
 
 #[test]
@@ -307,9 +353,9 @@ fn a_shutdown_ends_the_tasks_before_the_agent_would_and_waits_for_the_answers() 
     assert_eq!(sent(&out), [(1, TaskState::Killed)]);
     assert_eq!(out[..2], [Effect::AskToEnd(id("t")), Effect::ForceToEnd(id("t"))]);
     let late = effects(&mut core, |core, out| core.on_run_task(run_task("u", registered("nap")), at(3002), out));
-    assert_eq!(late, []);
-    let killed = effects(&mut core, |core, out| core.on_update_answered(1, Some(Ok(())), at(3003), out));
-    assert_eq!(sent(&killed), [(2, TaskState::Killed)]);
+    assert_eq!(sent(&late), [(2, TaskState::Killed)]);
+    let waits = effects(&mut core, |core, out| core.on_update_answered(1, Some(Ok(())), at(3003), out));
+    assert_eq!(waits, []);
     let end = effects(&mut core, |core, out| core.on_update_answered(2, Some(Ok(())), at(3004), out));
     assert_eq!(end, [Effect::End(ExecutorEnd::Shutdown)]);
 }
@@ -343,7 +389,8 @@ enum Event {
     EndTask(u8, u64),
     Report(u8),
     Ended(u8, TaskEnd),
-    Answered(bool),
+    /// One of those under way is answered, or not.
+    Answered(usize, bool),
     Shutdown(u64),
     Pass(u64),
 }
@@ -363,7 +410,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..4_u8, 0..3000_u64).prop_map(|(task, grace)| Event::EndTask(task, grace)),
         4 => (0..4_u8).prop_map(Event::Report),
         4 => (0..4_u8, end).prop_map(|(task, end)| Event::Ended(task, end)),
-        8 => any::<bool>().prop_map(Event::Answered),
+        8 => (0..8_usize, any::<bool>()).prop_map(|(pick, ok)| Event::Answered(pick, ok)),
         1 => (0..3000_u64).prop_map(Event::Shutdown),
         3 => (0..800_u64).prop_map(Event::Pass),
     ]
@@ -374,7 +421,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct Watcher {
     started: BTreeSet<TaskId>,
     last: BTreeMap<u64, TaskStatus>,
-    open: Option<u64>,
+    /// Under way, of which task.
+    open: BTreeMap<u64, TaskId>,
     terminal: BTreeMap<TaskId, u64>,
     ended: bool,
 }
@@ -396,11 +444,12 @@ impl Watcher {
     fn see_update(&mut self, update: UpdateStatus) {
         let UpdateStatus { sequence, status, .. } = update;
         let known = self.last.last_key_value().map_or(0, |(last, _)| *last);
+        assert!(!self.open.values().any(|task_id| *task_id == status.task_id), "two updates of a task in flight");
+        self.open.insert(sequence, status.task_id.clone());
         match self.last.get(&sequence) {
-            Some(earlier) => assert_eq!((earlier, sequence), (&status, known), "an old or another update"),
+            Some(earlier) => assert_eq!(earlier, &status, "another update of the same number"),
             None => {
                 assert_eq!(sequence, known + 1, "a number is left out");
-                assert_eq!(self.open, None, "two updates in flight");
                 let ended_before = self.terminal.contains_key(&status.task_id);
                 assert!(!ended_before, "{status:?} after the end of the task");
                 if status.state.is_terminal() {
@@ -409,7 +458,6 @@ impl Watcher {
                 self.last.insert(sequence, status);
             }
         }
-        self.open = Some(sequence);
     }
 }
 
@@ -433,8 +481,10 @@ fn play(core: &mut ExecutorCore, watcher: &mut Watcher, now: &mut u64, event: Ev
                 core.on_task_ended(&task(number), end, moment, out);
             }
         }
-        Event::Answered(ok) => {
-            if let Some(sequence) = watcher.open.take() {
+        Event::Answered(pick, ok) => {
+            let picked = watcher.open.keys().nth(pick % watcher.open.len().max(1)).copied();
+            if let Some(sequence) = picked {
+                watcher.open.remove(&sequence);
                 core.on_update_answered(sequence, ok.then_some(Ok(())), moment, out);
             }
         }
@@ -475,7 +525,7 @@ proptest! {
             watcher.see(out);
         }
         for _ in 0..40 {
-            for event in [Event::Answered(true), Event::Pass(200)] {
+            for event in [Event::Answered(0, true), Event::Pass(200)] {
                 let mut out = Vec::new();
                 play(&mut core, &mut watcher, &mut now, event, &mut out);
                 watcher.see(out);

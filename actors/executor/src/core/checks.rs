@@ -107,6 +107,11 @@ impl Checks {
         (self.health, self.plain) = (None, None);
     }
 
+    /// Whether nothing is asked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.health.is_none() && self.plain.is_none()
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         let health = self.health.as_ref().and_then(|health| health.pulse.at());
         health.into_iter().chain(self.plain.as_ref().and_then(Pulse::at)).min()

@@ -28,8 +28,7 @@ impl ExecutorCore {
             return;
         }
         let force_at = now.after(grace.saturating_sub(FORCE_RESERVE.min(grace / 4)));
-        let task_ids: Vec<TaskId> = self.tasks.keys().cloned().collect();
-        for task_id in task_ids {
+        for task_id in self.tasks.live_ids() {
             self.ask_to_end(&task_id, force_at, now, out);
         }
         let mut deadline = now.after(grace.saturating_add(END_MARGIN));
@@ -46,7 +45,7 @@ impl ExecutorCore {
             Some(ending) if ending.deadline <= now.since_start => Some(ending.end.clone()),
             Some(ending) => {
                 let nobody_listens = ending.end != ExecutorEnd::Shutdown;
-                let done = self.all_ended() && (nobody_listens || self.updates.is_empty());
+                let done = self.tasks.none_lives() && (nobody_listens || self.updates.is_empty());
                 done.then(|| ending.end.clone())
             }
             None => self.command_is_done().then_some(ExecutorEnd::TaskDone),
@@ -57,25 +56,16 @@ impl ExecutorCore {
         }
     }
 
-    fn all_ended(&self) -> bool {
-        self.tasks.values().all(|task| task.ended)
-    }
-
     /// A command has its executor to itself, which is of no use once the agent knows the end.
     fn command_is_done(&self) -> bool {
-        let only_commands = !self.tasks.is_empty() && self.tasks.values().all(|task| task.is_command && task.ended);
-        only_commands && self.updates.is_empty()
+        self.tasks.commands_have_ended() && self.updates.is_empty()
     }
 
     /// Reports the end of a task.
     pub(super) fn finish_task(&mut self, status: TaskStatus, now: Moment, out: &mut Vec<Effect>) {
-        if let Some(task) = self.tasks.get_mut(&status.task_id) {
-            task.ended = true;
-            task.force_at = None;
-            task.stop_supervision();
-        }
+        self.tasks.end(&status.task_id);
         self.updates.push(status);
-        self.send_head(now, out);
+        self.send_updates(now, out);
         self.end_if_done(now, out);
     }
 

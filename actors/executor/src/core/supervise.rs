@@ -7,7 +7,6 @@ use crate::effect::{CheckKind, Effect};
 use odeon_protocol::id::TaskId;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{CheckResult, StatusReason, TaskState};
-use std::time::Duration;
 
 impl ExecutorCore {
     /// A check was answered. An answer that nobody waits for any more is ignored.
@@ -40,34 +39,28 @@ impl ExecutorCore {
     ) {
         let status = self.status(task_id, TaskState::Running, now).because(reason, cut(message));
         self.updates.push(status);
-        self.send_head(now, out);
+        self.send_updates(now, out);
     }
 
     /// Asks what is to be asked, and ends what has run too long.
     pub(super) fn supervise(&mut self, now: Moment, out: &mut Vec<Effect>) {
         let mut overdue = Vec::new();
-        for (task_id, task) in &mut self.tasks {
+        self.tasks.each_timed(|task_id, task| {
             for (kind, check) in task.checks.take_due(now) {
                 out.push(Effect::Check { task_id: task_id.clone(), kind, check: Box::new(check) });
             }
             if let Some(max) = task.take_overdue(now) {
                 overdue.push((task_id.clone(), max));
             }
-        }
+        });
         for (task_id, max) in overdue {
             self.end_because(&task_id, Cause::TooLong(max), now, out);
         }
     }
 
-    /// When there is something to ask, or a task has run too long.
-    pub(super) fn supervision_due(&self) -> Option<Duration> {
-        let dues = |task: &super::Task| [task.checks.next_deadline(), task.overdue_at()];
-        self.tasks.values().flat_map(dues).flatten().min()
-    }
-
     /// Ends a task by the executor's own decision.
     fn end_because(&mut self, task_id: &TaskId, cause: Cause, now: Moment, out: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(task_id).filter(|task| !task.asked && !task.ended) else { return };
+        let Some(task) = self.tasks.get_mut(task_id).filter(|task| !task.asked) else { return };
         task.cause = Some(cause);
         let grace = task.kill_grace.unwrap_or(self.kill_grace);
         self.ask_to_end(task_id, now.after(grace), now, out);

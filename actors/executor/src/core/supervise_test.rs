@@ -4,6 +4,7 @@ use super::super::tests::{GRACE, at, command, core, effects, id, run_task, sent,
 use super::*;
 use crate::end::TaskEnd;
 use odeon_protocol::task::{Check, HealthCheck, Probe, TaskExit, TaskInfo, TaskStatus};
+use std::time::Duration;
 
 const BAD: CheckResult = CheckResult::HttpStatus(503);
 const GOOD: CheckResult = CheckResult::HttpStatus(200);

@@ -14,7 +14,6 @@ pub(super) struct Task {
     pub(super) asked: bool,
     /// When it is made to end.
     pub(super) force_at: Option<Duration>,
-    pub(super) ended: bool,
     /// Why the executor ends it, if it was not told to.
     pub(super) cause: Option<Cause>,
     pub(super) checks: Checks,
@@ -39,7 +38,6 @@ impl Task {
             kill_grace: info.kill_grace,
             asked: false,
             force_at: None,
-            ended: false,
             cause: None,
             checks: Checks::of(info),
             time_max: info.max_completion_time.map(|max| (max, now.after(max))),
@@ -52,8 +50,15 @@ impl Task {
         self.time_max = None;
     }
 
-    pub(super) fn overdue_at(&self) -> Option<Duration> {
-        self.time_max.map(|(_, at)| at)
+    /// Whether something is asked of it, or it has a longest time.
+    pub(super) fn is_supervised(&self) -> bool {
+        self.time_max.is_some() || !self.checks.is_empty()
+    }
+
+    /// When something is due: an end by force, the end of its longest time, or a check.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let overdue_at = self.time_max.map(|(_, at)| at);
+        [self.force_at, overdue_at, self.checks.next_deadline()].into_iter().flatten().min()
     }
 
     /// How long it may take, if that is over; tells it once.

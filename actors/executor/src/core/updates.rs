@@ -1,32 +1,35 @@
-//! The updates that the agent has not answered yet: numbered, in order, one in flight.
+//! The updates that the agent has not answered yet: numbered, in order for each task, one of each task under way.
+//!
+//! Updates of different tasks do not wait for each other, so that one sync of the agent's disk serves many.
 
+use odeon_protocol::id::TaskId;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::TaskStatus;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+/// Updates that are sent and not answered; the agent remembers the numbers of as many that overtook others.
+pub(super) const UNDER_WAY_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct UpdateQueue {
-    waiting: VecDeque<TaskStatus>,
-    head: Option<Head>,
+    tasks: BTreeMap<TaskId, Reports>,
+    /// Tasks with something to tell and nothing under way, in the order in which they came.
+    ready: VecDeque<TaskId>,
+    /// By number: numbered, and not answered.
+    under_way: BTreeMap<u64, TaskStatus>,
+    /// Those of them that are to be sent as soon as there is a link.
+    due: BTreeSet<u64>,
+    /// Those of them that are to be sent again at their time.
+    later: BTreeSet<(Duration, u64)>,
     last_sequence: u64,
 }
 
-#[derive(Debug)]
-struct Head {
-    sequence: u64,
-    status: TaskStatus,
-    attempt: Attempt,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Attempt {
-    /// To be sent as soon as there is a link.
-    Due,
-    /// Sent, not answered.
-    UnderWay,
-    /// Not answered; to be sent again then.
-    Later(Duration),
+/// What one task has to tell.
+#[derive(Debug, Default)]
+struct Reports {
+    waiting: VecDeque<TaskStatus>,
+    is_under_way: bool,
 }
 
 impl UpdateQueue {
@@ -34,56 +37,68 @@ impl UpdateQueue {
     /// one report waits for each of its non-terminal states and reasons, and the newest is told last.
     pub(super) fn push(&mut self, status: TaskStatus) {
         let what = |status: &TaskStatus| (status.state, status.reason);
-        if !status.state.is_terminal() {
-            self.waiting.retain(|old| old.task_id != status.task_id || what(old) != what(&status));
+        let task_id = status.task_id.clone();
+        let reports = self.tasks.entry(task_id.clone()).or_default();
+        if reports.waiting.is_empty() && !reports.is_under_way {
+            self.ready.push_back(task_id);
         }
-        self.waiting.push_back(status);
+        if !status.state.is_terminal() {
+            reports.waiting.retain(|old| what(old) != what(&status));
+        }
+        reports.waiting.push_back(status);
     }
 
     /// The number and content of what is to be sent now, if anything.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<(u64, TaskStatus)> {
-        if self.head.is_none() {
-            let status = self.waiting.pop_front()?;
-            self.last_sequence += 1;
-            self.head = Some(Head { sequence: self.last_sequence, status, attempt: Attempt::Due });
+        if let Some((at, _)) = self.later.first()
+            && *at <= now.since_start
+        {
+            let (_, sequence) = self.later.pop_first().expect("it was just there");
+            self.due.insert(sequence);
         }
-        let head = self.head.as_mut().filter(|head| match head.attempt {
-            Attempt::Due => true,
-            Attempt::UnderWay => false,
-            Attempt::Later(at) => at <= now.since_start,
-        })?;
-        head.attempt = Attempt::UnderWay;
-        Some((head.sequence, head.status.clone()))
+        if let Some(sequence) = self.due.pop_first() {
+            return Some((sequence, self.under_way[&sequence].clone()));
+        }
+        if self.under_way.len() >= UNDER_WAY_MAX {
+            return None;
+        }
+        let reports = self.tasks.get_mut(&self.ready.pop_front()?).expect("what is ready has something to tell");
+        let status = reports.waiting.pop_front().expect("what is ready has something to tell");
+        reports.is_under_way = true;
+        self.last_sequence += 1;
+        self.under_way.insert(self.last_sequence, status.clone());
+        Some((self.last_sequence, status))
     }
 
     pub(super) fn on_answered(&mut self, sequence: u64) {
-        if self.head.as_ref().is_some_and(|head| head.sequence == sequence) {
-            self.head = None;
+        let Some(status) = self.under_way.remove(&sequence) else { return };
+        self.due.remove(&sequence);
+        self.later.retain(|(_, later)| *later != sequence);
+        let reports = self.tasks.get_mut(&status.task_id).expect("it has one under way");
+        reports.is_under_way = false;
+        match reports.waiting.is_empty() {
+            true => drop(self.tasks.remove(&status.task_id)),
+            false => self.ready.push_back(status.task_id),
         }
     }
 
     pub(super) fn on_not_answered(&mut self, sequence: u64, again_at: Duration) {
-        if let Some(head) = self.head.as_mut().filter(|head| head.sequence == sequence) {
-            head.attempt = Attempt::Later(again_at);
+        if self.under_way.contains_key(&sequence) && !self.due.contains(&sequence) {
+            self.later.insert((again_at, sequence));
         }
     }
 
     /// There is a new link: what waits for another attempt need not wait longer.
     pub(super) fn on_link_up(&mut self) {
-        if let Some(head) = self.head.as_mut().filter(|head| matches!(head.attempt, Attempt::Later(_))) {
-            head.attempt = Attempt::Due;
-        }
+        self.due.extend(std::mem::take(&mut self.later).into_iter().map(|(_, sequence)| sequence));
     }
 
-    /// When the head is to be sent again.
+    /// When something is to be sent again.
     pub(super) fn retry_at(&self) -> Option<Duration> {
-        match self.head.as_ref()?.attempt {
-            Attempt::Later(at) => Some(at),
-            Attempt::Due | Attempt::UnderWay => None,
-        }
+        self.later.first().map(|(at, _)| *at)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.head.is_none() && self.waiting.is_empty()
+        self.tasks.is_empty()
     }
 }
