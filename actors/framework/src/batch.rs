@@ -5,6 +5,7 @@
 mod placement;
 mod plan;
 mod slot;
+mod slots;
 
 pub use placement::{NotPlaced, Shortage};
 pub use plan::{BatchPlan, INSTANCES_MAX, PlanError};
@@ -18,8 +19,8 @@ use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 use odeon_runtime::Node;
 use placement::Largest;
-use slot::{Progress, Slot};
-use std::collections::BTreeMap;
+use slot::Slot;
+use slots::Slots;
 use std::time::Duration;
 
 /// Tasks that one launch carries, so that it fits into a frame.
@@ -62,9 +63,7 @@ pub enum BatchResult {
 
 /// Runs the tasks of a plan.
 pub struct BatchScheduler {
-    slots: Vec<Slot>,
-    /// The slot of each present task.
-    by_id: BTreeMap<TaskId, usize>,
+    slots: Slots,
     retries: u32,
     placement_timeout: Option<Duration>,
     /// Since when it has waited for a place.
@@ -86,10 +85,8 @@ impl BatchScheduler {
     #[must_use]
     pub fn new(plan: BatchPlan, tell: impl FnMut(BatchEvent) + Send + 'static) -> Self {
         let BatchPlan { tasks, retries, placement_timeout } = plan;
-        let by_id = tasks.iter().enumerate().map(|(index, task)| (task.task_id.clone(), index)).collect();
         Self {
-            slots: tasks.into_iter().map(Slot::new).collect(),
-            by_id,
+            slots: Slots::new(tasks),
             retries,
             placement_timeout,
             waiting_since: None,
@@ -108,18 +105,13 @@ impl BatchScheduler {
     /// Ends all tasks, and launches none any more. The run ends when they have.
     pub fn kill_all(&mut self, calls: &mut Calls) {
         self.interrupted = true;
-        for slot in &mut self.slots {
-            match &slot.progress {
-                Progress::Waiting => {
-                    let task_id = slot.task.task_id.clone();
-                    let mut status = TaskStatus::new(task_id, TaskState::Killed, StatusSource::Master);
-                    "killed before it was launched".clone_into(&mut status.message);
-                    slot.progress = Progress::Ended(status.at(calls.now().wall_ms));
-                }
-                Progress::Launched => calls.kill(slot.task.task_id.clone()),
-                Progress::Ended(_) => {}
-            }
+        for index in self.slots.waiting() {
+            let task_id = self.slots.get(index).task.task_id.clone();
+            let mut status = TaskStatus::new(task_id, TaskState::Killed, StatusSource::Master);
+            "killed before it was launched".clone_into(&mut status.message);
+            self.slots.end(index, status.at(calls.now().wall_ms));
         }
+        self.slots.launched_ids().for_each(|task_id| calls.kill(task_id.clone()));
         self.finish_if_done(calls);
     }
 
@@ -128,17 +120,14 @@ impl BatchScheduler {
     pub fn result(&self) -> BatchResult {
         match &self.not_placed {
             Some(not_placed) => BatchResult::NotPlaced(not_placed.clone()),
-            None if self.all_ended() => BatchResult::Ended,
+            None if self.slots.have_ended() => BatchResult::Ended,
             None => BatchResult::Unfinished,
         }
     }
 
     /// The last reports of the tasks that have ended, in the order of the plan.
     pub fn ends(&self) -> impl Iterator<Item = &TaskStatus> {
-        self.slots.iter().filter_map(|slot| match &slot.progress {
-            Progress::Ended(status) => Some(status),
-            Progress::Waiting | Progress::Launched => None,
-        })
+        self.slots.ends()
     }
 
     /// The exit code for a shell: 0 if all tasks finished, else the first other one in the order of the
@@ -153,39 +142,14 @@ impl BatchScheduler {
         codes.into_iter().find(|code| *code != 0)
     }
 
-    fn all_ended(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot.progress, Progress::Ended(_)))
-    }
-
-    fn waiting(&self) -> usize {
-        self.slots.iter().filter(|slot| matches!(slot.progress, Progress::Waiting)).count()
-    }
-
     fn is_over(&self) -> bool {
         self.interrupted || self.not_placed.is_some()
     }
 
     fn finish_if_done(&self, calls: &mut Calls) {
-        if self.all_ended() {
+        if self.slots.have_ended() {
             calls.finish(if self.interrupted { Outcome::Interrupted } else { Outcome::Finished });
         }
-    }
-
-    /// The tasks that go on the offer: in the order of the plan, whatever still fits.
-    fn pack(&mut self, offer: &Offer) -> Vec<TaskInfo> {
-        let mut left = offer.resources.clone();
-        let mut packed = Vec::new();
-        for slot in self.slots.iter_mut().filter(|slot| matches!(slot.progress, Progress::Waiting)) {
-            if packed.len() == LAUNCH_TASKS_MAX {
-                break;
-            }
-            if let Ok(rest) = left.checked_sub(&slot.needs) {
-                left = rest;
-                slot.progress = Progress::Launched;
-                packed.push(slot.task.clone());
-            }
-        }
-        packed
     }
 
     fn launch(&mut self, offer: Offer, tasks: Vec<TaskInfo>, calls: &mut Calls) {
@@ -207,23 +171,20 @@ impl BatchScheduler {
     /// Takes the end of a task; false if it is launched again.
     fn end_slot(&mut self, index: usize, status: &TaskStatus) -> bool {
         let over = self.is_over();
-        let slot = &mut self.slots[index];
+        let slot = self.slots.get(index);
         // The offer was withdrawn before the task came: it has not run, and nobody is to blame.
         let never_ran = status.reason == Some(StatusReason::InvalidOffers);
         let may_fail_again = status.state != TaskState::Finished && slot.failures < self.retries;
         if over || !(never_ran || may_fail_again) {
-            slot.progress = Progress::Ended(status.clone());
+            self.slots.end(index, status.clone());
             return true;
         }
-        slot.failures += u32::from(!never_ran);
-        let task_id = slot.wait_again().clone();
-        self.by_id.remove(&status.task_id);
-        self.by_id.insert(task_id, index);
+        self.slots.wait_again(index, !never_ran);
         false
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let waits = self.waiting() > 0 && !self.is_over();
+        let waits = self.slots.waiting_count() > 0 && !self.is_over();
         let since = self.waiting_since.filter(|_| waits)?;
         Some(since.saturating_add(self.placement_timeout?))
     }
@@ -236,11 +197,11 @@ impl Scheduler for BatchScheduler {
     }
 
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-        let before = self.waiting();
+        let before = self.slots.waiting_count();
         let mut unused = Vec::new();
         for offer in offers {
             self.largest.see(&offer);
-            let tasks = if self.is_over() { vec![] } else { self.pack(&offer) };
+            let tasks = if self.is_over() { vec![] } else { self.slots.pack(&offer.resources, LAUNCH_TASKS_MAX) };
             if tasks.is_empty() {
                 unused.push(offer.offer_id);
             } else {
@@ -250,21 +211,18 @@ impl Scheduler for BatchScheduler {
         if !unused.is_empty() {
             calls.decline(unused, Filters::default());
         }
-        if before > 0 && self.waiting() == 0 {
+        if before > 0 && self.slots.waiting_count() == 0 {
             calls.suppress();
         }
     }
 
     fn update(&mut self, status: &TaskStatus, calls: &mut Calls) {
-        let Some(index) = self.by_id.get(&status.task_id).copied() else { return };
-        if self.slots[index].progress != Progress::Launched {
-            return;
-        }
+        let Some(index) = self.slots.launched(&status.task_id) else { return };
         (self.tell)(BatchEvent::Updated { status: status.clone() });
         if !status.state.is_terminal() {
             return;
         }
-        let others_wait = self.waiting() > 0;
+        let others_wait = self.slots.waiting_count() > 0;
         if self.end_slot(index, status) {
             self.finish_if_done(calls);
         } else {
@@ -279,7 +237,7 @@ impl Scheduler for BatchScheduler {
         if self.deadline().is_none_or(|deadline| deadline > now.since_start) {
             return;
         }
-        let missing: Vec<&Slot> = self.slots.iter().filter(|slot| matches!(slot.progress, Progress::Waiting)).collect();
+        let missing: Vec<&Slot> = self.slots.waiting().into_iter().map(|index| self.slots.get(index)).collect();
         let waited = self.placement_timeout.unwrap_or_default();
         self.not_placed = Some(Box::new(self.largest.explain(waited, &missing, self.slots.len())));
         // The end of the framework ends the tasks that did find a place.

@@ -6,9 +6,9 @@ use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::OfferId;
 use odeon_protocol::resources::Resources;
 use odeon_protocol::role::Role;
-use odeon_protocol::task::TaskExit;
+use odeon_protocol::task::{TaskExit, Work};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 fn framework() -> FrameworkId {
@@ -104,6 +104,21 @@ fn as_many_tasks_as_fit_go_on_each_offer_and_then_no_more_offers_are_wanted() {
     assert_eq!(launched(&calls), [on("O1", &["job.0", "job.1"]), on("O3", &["job.2"])]);
     let unused = vec![OfferId::new("O2").unwrap(), OfferId::new("O4").unwrap()];
     assert_eq!(calls[2..], [Call::Decline { offer_ids: unused, filters: Filters::default() }, Call::Suppress]);
+}
+
+#[test]
+fn an_offer_is_filled_in_the_order_of_the_plan_with_whatever_still_fits() {
+    let task = |(index, needs): (usize, &str)| {
+        let task_id = TaskId::new(format!("t{index}")).unwrap();
+        TaskInfo::new(task_id, "t", resources(needs), Work::Command(command()))
+    };
+    let needs = ["cpus:2", "cpus:1", "cpus:4", "cpus:2", "cpus:1"];
+    let tasks = needs.into_iter().enumerate().map(task).collect();
+    let mut batch = batch(BatchPlan::of_tasks(tasks).unwrap());
+    let calls = offers(&mut batch, vec![offer("o1", "a", "cpus:6")]);
+    assert_eq!(launched(&calls)[0].1, ["t0", "t1", "t3", "t4"]);
+    let calls = offers(&mut batch, vec![offer("o2", "a", "cpus:3"), offer("o3", "b", "cpus:4")]);
+    assert_eq!(launched(&calls)[0].1, ["t2"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod core;
 pub mod effect;
+pub mod measure;
 
 mod actor;
 mod calls;

@@ -3,7 +3,6 @@
 mod allocator;
 mod fabric;
 mod floors;
-mod one_by_one;
 mod pin;
 mod processes;
 mod tasks;

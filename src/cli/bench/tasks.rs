@@ -8,7 +8,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use odeon_executor::{Task, TaskContext, TaskFailure};
 use odeon_framework::batch::{BatchPlan, BatchScheduler, INSTANCES_MAX};
-use odeon_framework::{DriverSettings, Outcome, Scheduler, run_scheduler};
+use odeon_framework::measure::OneByOne;
+use odeon_framework::{DriverSettings, Outcome, RunningScheduler, Scheduler};
 use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{ExecutorId, TaskId};
@@ -18,7 +19,6 @@ use odeon_runtime::Node;
 use serde::Serialize;
 
 use super::floors;
-use super::one_by_one::OneByOne;
 use super::processes::{Processes, Role};
 use super::times::Times;
 use crate::app::{Environment, fresh_seed};
@@ -50,6 +50,9 @@ pub(crate) struct TasksBenchArgs {
     /// How many tasks may run at the same time [default: 8 processes, all inline tasks]
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<usize>,
+    /// The frameworks checkpoint: launches, updates and acknowledgements are on the agent's disk before they count
+    #[arg(long)]
+    checkpoint: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -89,6 +92,12 @@ impl TasksBenchArgs {
         };
         let slots = u64::try_from(self.slots.unwrap_or(usual)).unwrap_or(u64::MAX);
         Resources::empty().with_scalar(CPUS, Scalar::from_thousandths((AGENT_CPUS * 1000 / slots).max(1)))
+    }
+
+    fn driver(&self, name: &str, cluster: &Processes) -> DriverSettings {
+        let mut info = FrameworkInfo::new(name);
+        info.checkpoint = self.checkpoint;
+        DriverSettings::new(cluster.endpoint().clone(), info, fresh_seed())
     }
 
     fn list(&self, name: &str, count: usize) -> Result<Vec<TaskInfo>, Failure> {
@@ -192,7 +201,7 @@ async fn measure(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> Res
 /// Times of single tasks on a cluster that has nothing else to do.
 async fn one_by_one(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> Result<Times, Failure> {
     let tasks = args.list("single", WARM_UP + args.singles)?;
-    let ended = run("bench one by one", OneByOne::new(tasks), cluster, node).await?;
+    let ended = end_of(OneByOne::new(tasks).run(args.driver("bench one by one", cluster), node)).await?;
     Ok(Times::new(ended.times().iter().skip(WARM_UP).copied().collect()))
 }
 
@@ -200,7 +209,8 @@ async fn one_by_one(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> 
 async fn together(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> Result<f64, Failure> {
     let plan = BatchPlan::of_tasks(args.list("batch", args.tasks)?).or_exit(Exit::WorkFailed)?;
     let began = Instant::now();
-    let batch = run("bench together", BatchScheduler::new(plan, |_| ()), cluster, node).await?;
+    let batch = BatchScheduler::new(plan, |_| ()).run(args.driver("bench together", cluster), node);
+    let batch = end_of(batch).await?;
     let seconds = began.elapsed().as_secs_f64();
     match batch.ends().find(|status| status.state != TaskState::Finished) {
         None => Ok(args.tasks as f64 / seconds),
@@ -211,12 +221,11 @@ async fn together(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> Re
     }
 }
 
-async fn run<S: Scheduler>(name: &str, scheduler: S, cluster: &Processes, node: &Node) -> Result<S, Failure> {
-    let driver = DriverSettings::new(cluster.endpoint().clone(), FrameworkInfo::new(name), fresh_seed());
-    let ended = run_scheduler(driver, node, scheduler).ended().await.or_exit(Exit::WorkFailed)?;
+async fn end_of<S: Scheduler>(running: RunningScheduler<S>) -> Result<S, Failure> {
+    let ended = running.ended().await.or_exit(Exit::WorkFailed)?;
     match ended.outcome {
         Outcome::Finished => Ok(ended.scheduler),
-        other => Err(Failure::new(Exit::WorkFailed, format!("{name} did not come to its end: {other:?}"))),
+        other => Err(Failure::new(Exit::WorkFailed, format!("the tasks did not come to their end: {other:?}"))),
     }
 }
 

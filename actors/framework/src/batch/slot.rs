@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) task: TaskInfo,
     /// What it and its executor take from an offer.
     pub(super) needs: Resources,
+    /// The same for those that need the same.
+    pub(super) shape: usize,
     pub(super) progress: Progress,
     /// Attempts that ran and did not finish.
     pub(super) failures: u32,
@@ -32,16 +34,16 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(task: TaskInfo) -> Self {
         let needs = needs(&task);
-        Self { first_id: task.task_id.clone(), task, needs, progress: Progress::Waiting, failures: 0, relaunches: 0 }
+        let first_id = task.task_id.clone();
+        Self { task, needs, shape: 0, progress: Progress::Waiting, failures: 0, relaunches: 0, first_id }
     }
 
     /// Waits again, under a new id: that of a task that has ended may not be used twice.
-    pub(super) fn wait_again(&mut self) -> &TaskId {
+    pub(super) fn wait_again(&mut self) {
         self.relaunches += 1;
         self.task.task_id = TaskId::new(format!("{}-retry-{}", self.first_id, self.relaunches))
             .expect("the plan has left room behind its ids");
         self.progress = Progress::Waiting;
-        &self.task.task_id
     }
 }
 

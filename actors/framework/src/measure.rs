@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use odeon_framework::{Calls, Outcome, Scheduler};
+use crate::calls::{Calls, Outcome};
+use crate::node::{DriverSettings, RunningScheduler, run_scheduler};
+use crate::scheduler::Scheduler;
 use odeon_protocol::id::{FrameworkId, OfferId};
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::task::{TaskInfo, TaskState, TaskStatus};
+use odeon_runtime::Node;
 
 /// Runs the tasks in their order, each when the one before has ended.
-pub(super) struct OneByOne {
+#[derive(Debug)]
+pub struct OneByOne {
     /// The next one last.
     tasks: Vec<TaskInfo>,
     /// When the present one was submitted, and whether it waits for an offer.
@@ -17,13 +21,21 @@ pub(super) struct OneByOne {
 }
 
 impl OneByOne {
-    pub(super) fn new(mut tasks: Vec<TaskInfo>) -> Self {
+    /// Has submitted nothing yet.
+    #[must_use]
+    pub fn new(mut tasks: Vec<TaskInfo>) -> Self {
         tasks.reverse();
         Self { tasks, present: None, times: Vec::new() }
     }
 
+    /// Runs the tasks, as [`run_scheduler`] does.
+    pub fn run(self, settings: DriverSettings, node: &Node) -> RunningScheduler<Self> {
+        run_scheduler(settings, node, self)
+    }
+
     /// How long each task took, in order.
-    pub(super) fn times(&self) -> &[Duration] {
+    #[must_use]
+    pub fn times(&self) -> &[Duration] {
         &self.times
     }
 
@@ -75,7 +87,7 @@ impl Scheduler for OneByOne {
 
 #[cfg(test)]
 mod tests {
-    use odeon_framework::Call;
+    use crate::calls::Call;
     use odeon_protocol::executor::CommandInfo;
     use odeon_protocol::id::{AgentId, TaskId};
     use odeon_protocol::moment::Moment;
