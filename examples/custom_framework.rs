@@ -13,7 +13,7 @@ impl Task for Square {
 
     async fn run(context: TaskContext) -> Result<(), TaskFailure> {
         let number: u64 = std::str::from_utf8(context.data())?.parse()?;
-        std::fs::write(context.sandbox().join("stdout"), format!("{number} squared is {}\n", number * number))?;
+        std::fs::write(context.sandbox()?.join("stdout"), format!("{number} squared is {}\n", number * number))?;
         context.report((number * number).to_string());
         Ok(())
     }

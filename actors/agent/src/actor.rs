@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 /// Messages that may wait for the agent, besides one for each waiting asker.
-pub(crate) const MAILBOX_CAPACITY: usize = 1024;
+pub(crate) const MAILBOX_CAPACITY: usize = 4096;
 
 /// Something that waits for the answer to a registration. The links bound how many asks are open.
 type Deferred = Box<dyn FnOnce(&mut AgentActor, &mut Context<AgentActor>)>;

@@ -15,6 +15,7 @@ mod reconfigure;
 mod recovery;
 mod registration;
 mod shutdown;
+mod streams;
 mod task;
 mod updates;
 
@@ -27,7 +28,6 @@ pub use recovery::{RecoverError, Start};
 
 use crate::effect::{AgentEnd, Effect, Record};
 use crate::settings::AgentLimits;
-use crate::status_stream::StatusStream;
 use accounting::Accounting;
 use executor::Executor;
 use history::History;
@@ -36,8 +36,9 @@ use odeon_protocol::id::{AgentId, ContainerId, FrameworkId, IdSource, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::Outbox;
 use registration::Registration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use streams::Streams;
 use task::Task;
 
 /// What the core emits.
@@ -58,8 +59,10 @@ pub struct AgentCore {
     executors: BTreeMap<ContainerId, Executor>,
     /// Those that have not ended, or whose end is not acknowledged.
     tasks: BTreeMap<TaskKey, Task>,
-    /// Never one without an update.
-    streams: BTreeMap<TaskKey, StatusStream>,
+    streams: Streams,
+    /// When executors are killed for tasks that they were asked to end; what has ended since, or was given another
+    /// time, is passed over.
+    kills: BTreeSet<(Duration, TaskKey)>,
     history: History,
     /// As it was looked at last.
     disk: DiskUsage,
@@ -83,7 +86,8 @@ impl AgentCore {
             ids: IdSource::new(seed),
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
+            kills: BTreeSet::new(),
             disk: DiskUsage::default(),
             boot_id: String::new(),
             records: 0,
@@ -120,9 +124,8 @@ impl AgentCore {
         }
         let registration = self.registration.next_deadline().filter(|_| self.end.is_none());
         let executors = self.executors.values().filter_map(|executor| executor.next_deadline(&self.limits)).min();
-        let kills = self.tasks.values().filter_map(Task::kill_at).min();
-        let told = self.streams.values().filter(|_| self.registration.is_registered());
-        let streams = told.filter_map(StatusStream::retry_at).min();
+        let kills = self.kills.first().map(|(at, _)| *at);
+        let streams = self.streams.next_deadline().filter(|_| self.registration.is_registered());
         let compaction = self.must_compact().then_some(Duration::ZERO);
         [registration, executors, kills, streams, compaction, self.history.next_deadline()].into_iter().flatten().min()
     }

@@ -1,9 +1,10 @@
-//! `Mailer`: hands what the agent has for one executor over, in order.
+//! `Mailer`: hands what the agent has for one executor over, in order; tasks that wait together go together.
 //!
 //! It tries again what may still arrive; that an executor does not take a task is told to the actor.
 
 use crate::effect::ContainerPlace;
 use crate::sandbox::Sandboxes;
+use futures_util::future::try_join_all;
 use odeon_protocol::messages::agent_executor::{EndTask, ExecutorForAgent, RunTask, ShutdownExecutor};
 use odeon_protocol::task::TaskInfo;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
@@ -12,8 +13,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-/// Letters that may wait for one executor.
-const LETTERS_MAX: usize = 4096;
+/// Letters that may wait for one executor: more than tasks of one batch, which may all be meant for it.
+const LETTERS_MAX: usize = 1 << 17;
+/// Letters that are under way to one executor.
+const UNDER_WAY_MAX: usize = 256;
 const ATTEMPTS_MAX: u32 = 4;
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -57,30 +60,48 @@ struct Route {
 
 impl Route {
     async fn deliver(self, mut waiting: mpsc::Receiver<Letter>) -> Option<String> {
-        while let Some(letter) = waiting.recv().await {
-            let delivered = match letter {
-                Letter::Run(task) => match self.run(*task).await {
-                    Err(cause) => return Some(cause),
-                    Ok(()) => Ok(()),
-                },
-                // If these do not arrive, the core kills the executor when their grace is over.
-                Letter::End(message) => self.send(message).await,
-                Letter::Shutdown(message) => self.peer.send(message).await,
-            };
-            if let Err(error) = delivered {
-                debug!(container_id = %self.place.container_id, %error, "an executor does not answer");
+        let mut letters = Vec::new();
+        while waiting.recv_many(&mut letters, UNDER_WAY_MAX).await > 0 {
+            if let Err(cause) = self.hand_over(letters.drain(..)).await {
+                return Some(cause);
             }
         }
         None
     }
 
-    async fn run(&self, task: TaskInfo) -> Result<(), String> {
-        let path = self.sandboxes.of_task(&self.place, &task.task_id);
-        let sandbox = path.to_string_lossy().into_owned();
-        let made = tokio::task::spawn_blocking(move || Sandboxes::make(&path)).await;
-        let made = made.map_err(std::io::Error::other).and_then(|made| made);
-        made.map_err(|error| format!("cannot make {sandbox}: {error}"))?;
-        self.send(RunTask { task, sandbox }).await.map_err(|error| error.to_string())
+    /// Tasks go together up to the next letter of another kind; the first one that is not taken says why.
+    async fn hand_over(&self, letters: impl Iterator<Item = Letter>) -> Result<(), String> {
+        let mut tasks = Vec::new();
+        for letter in letters {
+            match letter {
+                Letter::Run(task) => tasks.push(*task),
+                Letter::End(message) => {
+                    self.run(&mut tasks).await?;
+                    self.note(self.send(message).await);
+                }
+                Letter::Shutdown(message) => {
+                    self.run(&mut tasks).await?;
+                    self.note(self.peer.send(message).await);
+                }
+            }
+        }
+        self.run(&mut tasks).await
+    }
+
+    /// Hands tasks over, in their order.
+    async fn run(&self, tasks: &mut Vec<TaskInfo>) -> Result<(), String> {
+        let sent = tasks.drain(..).map(|task| {
+            let sandbox = self.sandboxes.of_task(&self.place, &task.task_id).to_string_lossy().into_owned();
+            self.send(RunTask { task, sandbox })
+        });
+        try_join_all(sent).await.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// An end that does not arrive is no loss: the core kills the executor when its grace is over.
+    fn note(&self, delivered: Result<(), PeerError>) {
+        if let Err(error) = delivered {
+            debug!(container_id = %self.place.container_id, %error, "an executor does not answer");
+        }
     }
 
     async fn send<M>(&self, message: M) -> Result<(), PeerError>

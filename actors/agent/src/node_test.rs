@@ -264,6 +264,7 @@ async fn a_task_goes_from_launch_to_its_end_and_its_output_can_be_followed() {
         for _ in 0..HEAD_START {
             tokio::task::yield_now().await;
         }
+        std::fs::create_dir_all(&run.sandbox).unwrap();
         std::fs::write(&stdout, "hello\n").unwrap();
     });
     let first = first.unwrap().unwrap();

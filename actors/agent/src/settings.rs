@@ -89,6 +89,8 @@ pub struct AgentLimits {
     pub status_retry_max: Duration,
     /// Updates that may wait for one task.
     pub status_updates_max: usize,
+    /// Updates of one framework that are on their way at a time; the others wait for these to be acknowledged.
+    pub status_updates_under_way_max: usize,
     /// How many sandboxes of ended executors and tasks are remembered, and kept on disk.
     pub sandboxes_max: usize,
     /// A sandbox is kept for so long, however many there are.
@@ -122,6 +124,7 @@ impl AgentLimits {
         status_retry_min: Duration::from_secs(10),
         status_retry_max: Duration::from_secs(600),
         status_updates_max: 1000,
+        status_updates_under_way_max: 256,
         sandboxes_max: 150,
         sandbox_age_min: Duration::from_secs(60),
         sandbox_age_max: Duration::from_secs(7 * 24 * 3600),

@@ -28,6 +28,9 @@ pub(crate) enum Acknowledged {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct StatusStream {
     waiting: VecDeque<TaskStatus>,
+    /// Whether it ends with the process of the agent.
+    #[serde(skip)]
+    is_transient: bool,
     #[serde(skip)]
     attempts: u32,
     #[serde(skip)]
@@ -35,6 +38,15 @@ pub(crate) struct StatusStream {
 }
 
 impl StatusStream {
+    /// The updates of a task that nobody asks for once the process of the agent has ended.
+    pub(crate) fn transient() -> Self {
+        Self { is_transient: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+
     /// Adds an update; true if it is the head.
     ///
     /// A full stream gives up its newest update that is neither on its way nor terminal: the later one says more.

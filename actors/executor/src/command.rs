@@ -30,7 +30,7 @@ pub(crate) struct CommandTask {
 impl CommandTask {
     /// Runs the command to its end. Whatever is left of its process group then is killed.
     pub(crate) async fn run(self, context: TaskContext) -> Result<(), TaskFailure> {
-        let child = self.spawn(&context)?;
+        let child = self.spawn()?;
         let group = ProcessGroup::of(&child);
         context.report("");
         let status = group.wait(child, &context).await;
@@ -46,10 +46,11 @@ impl CommandTask {
         }
     }
 
-    fn spawn(&self, context: &TaskContext) -> Result<Child, TaskFailure> {
+    fn spawn(&self) -> Result<Child, TaskFailure> {
         let mut command = self.surroundings.prepare(&self.command)?;
-        command.stdout(open_output(context.sandbox(), "stdout")?);
-        command.stderr(open_output(context.sandbox(), "stderr")?);
+        let sandbox = &self.surroundings.sandbox;
+        command.stdout(open_output(sandbox, "stdout")?);
+        command.stderr(open_output(sandbox, "stderr")?);
         command.spawn().map_err(|error| not_started(&self.command.argv[0], &error))
     }
 }

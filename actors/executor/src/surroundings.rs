@@ -6,7 +6,10 @@ use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::task::TaskExit;
 use std::collections::BTreeMap;
+
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -41,6 +44,8 @@ impl Surroundings {
     /// Checked here, because a missing directory would look like a missing program.
     fn directory(&self, info: &CommandInfo) -> Result<PathBuf, TaskFailure> {
         let given = info.working_directory.as_deref().unwrap_or_default();
+        let unusable = |error| TaskFailure::new(format!("cannot make {}: {error}", self.sandbox.display()));
+        make_sandbox(&self.sandbox).map_err(unusable)?;
         let directory = self.sandbox.join(given);
         if directory.is_dir() {
             return Ok(directory);
@@ -64,6 +69,11 @@ impl Surroundings {
         environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
         environment
     }
+}
+
+/// Makes the directory of a task, for this user only; nothing happens if it is there.
+pub(crate) fn make_sandbox(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Why a prepared command did not start, as a shell would tell it.

@@ -1,10 +1,12 @@
 //! What a user writes to have a task type of its own: [`Task`], and what it is given.
 
+use crate::surroundings::make_sandbox;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::resources::Resources;
 use odeon_protocol::task::{StatusReason, TaskExit};
 use odeon_runtime::Node;
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -75,10 +77,14 @@ impl TaskContext {
         &self.resources
     }
 
-    /// A directory for its files; what is written to `stdout` and `stderr` there can be read from afar.
-    #[must_use]
-    pub fn sandbox(&self) -> &Path {
-        &self.sandbox
+    /// A directory for its files, made when it is first asked for; what is written to `stdout` and `stderr` there can
+    /// be read from afar.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn sandbox(&self) -> io::Result<&Path> {
+        make_sandbox(&self.sandbox)?;
+        Ok(&self.sandbox)
     }
 
     /// The node of the executor's process, to export actors from it and to reach others.

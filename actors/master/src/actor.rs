@@ -3,17 +3,18 @@
 //! Decides nothing. Its handlers take microseconds; writing happens off the arbiter.
 
 use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
-use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, SchedulerEvent};
+use crate::effect::{CommandOutcome, Effect};
+use crate::messenger::Messenger;
 use crate::record::Record;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
 use odeon_protocol::id::AgentId;
-use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused, ForwardStatus, RegisterAgent};
+use odeon_protocol::messages::master_agent::{ForwardStatus, RegisterAgent};
 use odeon_protocol::messages::master_operator::{
     GetAgents, GetFrameworks, GetMaster, GetRoles, GetTasks, KillTaskByOperator,
 };
 use odeon_protocol::messages::master_scheduler::{
-    AcceptOffers, AcknowledgeUpdate, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
-    SchedulerForMaster, Subscribe, SuppressOffers, TeardownFramework,
+    AcceptOffers, AcknowledgeUpdate, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers, Subscribe,
+    SuppressOffers, TeardownFramework,
 };
 use odeon_protocol::messages::operations::{
     DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
@@ -21,14 +22,11 @@ use odeon_protocol::messages::operations::{
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, PeerError, RecordLog, Reply};
+use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, RecordLog, Reply};
 use std::time::Duration;
-use tracing::{error, warn};
 
 /// The name behind which the master is exported.
 pub(crate) const MASTER: &str = "master";
-/// The name behind which an agent is exported.
-const AGENT: &str = "agent";
 
 /// What a new actor begins with.
 pub(crate) struct Beginning {
@@ -152,7 +150,7 @@ impl Actor for MasterActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         if let Some((first, log)) = self.beginning.take() {
-            let messenger = Messenger { node: self.node.clone(), own: context.address() };
+            let messenger = Messenger::new(&self.node, context.address());
             let perform = move |effect| messenger.perform(effect);
             self.committer = Some(Committer::with_log(&self.node, MASTER, log, perform));
             self.commit(first);
@@ -193,11 +191,11 @@ impl Handler<LinkChanged> for MasterActor {
 }
 
 /// What an agent has answered to a command.
-struct CommandAnswered {
-    agent_id: AgentId,
-    node: NodeId,
-    receipt: CommandReceipt,
-    outcome: CommandOutcome,
+pub(crate) struct CommandAnswered {
+    pub(crate) agent_id: AgentId,
+    pub(crate) node: NodeId,
+    pub(crate) receipt: CommandReceipt,
+    pub(crate) outcome: CommandOutcome,
 }
 
 impl Message for CommandAnswered {
@@ -275,63 +273,4 @@ hears! {
     SetRoleQuota => |core, _node, body, now, out| core.on_set_role_quota(body, now, out);
     RemoveRoleQuota => |core, _node, body, _now, out| core.on_remove_role_quota(&body, out);
     GetRoleQuotas => |core, _node, _body, _now, _out| core.on_get_role_quotas();
-}
-
-/// Carries effects out.
-struct Messenger {
-    node: Node,
-    own: Addr<MasterActor>,
-}
-
-impl Messenger {
-    fn perform(&self, effect: Effect) {
-        match effect {
-            Effect::TellScheduler { to, event } => self.tell(&to, event),
-            Effect::CommandAgent { agent_id, node, command } => self.command(agent_id, node, command),
-            Effect::StepDown { reason } => self.node.fail(MASTER, reason),
-        }
-    }
-
-    fn tell(&self, to: &SchedulerAddress, event: SchedulerEvent) {
-        let scheduler = self.node.peer_of::<SchedulerForMaster>(&to.node, &to.actor);
-        let told = match event {
-            SchedulerEvent::Offers(event) => scheduler.try_tell(event),
-            SchedulerEvent::Rescinded(event) => scheduler.try_tell(event),
-            SchedulerEvent::Updated(event) => scheduler.try_tell(event),
-            SchedulerEvent::AgentLost(event) => scheduler.try_tell(event),
-            SchedulerEvent::Failed(event) => scheduler.try_tell(event),
-        };
-        if let Err(cause) = told {
-            warn!(node = %to.node, actor = %to.actor, %cause, "an event did not reach its scheduler");
-        }
-    }
-
-    /// Asks are first polled in the order in which they are spawned, and so reach the link in order.
-    fn command(&self, agent_id: AgentId, node: NodeId, command: AgentCommand) {
-        let receipt = CommandReceipt::from(&command);
-        let (agent, own) = (self.node.peer_of::<AgentForMaster>(&node, AGENT), self.own.clone());
-        actix_rt::spawn(async move {
-            let answer = match command {
-                AgentCommand::Launch(command) => agent.send(*command).await,
-                AgentCommand::Kill(command) => agent.send(command).await,
-                AgentCommand::Acknowledge(command) => agent.send(command).await,
-                AgentCommand::Ping(command) => agent.send(command).await,
-                AgentCommand::ShutdownFramework(command) => agent.send(command).await,
-                AgentCommand::ShutdownAgent(command) => agent.send(command).await,
-            };
-            let outcome = outcome_of(answer);
-            if own.send(CommandAnswered { agent_id, node, receipt, outcome }).await.is_err() {
-                error!("the master has stopped before a command was answered");
-            }
-        });
-    }
-}
-
-fn outcome_of(answer: Result<Result<(), CommandRefused>, PeerError>) -> CommandOutcome {
-    match answer {
-        Ok(Ok(())) => CommandOutcome::Obeyed,
-        Ok(Err(refusal)) => CommandOutcome::Refused(refusal),
-        Err(cause) if cause.may_have_run() => CommandOutcome::Uncertain(cause.to_string()),
-        Err(cause) => CommandOutcome::Undelivered(cause.to_string()),
-    }
 }

@@ -16,6 +16,7 @@ mod launch;
 mod ledger;
 mod listing;
 mod offers;
+mod pace;
 mod quota;
 mod quota_tree;
 mod reconcile;
@@ -42,6 +43,7 @@ use odeon_protocol::messages::Epoch;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
 use odeon_runtime::{NodeId, Outbox};
+use pace::Pace;
 use quota_tree::QuotaTree;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -81,8 +83,8 @@ pub struct MasterCore {
     offers: BTreeMap<OfferId, Offer>,
     quotas: QuotaTree,
     allocator: Allocator,
-    /// No run of the allocator before this time.
-    allocation_from: Duration,
+    /// How often the allocator runs, however many events there are.
+    allocation_pace: Pace,
     timers: Timers,
     next_agent: u64,
     next_framework: u64,
@@ -109,7 +111,6 @@ impl MasterCore {
         let mut core = Self {
             allocator: quota::allocator_of(&rules),
             master_id: MasterId::new(format!("{name}-{epoch}")).expect("the name of the master leaves room for a term"),
-            rules,
             epoch,
             agents: BTreeMap::new(),
             agents_by_node: BTreeMap::new(),
@@ -123,7 +124,8 @@ impl MasterCore {
             ended: VecDeque::new(),
             offers: BTreeMap::new(),
             quotas: QuotaTree::default(),
-            allocation_from: Duration::ZERO,
+            allocation_pace: Pace::new(rules.allocation_gap, rules.allocation_burst_max),
+            rules,
             timers: Timers::default(),
             next_agent: 0,
             next_framework: 0,
@@ -171,8 +173,8 @@ impl MasterCore {
     /// When [`Self::on_timer`] has to be called next, as a time since the start of the node.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        let allocation = self.allocator.is_pending().then_some(self.allocation_from);
-        [allocation, self.allocator.next_deadline().map(|at| at.max(self.allocation_from)), self.timers.next()]
+        let allocation = self.allocator.is_pending().then_some(self.allocation_pace.from());
+        [allocation, self.allocator.next_deadline().map(|at| at.max(self.allocation_pace.from())), self.timers.next()]
             .into_iter()
             .flatten()
             .min()

@@ -5,6 +5,7 @@
 mod actor;
 mod core;
 pub mod effect;
+mod messenger;
 mod node;
 mod record;
 mod registry;

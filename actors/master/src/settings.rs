@@ -28,8 +28,10 @@ pub struct MasterRules {
     pub framework_return_timeout: Duration,
     /// After so long an unused offer is taken back; never if not given.
     pub offer_timeout: Option<Duration>,
-    /// Between two runs of the allocator, however many events there are.
+    /// Between two runs of the allocator if there are events all the time.
     pub allocation_gap: Duration,
+    /// Runs of the allocator that follow each other at once if there were none for a while.
+    pub allocation_burst_max: u32,
     /// How the allocator works; its interval is the time after which all agents are looked at again.
     pub allocator: AllocatorConfig,
     /// Ended tasks that are remembered for each framework.
@@ -73,7 +75,8 @@ impl Default for MasterRules {
             agent_return_timeout: Duration::from_secs(600),
             framework_return_timeout: Duration::from_secs(60),
             offer_timeout: Some(Duration::from_secs(30)),
-            allocation_gap: Duration::from_millis(10),
+            allocation_gap: Duration::from_millis(2),
+            allocation_burst_max: 16,
             allocator: AllocatorConfig::default(),
             ended_tasks_max: 1000,
             ended_frameworks_max: 50,

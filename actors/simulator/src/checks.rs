@@ -121,6 +121,8 @@ pub(crate) struct Checks {
     /// Which framework each process of a scheduler was told to be.
     frameworks: BTreeMap<Pid, FrameworkId>,
     pub(crate) launched: BTreeSet<TaskKey>,
+    /// Those of them whose framework checkpoints: what is told of them is durable before.
+    checkpointed: BTreeSet<TaskKey>,
     pub(crate) offer_count: u64,
     /// How often schedulers were told each state.
     pub(crate) told: BTreeMap<TaskState, u64>,
@@ -275,7 +277,11 @@ impl Checks {
                 }
             }
             Effect::CommandAgent { command: AgentCommand::Launch(launch), .. } => {
-                self.launched.insert((launch.framework_id.clone(), launch.task.task_id.clone()));
+                let key = (launch.framework_id.clone(), launch.task.task_id.clone());
+                if launch.checkpoint {
+                    self.checkpointed.insert(key.clone());
+                }
+                self.launched.insert(key);
             }
             _ => {}
         }
@@ -468,7 +474,13 @@ impl Checks {
             return self.fail("I4", format!("{task_id}: an update without uuid is forwarded"));
         };
         let durable = self.agent_logs.get(&site).is_some_and(|log| log.durable.contains(uuid));
-        self.expect("I6", durable, || format!("{task_id}: the update {uuid} is forwarded before it is durable"));
+        let key = (message.framework_id.clone(), task_id.clone());
+        if self.checkpointed.contains(&key) {
+            self.expect("I6", durable, || format!("{task_id}: the update {uuid} is forwarded before it is durable"));
+        } else if !durable && self.updates.get(uuid).is_none_or(|(of, by, _)| (of, *by) != (&key, site)) {
+            // It was never recorded: this is the first that is heard of it.
+            self.on_update_made(site, &key.0, &message.status);
+        }
     }
 
     // Executors.

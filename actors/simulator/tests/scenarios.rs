@@ -139,8 +139,8 @@ fn f07_a_scheduler_that_was_killed_is_told_what_it_has_not_acknowledged() {
 
 #[test]
 fn f08_executors_end_themselves_when_their_agent_stays_away_beyond_the_recovery_window() {
-    let mut plan =
-        keepers(vec![(30_000, Fault::Kill { site: agent(0), restart_after_ms: 22 * MINUTE_MS, host: false })]);
+    let kill = |number| Fault::Kill { site: agent(number), restart_after_ms: 22 * MINUTE_MS, host: false };
+    let mut plan = keepers((0..3).map(|number| (2 * MINUTE_MS, kill(number))).collect());
     plan.fault_phase_ms = 25 * MINUTE_MS;
     plan.frameworks[0].jobs = 60;
     let shown = run(&plan);

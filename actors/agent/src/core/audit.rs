@@ -49,7 +49,7 @@ impl AgentCore {
     /// The updates that wait for one task, at most.
     #[must_use]
     pub fn longest_stream(&self) -> usize {
-        self.streams.values().map(crate::status_stream::StatusStream::len).max().unwrap_or(0)
+        self.streams.iter().map(|(_, stream)| stream.len()).max().unwrap_or(0)
     }
 
     /// The runs of executors whose process may be alive.

@@ -214,7 +214,7 @@ fn the_exit_of_an_executor_fails_its_tasks_and_says_how_it_ended() {
         agent.effects().iter().map(describe).collect::<Vec<_>>(),
         ["forward a TASK_FAILED", "forward b TASK_KILLED"]
     );
-    let streams: Vec<Option<TaskState>> = agent.core.streams.values().map(StatusStream::latest).collect();
+    let streams: Vec<Option<TaskState>> = agent.core.streams.iter().map(|(_, stream)| stream.latest()).collect();
     assert_eq!(streams, [Some(TaskState::Failed), Some(TaskState::Killed)]);
     assert_eq!(agent.core.accounting.free(), &agent.core.info.resources);
 }
@@ -259,7 +259,7 @@ fn an_executor_without_tasks_is_kept_for_a_while() {
 #[test]
 fn an_update_is_written_before_it_is_told_and_only_the_oldest_is_on_its_way() {
     let mut agent = Agent::admitted();
-    agent.launch(0, command("t"));
+    agent.launch_as(0, command("t"), true);
     agent.register("t");
     agent.take();
     agent.update(0, "t", TaskState::Running);
@@ -282,11 +282,28 @@ fn an_update_is_written_before_it_is_told_and_only_the_oldest_is_on_its_way() {
     assert_eq!(latest, Some((TaskState::Running, TaskState::Finished)));
     agent.acknowledge(10_000, "t", status.uuid.clone().unwrap());
     let third = agent.take();
-    assert!(matches!(third[0], Emission::Write(Record::Acknowledged { .. })), "{third:?}");
-    let Emission::Send(Effect::Forward(last)) = &third[1] else { panic!("{third:?}") };
+    let [Emission::Send(Effect::Forward(last)), Emission::Write(Record::Acknowledged { .. })] = third.as_slice() else {
+        panic!("the next update does not wait for the acknowledgement to be written: {third:?}")
+    };
     assert_eq!(last.status.state, TaskState::Finished);
     agent.acknowledge(10_000, "t", last.status.uuid.clone().unwrap());
-    assert!(agent.core.tasks.is_empty() && agent.core.streams.is_empty());
+    assert!(agent.core.tasks.is_empty() && agent.core.streams.keys().count() == 0);
+}
+
+#[test]
+fn nothing_is_written_about_a_task_of_a_framework_that_does_not_checkpoint() {
+    let mut agent = Agent::running(command("t"));
+    agent.kill(0, "t");
+    agent.update(0, "t", TaskState::Killed);
+    let emitted = agent.take();
+    assert!(emitted.iter().all(|emission| matches!(emission, Emission::Send(_))), "{emitted:?}");
+    let uuid = emitted.into_iter().find_map(|emission| match emission {
+        Emission::Send(Effect::Forward(forward)) => forward.status.uuid,
+        _ => None,
+    });
+    agent.acknowledge(0, "t", uuid.unwrap());
+    assert_eq!(agent.take(), []);
+    assert!(agent.core.tasks.is_empty() && agent.core.streams.keys().count() == 0);
 }
 
 #[test]
@@ -326,7 +343,7 @@ fn an_acknowledgement_that_names_another_update_changes_nothing() {
     agent.take();
     agent.acknowledge(0, "t", StatusUuid::new("other").unwrap());
     assert_eq!(agent.take(), []);
-    assert_eq!(agent.core.streams.len(), 1);
+    assert_eq!(agent.core.streams.keys().count(), 1);
 }
 
 #[test]
@@ -391,7 +408,7 @@ fn the_end_of_a_framework_ends_its_executors_and_tells_nothing() {
         agent.core.on_executor_exited(&container_id, Some(TaskExit::Code(0)), at(100), &mut agent.out);
     }
     assert_eq!(agent.told(), [""; 0]);
-    assert!(agent.core.tasks.is_empty() && agent.core.streams.is_empty());
+    assert!(agent.core.tasks.is_empty() && agent.core.streams.keys().count() == 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskExit, TaskState, TaskStatus};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Sequence numbers that may be ahead of a gap before the gap is given up.
@@ -28,7 +28,7 @@ pub(super) struct Executor {
     pub(super) killing_state: bool,
     pub(super) state: ExecutorState,
     /// Live tasks in the order of their launch.
-    pub(super) tasks: Vec<TaskId>,
+    pub(super) tasks: VecDeque<TaskId>,
     /// Whether its own resources are charged: as long as one of its tasks is.
     pub(super) charged: bool,
     pub(super) idle_since: Option<Duration>,
@@ -94,7 +94,7 @@ impl Executor {
             checkpoint,
             killing_state: false,
             state: ExecutorState::Starting { until: register_until },
-            tasks: Vec::new(),
+            tasks: VecDeque::new(),
             charged: true,
             idle_since: None,
             link_lost_at: None,

@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 
 /// The number of the framework that checkpoints.
 const CHECKPOINTING: u8 = 1;
+/// Updates of one framework on their way.
+const UNDER_WAY_MAX: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -103,9 +105,12 @@ struct World {
     agent: Agent,
     ms: u64,
     sequence: u64,
-    /// The updates that were written and are not acknowledged, oldest first.
+    /// The updates that were written and whose acknowledgement was not, oldest first.
     written: BTreeMap<TaskKey, Vec<StatusUuid>>,
     uuids: BTreeSet<StatusUuid>,
+    /// What was told last of each task that is not given up.
+    told: BTreeMap<TaskKey, StatusUuid>,
+    acknowledged: BTreeSet<StatusUuid>,
     /// Runs that were started and whose end was not reported.
     alive: BTreeSet<ContainerId>,
     finished: bool,
@@ -118,16 +123,29 @@ struct World {
 }
 
 fn limits() -> AgentLimits {
-    AgentLimits { sandboxes_max: 3, journal_records_max: 20, ..AgentLimits::DEFAULT }
+    let few = AgentLimits { sandboxes_max: 3, journal_records_max: 20, ..AgentLimits::DEFAULT };
+    AgentLimits { status_updates_under_way_max: UNDER_WAY_MAX, ..few }
 }
 
 impl World {
     fn new() -> Self {
         let mut agent = Agent::with_limits(limits());
         agent.core.on_start(&mut agent.out);
-        let (written, uuids, alive) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let replay = agent.core.checkpoint();
-        Self { agent, ms: 0, sequence: 0, written, uuids, alive, finished: false, replay, cut: None, kills: 0 }
+        Self {
+            agent,
+            ms: 0,
+            sequence: 0,
+            written: BTreeMap::new(),
+            uuids: BTreeSet::new(),
+            told: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            alive: BTreeSet::new(),
+            finished: false,
+            replay,
+            cut: None,
+            kills: 0,
+        }
     }
 
     fn pick(&self, index: usize) -> Option<ContainerId> {
@@ -136,6 +154,10 @@ impl World {
 
     fn apply(&mut self, step: Step) {
         let now = at(self.ms);
+        if matches!(step, Step::Answer { .. } | Step::ShutdownFramework { .. }) {
+            // Given up without a word in the journal.
+            self.told.retain(|key, _| key.0 == self::key(CHECKPOINTING, 0).0);
+        }
         let Agent { core, out, .. } = &mut self.agent;
         match step {
             Step::Launch { framework, task, command: is_command } => {
@@ -213,9 +235,9 @@ impl World {
     }
 
     fn acknowledge(&mut self, stream: usize) {
-        let Some(key) = self.written.keys().nth(stream % self.written.len().max(1)).cloned() else { return };
-        let uuid = self.written[&key][0].clone();
-        let (framework_id, task_id) = key;
+        let Some((key, uuid)) = self.told.iter().nth(stream % self.told.len().max(1)) else { return };
+        self.acknowledged.insert(uuid.clone());
+        let ((framework_id, task_id), uuid) = (key.clone(), uuid.clone());
         let message = AcknowledgeStatus { epoch: EPOCH, framework_id, task_id, uuid };
         let now = at(self.ms);
         let _ = self.agent.core.on_acknowledge_status(message, now, &mut self.agent.out);
@@ -236,6 +258,7 @@ impl World {
         self.kills += 1;
         self.alive.retain(|container_id| self.replay.executors.contains_key(container_id));
         self.written.retain(|key, _| self.replay.tasks.contains_key(key));
+        self.told.clear();
         let info = self.agent.core.info.clone();
         let start = Start { info, boot_id: String::new(), policy: Default::default(), disk_is_measured: false };
         self.replay.streams.retain(|key, _| self.replay.tasks.contains_key(key));
@@ -281,10 +304,13 @@ impl World {
                 let key = (framework_id, task_id);
                 let waiting = self.written.get_mut(&key).expect("only what was written is acknowledged");
                 assert_eq!(waiting.remove(0), uuid, "updates are acknowledged in order");
+                assert!(self.acknowledged.contains(&uuid), "the scheduler has it");
                 self.written.retain(|_, waiting| !waiting.is_empty());
             }
             Record::Forgotten { framework_id, task_id } => {
-                self.written.remove(&(framework_id, task_id));
+                let key = (framework_id, task_id);
+                self.written.remove(&key);
+                self.told.remove(&key);
             }
             Record::Snapshot(snapshot) => assert_eq!(*snapshot, self.agent.core.checkpoint(), "a snapshot is whole"),
             Record::Admitted { .. } | Record::Launched { .. } | Record::Dropped { .. } | Record::Ended { .. } => {}
@@ -295,8 +321,15 @@ impl World {
         match effect {
             Effect::Forward(forward) => {
                 let key = (forward.framework_id, forward.status.task_id);
-                let oldest = self.written.get(&key).and_then(|waiting| waiting.first());
-                assert_eq!(forward.status.uuid.as_ref(), oldest, "only the oldest written update is told");
+                let uuid = forward.status.uuid.expect("every update has one");
+                if let Some(waiting) = self.written.get(&key) {
+                    let open = waiting.iter().find(|uuid| !self.acknowledged.contains(uuid));
+                    let again = waiting.first();
+                    assert!([open, again].contains(&Some(&uuid)), "the oldest written update is told");
+                }
+                if let Some(earlier) = self.told.insert(key, uuid.clone()).filter(|earlier| *earlier != uuid) {
+                    assert!(self.acknowledged.contains(&earlier), "the next update waits for the earlier one");
+                }
             }
             Effect::StartExecutor { place, .. } => {
                 assert!(self.alive.insert(place.container_id), "a run starts once");
@@ -327,7 +360,7 @@ impl World {
             let held = owner.is_some_and(|one| one.place.framework_id == key.0 && one.tasks.contains(&key.1));
             assert_eq!(held, task.is_live(), "{key:?}: a live task has its executor, an ended one has none");
             assert_eq!(task.charged, task.is_live() && !task.muted, "{key:?}: what lives and is told is charged");
-            assert!(task.is_live() || core.streams.contains_key(key), "{key:?}: an ended task waits to be heard");
+            assert!(task.is_live() || core.streams.contains(key), "{key:?}: an ended task waits to be heard");
             if task.charged {
                 charged = charged.checked_add(&task.info.resources).expect("within the total");
             }
@@ -344,8 +377,18 @@ impl World {
         }
         let total = core.accounting.free().checked_add(&charged).expect("within the total");
         assert_eq!(total, core.info.resources, "what is free and what is charged is all");
-        assert!(core.streams.values().all(|stream| stream.latest().is_some()), "no stream is empty");
-        assert_eq!(core.streams.keys().collect::<Vec<_>>(), self.written.keys().collect::<Vec<_>>());
+        assert!(core.streams.iter().all(|(_, stream)| stream.latest().is_some()), "no stream is empty");
+        if core.is_registered() {
+            let mut streams = BTreeMap::<&FrameworkId, (usize, usize)>::new();
+            for (key, stream) in core.streams.iter() {
+                let (all, under_way) = streams.entry(&key.0).or_default();
+                *all += 1;
+                *under_way += usize::from(stream.retry_at().is_some());
+            }
+            let is_full = |(all, under_way): &(usize, usize)| under_way == all.min(&UNDER_WAY_MAX);
+            assert!(streams.values().all(is_full), "as many as may be are on their way: {streams:?}");
+        }
+        assert!(core.streams.kept().map(|(key, _)| key).eq(self.written.keys()), "what is kept is written");
         assert_eq!(essence(core.checkpoint()), essence(self.replay.clone()), "the journal says what is");
         let due = core.next_deadline();
         assert!(due.is_none_or(|due| due > at(self.ms).since_start), "what was due has been done: {due:?}");

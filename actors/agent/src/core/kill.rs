@@ -17,7 +17,7 @@ impl AgentCore {
     pub fn on_kill_task(&mut self, message: &KillTask, now: Moment, out: &mut Out) -> Result<(), CommandRefused> {
         self.fence(message.epoch)?;
         let key = (message.framework_id.clone(), message.task_id.clone());
-        if !self.tasks.contains_key(&key) && !self.streams.contains_key(&key) {
+        if !self.tasks.contains_key(&key) && !self.streams.contains(&key) {
             let gone = TaskStatus::new(key.1.clone(), TaskState::Gone, StatusSource::Agent);
             let gone = gone.because(StatusReason::TaskUnknown, "the agent does not have the task").at(now.wall_ms);
             self.tell(&key, gone, now, out);
@@ -34,6 +34,7 @@ impl AgentCore {
         task.info.kill_grace = Some(own.min(max));
         if let Kill::Asked { until } = &mut task.kill {
             *until = (*until).min(now.after(max.saturating_add(self.limits.kill_margin)));
+            self.kills.insert((*until, key.clone()));
         }
     }
 
@@ -49,7 +50,9 @@ impl AgentCore {
         }
         if task.kill == Kill::No {
             let grace = task.info.kill_grace.unwrap_or(self.limits.task_kill_grace);
-            task.kill = Kill::Asked { until: now.after(grace.saturating_add(self.limits.kill_margin)) };
+            let until = now.after(grace.saturating_add(self.limits.kill_margin));
+            task.kill = Kill::Asked { until };
+            self.kills.insert((until, key.clone()));
         }
         self.repeat_kill(key, out);
     }
@@ -69,11 +72,9 @@ impl AgentCore {
 
     /// Kills executors that have not killed a task in time.
     pub(super) fn kill_what_disobeys(&mut self, now: Moment, out: &mut Out) {
-        let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now.since_start);
-        let due: Vec<TaskKey> =
-            self.tasks.iter().filter(|(_, task)| is_due(task.kill_at())).map(|(key, _)| key.clone()).collect();
-        for key in due {
-            let task = self.tasks.get_mut(&key).expect("listed just now");
+        while self.kills.first().is_some_and(|(at, _)| *at <= now.since_start) {
+            let Some((at, key)) = self.kills.pop_first() else { break };
+            let Some(task) = self.tasks.get_mut(&key).filter(|task| task.kill_at() == Some(at)) else { continue };
             task.kill = Kill::WithExecutor;
             let container_id = task.container_id.clone().expect("a live task has an executor");
             self.kill_executor(&container_id, &format!("task {} did not end in time", key.1), out);

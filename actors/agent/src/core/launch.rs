@@ -164,7 +164,7 @@ impl AgentCore {
 
     fn assign(&mut self, key: &TaskKey, container_id: &ContainerId, out: &mut Out) {
         let executor = self.executors.get_mut(container_id).expect("found or started just now");
-        executor.tasks.push(key.1.clone());
+        executor.tasks.push_back(key.1.clone());
         let is_registered = executor.state == ExecutorState::Registered;
         self.history.on_launched(key.clone(), executor.place.clone());
         if is_registered {

@@ -8,6 +8,7 @@ use super::executor::{Executor, ExecutorState};
 use super::history::FoundSandbox;
 use super::reconfigure::{ReconfigurationPolicy, ReconfigureError, reconfigured};
 use super::registration::Registration;
+use super::streams::Streams;
 use super::task::{Kill, Task};
 use super::{AgentCore, Out, TaskKey};
 use crate::effect::{Effect, Record};
@@ -69,8 +70,9 @@ impl AgentCore {
         for (key, kept) in checkpoint.tasks {
             core.take_up(key, kept)?;
         }
-        core.streams = checkpoint.streams;
-        core.streams.retain(|key, _| core.tasks.contains_key(key));
+        let mut streams = checkpoint.streams;
+        streams.retain(|key, _| core.tasks.contains_key(key));
+        core.streams = Streams::recovered(streams);
         Ok(core)
     }
 
@@ -85,7 +87,7 @@ impl AgentCore {
         let charged = is_live && !muted && executor.is_some();
         let killing_state = executor.as_ref().is_some_and(|executor| executor.killing_state);
         if let Some(executor) = executor.filter(|_| is_live) {
-            executor.tasks.push(key.1.clone());
+            executor.tasks.push_back(key.1.clone());
             let of_executor =
                 if charged && !executor.charged { executor.info.resources.clone() } else { Resources::empty() };
             executor.charged |= charged;
@@ -162,7 +164,7 @@ impl AgentCore {
             epoch: self.registration.epoch(),
             tasks,
             executors: executors.map(|one| (one.place.container_id.clone(), one.kept())).collect(),
-            streams: self.streams.iter().map(|(key, stream)| (key.clone(), stream.at_rest())).collect(),
+            streams: self.streams.kept().map(|(key, stream)| (key.clone(), stream.at_rest())).collect(),
         }
     }
 

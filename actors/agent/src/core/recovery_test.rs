@@ -54,7 +54,7 @@ const T_CYCLE: [Step; 7] = [
 
 fn acknowledge_head(agent: &mut Agent) {
     let key = (framework("f"), task_id("t"));
-    let uuid = agent.core.streams[&key].head().unwrap().uuid.clone().unwrap();
+    let uuid = agent.core.checkpoint().streams[&key].head().unwrap().uuid.clone().unwrap();
     agent.acknowledge(5, "t", uuid);
 }
 

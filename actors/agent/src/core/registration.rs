@@ -223,9 +223,10 @@ impl AgentCore {
 
     /// The master has given a task up: its updates are forgotten and its resources count as free.
     pub(super) fn mute(&mut self, key: &TaskKey, out: &mut Out) {
-        let had_updates = self.streams.remove(key).is_some();
-        let known = self.tasks.get_mut(key).is_some_and(|task| !std::mem::replace(&mut task.muted, true));
-        if known || had_updates {
+        let had_kept_updates = self.streams.is_kept(key);
+        self.streams.remove(key);
+        let is_new = self.tasks.get_mut(key).is_some_and(|task| !std::mem::replace(&mut task.muted, true));
+        if had_kept_updates || is_new && self.tasks[key].checkpoint {
             self.write(Record::Forgotten { framework_id: key.0.clone(), task_id: key.1.clone() }, out);
         }
         self.uncharge(key);

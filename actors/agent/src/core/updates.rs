@@ -1,4 +1,5 @@
-//! Updates: taken from executors or made here, written, then told in order until acknowledged.
+//! Updates: taken from executors or made here, then told in order until acknowledged. Those of frameworks that
+//! checkpoint are written before; those of others end with the process of the agent, as their tasks do.
 
 use super::executor::ExecutorState;
 use super::{AgentCore, Out, TaskKey};
@@ -51,23 +52,19 @@ impl AgentCore {
         self.fence(message.epoch)?;
         let AcknowledgeStatus { framework_id, task_id, uuid, .. } = message;
         let key = (framework_id, task_id);
-        let Some(stream) = self.streams.get_mut(&key) else { return Ok(()) };
-        let acknowledged = stream.acknowledge(&uuid);
-        if acknowledged != Acknowledged::Stale {
+        let is_kept = self.streams.is_kept(&key);
+        let acknowledged = self.streams.acknowledge(&key, &uuid);
+        if acknowledged == Acknowledged::Stale {
+            return Ok(());
+        }
+        // The next update does not wait for the write: if that is lost, the earlier one is only told once more.
+        self.send_head(&key, now, out);
+        if is_kept {
             self.write(Record::Acknowledged { framework_id: key.0.clone(), task_id: key.1.clone(), uuid }, out);
         }
-        match acknowledged {
-            Acknowledged::Stale => {}
-            Acknowledged::Next => self.send_head(&key, now, out),
-            Acknowledged::Idle => {
-                self.streams.remove(&key);
-            }
-            Acknowledged::Done => {
-                self.streams.remove(&key);
-                if self.tasks.get(&key).is_some_and(|task| !task.is_live()) {
-                    self.tasks.remove(&key);
-                }
-            }
+        self.send_waiting(now, out);
+        if acknowledged == Acknowledged::Done && self.tasks.get(&key).is_some_and(|task| !task.is_live()) {
+            self.tasks.remove(&key);
         }
         Ok(())
     }
@@ -96,7 +93,7 @@ impl AgentCore {
         }
     }
 
-    /// Gives an update its uuid, writes it, and sends it if none is before it.
+    /// Gives an update its uuid, writes it if the framework checkpoints, and sends it if none is before it.
     pub(super) fn tell(&mut self, key: &TaskKey, status: TaskStatus, now: Moment, out: &mut Out) {
         self.tell_as(key, status, None, now, out);
     }
@@ -112,8 +109,14 @@ impl AgentCore {
         status.uuid = Some(self.ids.next_status_uuid());
         status.agent_id = self.agent_id().cloned();
         status.executor_id = self.tasks.get(key).map(|task| task.info.executor().executor_id);
-        self.write(Record::Updated { framework_id: key.0.clone(), status: status.clone(), report }, out);
-        if self.streams.entry(key.clone()).or_default().push(status, self.limits.status_updates_max) {
+        let is_transient = self.tasks.get(key).is_some_and(|task| !task.checkpoint);
+        let stream = self.streams.of_task(key, is_transient);
+        let record = (!stream.is_transient()).then(|| status.clone());
+        let is_head = stream.push(status, self.limits.status_updates_max);
+        if let Some(status) = record {
+            self.write(Record::Updated { framework_id: key.0.clone(), status, report }, out);
+        }
+        if is_head {
             self.send_head(key, now, out);
         }
     }
@@ -126,7 +129,9 @@ impl AgentCore {
             self.drop_task(key, out);
         }
         let Some(executor) = container_id.and_then(|id| self.executors.get_mut(&id)) else { return };
-        executor.tasks.retain(|task_id| *task_id != key.1);
+        if let Some(index) = executor.tasks.iter().position(|task_id| *task_id == key.1) {
+            executor.tasks.remove(index);
+        }
         let place = executor.place.clone();
         self.history.on_task_ended(key, executor.is_command, now);
         if executor.tasks.is_empty() {
@@ -161,23 +166,25 @@ impl AgentCore {
     /// Sends the oldest update of every task, to a master that may have seen none.
     pub(super) fn send_all_heads(&mut self, now: Moment, out: &mut Out) {
         let keys: Vec<TaskKey> = self.streams.keys().cloned().collect();
-        for key in keys {
-            self.streams.get_mut(&key).expect("listed just now").rewind();
+        self.streams.rewind();
+        keys.iter().for_each(|key| self.send_head(key, now, out));
+    }
+
+    pub(super) fn resend_updates(&mut self, now: Moment, out: &mut Out) {
+        self.streams.due(now).iter().for_each(|key| self.send_head(key, now, out));
+        self.send_waiting(now, out);
+    }
+
+    /// Sends what has waited for another update of its framework to be acknowledged.
+    fn send_waiting(&mut self, now: Moment, out: &mut Out) {
+        while let Some(key) = self.streams.take_waiting(&self.limits) {
             self.send_head(&key, now, out);
         }
     }
 
-    pub(super) fn resend_updates(&mut self, now: Moment, out: &mut Out) {
-        let due = self.streams.iter().filter(|(_, one)| one.retry_at().is_some_and(|at| at <= now.since_start));
-        let keys: Vec<TaskKey> = due.map(|(key, _)| key.clone()).collect();
-        keys.iter().for_each(|key| self.send_head(key, now, out));
-    }
-
     fn send_head(&mut self, key: &TaskKey, now: Moment, out: &mut Out) {
-        let agent_id = self.agent_id().cloned().filter(|_| self.registration.is_registered());
-        let (Some(agent_id), Some(stream)) = (agent_id, self.streams.get_mut(key)) else { return };
-        let Some(latest) = stream.latest() else { return };
-        if let Some(status) = stream.send_head(now, &self.limits).cloned() {
+        let Some(agent_id) = self.agent_id().cloned().filter(|_| self.registration.is_registered()) else { return };
+        if let Some((status, latest)) = self.streams.send_head(key, now, &self.limits) {
             out.send(Effect::Forward(ForwardStatus { agent_id, framework_id: key.0.clone(), status, latest }));
         }
     }

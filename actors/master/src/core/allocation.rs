@@ -19,18 +19,18 @@ impl MasterCore {
         self.timers.set(Timer::Allocation, now.after(self.rules.allocator.allocation_interval));
     }
 
-    /// Runs the allocator if there is a reason, and not more often than the gap allows.
+    /// Runs the allocator if there is a reason, and not more often than its pace allows.
     pub(super) fn allocate_if_due(&mut self, now: Moment, out: &mut MasterOutbox) {
         let refusal_ends = self.allocator.next_deadline().is_some_and(|at| at <= now.since_start);
         let is_due = self.allocator.is_pending() || refusal_ends;
-        if !is_due || now.since_start < self.allocation_from {
+        if !is_due || now.since_start < self.allocation_pace.from() {
             return;
         }
         if self.allocator.is_paused(now.since_start) {
-            self.allocation_from = now.after(self.rules.allocator.allocation_interval);
+            self.allocation_pace.hold_until(now.after(self.rules.allocator.allocation_interval));
             return;
         }
-        self.allocation_from = now.after(self.rules.allocation_gap);
+        self.allocation_pace.spend(now);
         let grants = self.allocator.allocate(now.since_start);
         self.make_offers(grants, now, out);
     }

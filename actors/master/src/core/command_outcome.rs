@@ -23,6 +23,15 @@ pub enum CommandReceipt {
     Other,
 }
 
+impl CommandReceipt {
+    /// Whether the core has to hear of the outcome: that a command was obeyed is told by what comes of it, but for a
+    /// ping.
+    #[must_use]
+    pub fn is_of_interest(&self, outcome: &CommandOutcome) -> bool {
+        *self == Self::Ping || *outcome != CommandOutcome::Obeyed
+    }
+}
+
 impl From<&AgentCommand> for CommandReceipt {
     fn from(command: &AgentCommand) -> Self {
         match command {
