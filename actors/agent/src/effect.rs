@@ -34,6 +34,8 @@ pub enum Effect {
         place: ContainerPlace,
         /// What to run.
         executor: ExecutorInfo,
+        /// Whether it runs one command, and ends with it.
+        is_command: bool,
         /// Whether it goes on without the agent for a while.
         checkpoint: bool,
     },

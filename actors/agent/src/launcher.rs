@@ -65,6 +65,8 @@ struct Watched {
     place: ContainerPlace,
     kill: oneshot::Receiver<()>,
     outlives_agent: bool,
+    /// Whether the executor leaves nothing behind unless it fails: that of a command ends all that descends from it.
+    is_tidy: bool,
 }
 
 impl Launcher {
@@ -75,9 +77,11 @@ impl Launcher {
         &self,
         place: ContainerPlace,
         program: Option<String>,
+        is_command: bool,
         checkpoint: bool,
     ) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
         let (switch, kill) = oneshot::channel();
+        let is_tidy = is_command && program.is_none() && cfg!(target_os = "linux");
         let program = program.map_or_else(|| self.program.clone(), PathBuf::from);
         let outlives_agent = checkpoint && !self.recovery_timeout.is_zero();
         let environment = self.environment_of(&place, outlives_agent);
@@ -86,7 +90,7 @@ impl Launcher {
             // Making directories and forking would hold the arbiter up.
             let started = spawn_blocking(move || start(&program, environment, &directory, outlives_agent)).await;
             match started {
-                Ok(Ok(child)) => Watched { place, kill, outlives_agent }.child(child).await,
+                Ok(Ok(child)) => Watched { place, kill, outlives_agent, is_tidy }.child(child).await,
                 Ok(Err(error)) => RunEnd::NotStarted(error.to_string()),
                 Err(error) => RunEnd::NotStarted(error.to_string()),
             }
@@ -98,7 +102,7 @@ impl Launcher {
     /// has ended is known to nobody.
     pub(crate) fn adopt(&self, place: ContainerPlace) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
         let (switch, kill) = oneshot::channel();
-        (switch, Watched { place, kill, outlives_agent: true }.adopted())
+        (switch, Watched { place, kill, outlives_agent: true, is_tidy: false }.adopted())
     }
 
     fn environment_of(&self, place: &ContainerPlace, outlives_agent: bool) -> BTreeMap<String, String> {
@@ -142,10 +146,14 @@ impl Watched {
         let Some(root) = child.id().and_then(|id| i32::try_from(id).ok()) else {
             return RunEnd::NotStarted("it has no process id".to_owned());
         };
-        let Self { place, kill, outlives_agent } = self;
+        let Self { place, kill, outlives_agent, is_tidy } = self;
         let mut tree = ProcessTree::of(place.container_id.clone(), root);
         let ended = tokio::select! {
-            ended = child.wait() => ended,
+            ended = child.wait() => match ended {
+                // A look at all processes of the host is too much for every command.
+                Ok(status) if is_tidy && status.success() => return RunEnd::Exited(exit_of(status)),
+                ended => ended,
+            },
             () = asked(kill, outlives_agent) => {
                 tree = with_descendants(tree).await;
                 end(&tree, child.wait()).await
@@ -156,7 +164,7 @@ impl Watched {
     }
 
     async fn adopted(self) -> RunEnd {
-        let Self { place, kill, outlives_agent } = self;
+        let Self { place, kill, outlives_agent, .. } = self;
         let container_id = place.container_id.clone();
         let Ok(mut tree) = spawn_blocking(move || ProcessTree::find(container_id)).await else {
             return RunEnd::Exited(None);

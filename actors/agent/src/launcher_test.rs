@@ -4,22 +4,23 @@ use super::*;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId};
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::Path;
 
+/// One for each test: a run ends what is marked with its container, whoever has started it.
 fn place() -> ContainerPlace {
+    let test = std::thread::current().name().unwrap_or_default().replace("::", "-");
     ContainerPlace {
         framework_id: FrameworkId::new("f").unwrap(),
         executor_id: ExecutorId::new("e").unwrap(),
-        container_id: ContainerId::new(format!("c-{}", std::process::id())).unwrap(),
+        container_id: ContainerId::new(format!("{test}-{}", std::process::id())).unwrap(),
     }
 }
 
 /// A launcher whose executors are a shell script.
 fn launcher(directory: &Path, script: &str) -> Launcher {
     let program = directory.join("executor.sh");
-    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+    write_program(&program, &format!("#!/bin/sh\n{script}\n"));
     let environment = [("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("ODEON_TOKEN", "secret"), ("AWS_KEY", "secret")];
     Launcher {
         sandboxes: Sandboxes::new(directory.join("sandboxes")),
@@ -32,9 +33,21 @@ fn launcher(directory: &Path, script: &str) -> Launcher {
     }
 }
 
+/// Written by another process: a child that another test forks meanwhile would hold the file open for writing, and a
+/// program that somebody writes does not start.
+fn write_program(path: &Path, text: &str) {
+    let mut shell = std::process::Command::new("sh");
+    let writing = shell.args(["-c", "cat > \"$0\" && chmod 700 \"$0\""]).arg(path).stdin(Stdio::piped()).spawn();
+    let mut writing = writing.unwrap();
+    writing.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writing.wait().unwrap().success());
+}
+
 /// Waits until a file holds a line, and returns it: the numbers of processes, written by the script.
 async fn line_of(path: PathBuf) -> String {
+    let began = std::time::Instant::now();
     loop {
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing writes {}", path.display());
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         if let Some((line, _)) = text.split_once('\n') {
             return line.to_owned();
@@ -52,7 +65,7 @@ fn is_alive(pid: &str) -> bool {
 async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "echo \"$1\"; env; exit 3");
-    let (_switch, run) = launcher.run(place(), None, false);
+    let (_switch, run) = launcher.run(place(), None, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(3))));
     let sandbox = launcher.sandboxes.of_container(&place());
     let log = std::fs::read_to_string(sandbox.join("executor.log")).unwrap();
@@ -73,7 +86,7 @@ async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
 async fn a_program_that_is_not_there_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "");
-    let (_switch, run) = launcher.run(place(), Some("/not/there".into()), false);
+    let (_switch, run) = launcher.run(place(), Some("/not/there".into()), false, false);
     let RunEnd::NotStarted(cause) = run.await else { panic!("it started") };
     assert!(cause.contains("/not/there"), "{cause}");
 }
@@ -83,7 +96,7 @@ async fn a_killed_executor_takes_its_process_group_along_even_if_it_ignores_the_
     let directory = tempfile::tempdir().unwrap();
     let script = "trap '' TERM; sleep 600 & echo $! > children; while :; do sleep 600; done";
     let launcher = launcher(directory.path(), script);
-    let (switch, run) = launcher.run(place(), None, false);
+    let (switch, run) = launcher.run(place(), None, false, false);
     let run = tokio::spawn(run);
     let child = line_of(launcher.sandboxes.of_container(&place()).join("children")).await;
     switch.send(()).unwrap();
@@ -100,10 +113,28 @@ async fn a_daemon_that_left_the_group_does_not_survive_the_executor() {
     let directory = tempfile::tempdir().unwrap();
     let script = "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
     let launcher = launcher(directory.path(), script);
-    let (_switch, run) = launcher.run(place(), None, false);
+    let (_switch, run) = launcher.run(place(), None, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     let daemon = line_of(launcher.sandboxes.of_container(&place()).join("daemon")).await;
     assert!(!is_alive(&daemon));
+}
+
+#[tokio::test]
+async fn a_daemon_does_not_survive_the_executor_of_a_command_that_has_failed() {
+    if !Path::new("/proc/self/environ").exists() {
+        println!("skipped: this system has no /proc");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let script = "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
+    for (end, exit) in [("exit 1", TaskExit::Code(1)), ("kill -9 $$", TaskExit::Signal(9))] {
+        let launcher = launcher(directory.path(), &format!("{script}; {end}"));
+        let (_switch, run) = launcher.run(place(), None, true, false);
+        assert_eq!(run.await, RunEnd::Exited(Some(exit)));
+        let daemon = launcher.sandboxes.of_container(&place()).join("daemon");
+        assert!(!is_alive(&line_of(daemon.clone()).await));
+        std::fs::remove_file(daemon).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -114,7 +145,7 @@ async fn a_process_that_hides_its_environment_does_not_survive_within_the_group(
     }
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "env -i sleep 600 & echo $! > hidden");
-    let (_switch, run) = launcher.run(place(), None, false);
+    let (_switch, run) = launcher.run(place(), None, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     assert!(!is_alive(&line_of(launcher.sandboxes.of_container(&place()).join("hidden")).await));
 }
@@ -123,7 +154,7 @@ async fn a_process_that_hides_its_environment_does_not_survive_within_the_group(
 async fn the_processes_of_others_are_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let mut other = std::process::Command::new("sleep").arg("600").env(CONTAINER_ID, "another").spawn().unwrap();
-    let (_switch, run) = launcher(directory.path(), "exit 0").run(place(), None, false);
+    let (_switch, run) = launcher(directory.path(), "exit 0").run(place(), None, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     assert!(other.try_wait().unwrap().is_none());
     kill(Pid::from_raw(i32::try_from(other.id()).unwrap()), Signal::SIGKILL).unwrap();

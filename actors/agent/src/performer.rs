@@ -52,7 +52,9 @@ impl Performer {
         match effect {
             Effect::Register(message) => self.register(message),
             Effect::Forward(message) => self.forward(message),
-            Effect::StartExecutor { place, executor, checkpoint } => self.start(place, executor, checkpoint),
+            Effect::StartExecutor { place, executor, is_command, checkpoint } => {
+                self.start(place, executor, is_command, checkpoint);
+            }
             Effect::AdoptExecutor { place } => self.adopt(place),
             Effect::RunTask { container_id, task } => self.post(&container_id, Letter::Run(Box::new(task))),
             Effect::EndTask { container_id, task_id, grace } => {
@@ -86,9 +88,9 @@ impl Performer {
         }
     }
 
-    fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo, checkpoint: bool) {
+    fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo, is_command: bool, checkpoint: bool) {
         info!(container_id = %place.container_id, executor_id = %place.executor_id, "an executor is started");
-        let (switch, run) = self.launcher.run(place.clone(), executor.program, checkpoint);
+        let (switch, run) = self.launcher.run(place.clone(), executor.program, is_command, checkpoint);
         self.enlist(place, switch, run);
     }
 

@@ -158,7 +158,8 @@ impl AgentCore {
         let is_command = matches!(task.info.work, Work::Command(_));
         let mut executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
         executor.killing_state = task.killing_state;
-        out.send(Effect::StartExecutor { place: executor.place.clone(), executor: executor.info.clone(), checkpoint });
+        let (place, info) = (executor.place.clone(), executor.info.clone());
+        out.send(Effect::StartExecutor { place, executor: info, is_command, checkpoint });
         self.executors.insert(container_id, executor);
     }
 
