@@ -60,7 +60,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, environment: &Environment) -> Result
     Ok(Exit::Done.into())
 }
 
-fn confusion_lines(classes: &[String], counts: &[Vec<u64>]) -> String {
+/// A line for each class and each class that its rows were called.
+pub(super) fn confusion_lines(classes: &[String], counts: &[Vec<u64>]) -> String {
     let cell = |class: usize, predicted: usize, count: u64| {
         format!("{count} of class {} called {}\n", escaped(&classes[class]), escaped(&classes[predicted]))
     };

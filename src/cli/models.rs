@@ -226,8 +226,7 @@ fn show(model: &TrainedModel, output: ShowFormat, environment: &Environment) -> 
         ShowFormat::Json => document("model", model).or_exit(Exit::WorkFailed)?,
         ShowFormat::Text => {
             let style = Style::of(&std::io::stdout(), &environment.variables);
-            let weights = model.coefficients.iter().map(|weight| NumberRow::new(&weight.name, weight.value));
-            let weights: Vec<NumberRow> = weights.chain([NumberRow::new("(intercept)", model.intercept)]).collect();
+            let weights = weight_rows(model);
             let metrics = all_metrics(model);
             let metrics: Vec<NumberRow> = metrics.iter().map(|(name, value)| NumberRow::new(name, *value)).collect();
             let [weights, metrics] =
@@ -237,6 +236,13 @@ fn show(model: &TrainedModel, output: ShowFormat, environment: &Environment) -> 
     };
     print(&text).or_exit(Exit::WorkFailed)?;
     Ok(Exit::Done.into())
+}
+
+/// The weights of a model, then its intercepts.
+pub(super) fn weight_rows(model: &TrainedModel) -> Vec<NumberRow> {
+    let weights = model.coefficients.iter().map(|weight| NumberRow::new(&weight.label(), weight.value));
+    let intercepts = model.named_intercepts();
+    weights.chain(intercepts.iter().map(|(name, value)| NumberRow::new(name, *value))).collect()
 }
 
 fn facts(model: &TrainedModel) -> [(&'static str, String); 8] {

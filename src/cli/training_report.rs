@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use odeon_learning::data::{DataColumn, DataSummary, LeftOut};
-use odeon_learning::model::Coefficient;
+use odeon_learning::model::{Coefficient, TrainedModel};
 use odeon_learning::prepare::ColumnScore;
 use odeon_learning::training::Training;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::models::NumberRow;
+use super::evaluate::confusion_lines;
+use super::models::{NumberRow, weight_rows};
 use crate::app::Environment;
 use crate::output::{Column, Format, JSON_VERSION, Listed, Style, escaped, render};
 
@@ -24,6 +25,15 @@ pub(super) struct TrainingReport<'a> {
     #[serde(serialize_with = "by_name")]
     coefficients: &'a [Coefficient],
     intercept: f64,
+    /// Of each class, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    intercepts: BTreeMap<&'a str, f64>,
+    /// Names of the rows and columns of `confusion`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    classes: &'a [String],
+    /// The test rows by class, then by predicted class.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    confusion: &'a [Vec<u64>],
     workers: usize,
     rounds: u32,
     converged: bool,
@@ -35,13 +45,15 @@ pub(super) struct TrainingReport<'a> {
     selection: &'a [ColumnScore],
     model_sha256: String,
     tasks: Vec<TaskRow>,
+    #[serde(skip)]
+    model: &'a TrainedModel,
 }
 
 /// Coefficients as an object, in the order of the columns.
 fn by_name<S: Serializer>(coefficients: &&[Coefficient], serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(coefficients.len()))?;
-    for Coefficient { name, value } in *coefficients {
-        map.serialize_entry(name, value)?;
+    for coefficient in *coefficients {
+        map.serialize_entry(&coefficient.label(), &coefficient.value)?;
     }
     map.end()
 }
@@ -143,6 +155,9 @@ impl<'a> TrainingReport<'a> {
             metrics: &model.metrics,
             coefficients: &model.coefficients,
             intercept: model.intercept,
+            intercepts: model.classes.iter().map(String::as_str).zip(model.intercepts.iter().copied()).collect(),
+            classes: &model.classes,
+            confusion: &model.confusion,
             workers: training.worker_count,
             rounds: model.rounds,
             converged: model.converged,
@@ -154,6 +169,7 @@ impl<'a> TrainingReport<'a> {
             selection: &model.selection,
             model_sha256: model.model_sha256(),
             tasks: tasks.collect(),
+            model,
         }
     }
 
@@ -167,8 +183,7 @@ impl<'a> TrainingReport<'a> {
 
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
         let row = NumberRow::new;
-        let coefficients = self.coefficients.iter().map(|coefficient| row(&coefficient.name, coefficient.value));
-        let coefficients: Vec<NumberRow> = coefficients.chain([row("(intercept)", self.intercept)]).collect();
+        let coefficients = weight_rows(self.model);
         let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));
         let metrics: Vec<NumberRow> = [row("(objective)", self.objective)].into_iter().chain(metrics).collect();
         let mut text = render(&self.tasks, format, style)?;
@@ -187,6 +202,7 @@ impl<'a> TrainingReport<'a> {
         let name = escaped(self.name);
         text.push_str(&format!("\ncoefficients of {name}\n{}", render(&coefficients, format, style)?));
         text.push_str(&format!("\non {test_rows} held-out rows\n{}", render(&metrics, format, style)?));
+        text.push_str(&confusion_lines(self.classes, self.confusion));
         let end = format!("\n{verdict} in {rounds} rounds over {train_rows} rows, {workers} workers");
         writeln!(text, "{end}\nmodel sha256 {}", self.model_sha256).expect("writing to memory cannot fail");
         Ok(text)

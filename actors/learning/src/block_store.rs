@@ -15,12 +15,13 @@ use crate::{
         split::{SplitError, TrainTestSplit},
     },
     kernel::{
-        BlockView, KernelError, Predictor, centred_squares, classification_sums, column_sums, level_counts, moments,
-        objective_curvature, objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
+        BlockView, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
+        class_gradient, class_outcomes, classification_sums, column_sums, level_counts, moments, objective_curvature,
+        objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
-    program::{Parameters, Pass},
+    program::{ClassParameters, Parameters, Pass},
 };
 
 /// The blocks a worker holds.
@@ -173,13 +174,14 @@ impl BlockStore {
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
         let sums = pass_sums(pass, rows.x.view(), rows);
+        let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
         sums.map_err(|error| match error {
             KernelError::ShapeMismatch { what, expected, actual } => {
                 ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }
             }
-            KernelError::Label { value, row } => {
-                let number = self.order(split)[layout.rows(block).start + row];
-                ComputeError::Label { value, row: number + 1 }
+            KernelError::Label { value, row } => ComputeError::Label { value, row: number_of(row) },
+            KernelError::Class { value, row, class_count } => {
+                ComputeError::Class { value, row: number_of(row), class_count }
             }
         })
     }
@@ -212,11 +214,19 @@ fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64
         Pass::Prepare(PreparePass::Ranks { targets, depth }) => rank_counts(x, targets, *depth),
         Pass::ColumnSums { .. } => Ok(column_sums(block)),
         Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
+        Pass::ClassCounts { class_count } => class_counts(block, *class_count),
+        Pass::ClassGradient { loss, at } => class_gradient(block, *loss, class_predictor(at)),
+        Pass::ClassCurvature { loss, at } => class_curvature(block, *loss, class_predictor(at)),
+        Pass::EvaluateClasses { at } => class_outcomes(block, class_predictor(at)),
         Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
         Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
         Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
     }
+}
+
+fn class_predictor(at: &ClassParameters) -> ClassPredictor<'_> {
+    ClassPredictor { mean: &at.mean.0, weights: &at.weights.0, intercepts: &at.intercepts.0 }
 }
 
 fn predictor(at: &Parameters) -> Predictor<'_> {

@@ -162,9 +162,98 @@ fn a_linear_support_vector_machine_meets_the_reference() {
     report("svm", &model, 0.0, objective.max(accuracy));
 }
 
+/// Weights of all classes, in the order of the reference's matrix. Its solver left a gradient of 5e-13, which moves
+/// weights by up to 5e-10 under the smaller penalty, so errors are taken of the largest weight.
+fn check_classes(case: &str, model: &TrainedModel, expected: &serde_json::Value) {
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let rows = expected["W"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    let theirs: Vec<f64> = rows.chain(expected["b"].as_array().unwrap()).map(number).collect();
+    let ours = model.coefficients.iter().map(|weight| weight.value).chain(model.intercepts.iter().copied());
+    let largest = theirs.iter().fold(0.0, |largest: f64, weight| largest.max(weight.abs()));
+    let error = ours.zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs() / largest).fold(0.0, f64::max);
+    let metrics = error_of(model.metrics["log_loss"], &expected["test"]["log_loss"]);
+    report(case, model, error, metrics.max(error_of(model.objective, &expected["objective"])));
+}
+
+#[track_caller]
+fn check_confusion(model: &TrainedModel, expected: &serde_json::Value) {
+    assert_eq!(serde_json::json!(model.confusion), expected["confusion"]);
+    assert_eq!(serde_json::json!(model.metrics["accuracy"]), expected["accuracy"]);
+    for average in ["macro", "micro", "weighted"] {
+        for metric in ["precision", "recall", "f1"] {
+            let actual = model.metrics[&format!("{metric}_{average}")];
+            assert!(error_of(actual, &expected[average][metric]) < ALLOWED, "{metric} {average}");
+        }
+    }
+}
+
+#[test]
+fn multinomial_regression_meets_the_reference_with_both_solvers() {
+    let (mut job, path) = example("iris_classes");
+    for solver in [SolverSetting::Newton, SolverSetting::Lbfgs] {
+        job.train.solver = solver;
+        for (case, l2) in [("lam0.00833333", 1.0 / 120.0), ("lam0.001", 0.001)] {
+            job.model.l2 = l2;
+            let model = fit_file(&job, &path, 2).unwrap();
+            let expected = &reference()["iris"][format!("multinomial_logistic_{case}")];
+            assert_eq!((model.coefficients.len(), model.intercepts.len(), model.classes.len()), (12, 3, 3));
+            check_classes(case, &model, expected);
+            check_confusion(&model, &expected["test"]);
+        }
+    }
+}
+
+/// Each class's machine is that of its own label: the file is written anew for it.
+#[test]
+fn machines_of_one_class_against_all_others_are_those_of_each_class_alone() {
+    let (job, path) = example("iris_svm");
+    let model = fit_file(&job, &path, 2).unwrap();
+    check_confusion(&model, &reference()["iris"]["ovr_linear_svc"]["test"]);
+    let mut binary = job.clone();
+    binary.model.kind = ModelKind::LinearSvc;
+    let table = source::scan(&path, &job.data_spec()).unwrap();
+    let mut objective = 0.0;
+    for class in 0..3 {
+        let load = |numbers: &[usize]| {
+            let rows = table.read_rows(numbers)?;
+            Ok(Rows { y: rows.y.mapv(|y| f64::from(u8::from(y == class as f64))), ..rows })
+        };
+        let data = DataSummary { classes: Vec::new(), ..table.summary().clone() };
+        let alone = fit_local(&binary, &data, load, 1).unwrap();
+        assert!(alone.converged && model.converged);
+        objective += alone.objective;
+        assert!((model.intercepts[class] - alone.intercept).abs() < ALLOWED);
+        for (ours, theirs) in model.coefficients[4 * class..].iter().zip(&alone.coefficients) {
+            assert!((ours.value - theirs.value).abs() < ALLOWED, "{class} {}", ours.name);
+        }
+    }
+    assert!((model.objective / objective - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn without_a_penalty_the_weights_of_the_classes_have_mean_zero() {
+    let (mut job, path) = example("iris_classes");
+    (job.model.l2, job.train.rounds_max) = (0.0, 4);
+    let model = fit_file(&job, &path, 2).unwrap();
+    for column in 0..4 {
+        let sum: f64 = (0..3).map(|class| model.coefficients[4 * class + column].value).sum();
+        assert!(sum.abs() < 1e-12, "{column} {sum:e}");
+    }
+}
+
+#[test]
+fn a_class_without_training_rows_is_named() {
+    let (job, path) = example("iris_classes");
+    let table = source::scan(&path, &job.data_spec()).unwrap();
+    let mut data = table.summary().clone();
+    data.classes.push("4".into());
+    let error = fit_local(&job, &data, |numbers| table.read_rows(numbers), 2).unwrap_err().to_string();
+    assert!(error.starts_with("none of the 120 training rows is of class \"4\""), "{error}");
+}
+
 #[test]
 fn both_solvers_end_at_the_same_optimum() {
-    for name in ["iris", "breast_cancer", "diabetes", "breast_cancer_svm"] {
+    for name in ["iris", "breast_cancer", "diabetes", "breast_cancer_svm", "iris_svm"] {
         let (mut job, path) = example(name);
         let [newton, lbfgs] = [SolverSetting::Newton, SolverSetting::Lbfgs].map(|solver| {
             job.train.solver = solver;
@@ -208,7 +297,16 @@ fn repeated_columns_share_their_weight() {
 
 #[test]
 fn the_model_has_the_same_bits_for_any_number_of_workers() {
-    for name in ["iris", "breast_cancer", "diabetes", "diabetes_lasso", "breast_cancer_svm", "penguins"] {
+    for name in [
+        "iris",
+        "breast_cancer",
+        "diabetes",
+        "diabetes_lasso",
+        "breast_cancer_svm",
+        "penguins",
+        "iris_classes",
+        "iris_svm",
+    ] {
         let (job, path) = example(name);
         let hashes = [1, 2, 3, 5, 8, 16, 100].map(|workers| fit_file(&job, &path, workers).unwrap().model_sha256());
         assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{name}: {hashes:?}");

@@ -124,6 +124,18 @@ pub enum ComputeError {
         /// Data row, from 1.
         row: usize,
     },
+    /// A target that is no class.
+    #[error(
+        "target is {value} in data row {row} (the first below the header is 1), the job has {class_count} classes from 0"
+    )]
+    Class {
+        /// The target's value.
+        value: f64,
+        /// Data row, from 1.
+        row: usize,
+        /// Classes of the job.
+        class_count: usize,
+    },
     /// A step of `[prepare]` takes no such number.
     #[error(
         "data row {row} (the first kept below the header is 1) has {value} in column \"{column}\", and the step \"log\" takes numbers above -1"
@@ -186,9 +198,9 @@ mod tests {
     use super::*;
     use crate::{
         blocks::Split,
-        kernel::Loss,
+        kernel::{ClassLoss, Loss},
         prepare::{PreparePass, RankTarget},
-        program::Parameters,
+        program::{ClassParameters, Parameters},
     };
     use odeon_protocol::codec;
 
@@ -210,6 +222,8 @@ mod tests {
         let data = DataSummary::numeric(569, &["a"], "target");
         let node = NodeId { level: 3, index: 1 };
         let at = Parameters { mean: vec![0.1].into(), weights: vec![-1e-300].into(), intercept: f64::MIN_POSITIVE };
+        let (mean, weights) = (vec![0.1].into(), vec![0.3, -0.3].into());
+        let of_classes = ClassParameters { mean, weights, intercepts: vec![1.0, -1.0].into() };
         for pass in [
             Pass::ColumnSums { split: Split::Test },
             Pass::CentredSquares { mean: vec![0.1].into(), target_mean: 0.3 },
@@ -217,6 +231,10 @@ mod tests {
             Pass::ObjectiveCurvature { loss: Loss::HalfSquared, at: at.clone() },
             Pass::EvaluateRegression { at: at.clone(), target_mean: 2.0 },
             Pass::EvaluateClassification { at },
+            Pass::ClassCounts { class_count: 3 },
+            Pass::ClassGradient { loss: ClassLoss::Softmax, at: of_classes.clone() },
+            Pass::ClassCurvature { loss: ClassLoss::OneVsRestSquaredHinge, at: of_classes.clone() },
+            Pass::EvaluateClasses { at: of_classes },
             Pass::Prepare(PreparePass::Ranks {
                 targets: vec![RankTarget { column: 1, prefix: u64::MAX >> 4 }],
                 depth: 15,

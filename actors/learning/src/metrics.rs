@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::scores::{Average, Confusion};
+
 /// `mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error` and `r2`, from the sums of
 /// [`crate::kernel::regression_sums`].
 ///
@@ -51,6 +53,31 @@ pub fn margin_metrics(sums: &[f64]) -> BTreeMap<String, f64> {
     metrics
 }
 
+/// `accuracy`, `balanced_accuracy`, and `precision`, `recall`, `f1` with `_macro`, `_micro` and `_weighted` behind them.
+#[must_use]
+pub fn confusion_metrics(confusion: &Confusion) -> BTreeMap<String, f64> {
+    let mut metrics = named([("accuracy", confusion.accuracy()), ("balanced_accuracy", confusion.balanced_accuracy())]);
+    for (name, average) in [("macro", Average::Macro), ("micro", Average::Micro), ("weighted", Average::Weighted)] {
+        let scores = confusion.average(average);
+        let values = [("precision", scores.precision), ("recall", scores.recall), ("f1", scores.f1)];
+        metrics.extend(values.map(|(metric, value)| (format!("{metric}_{name}"), value)));
+    }
+    metrics
+}
+
+/// The metrics and the confusion matrix of the sums of [`crate::kernel::class_outcomes`]; `log_loss` only of probabilities.
+#[must_use]
+pub fn class_metrics(sums: &[f64], has_probabilities: bool) -> (BTreeMap<String, f64>, Confusion) {
+    let [loss, counts @ ..] = sums else { unreachable!("an evaluation pass has as many sums as its kernel") };
+    let counts: Vec<u64> = counts.iter().map(|count| *count as u64).collect();
+    let confusion = Confusion::from_counts(counts.chunks(counts.len().isqrt().max(1)).map(<[u64]>::to_vec).collect());
+    let mut metrics = confusion_metrics(&confusion);
+    if has_probabilities {
+        metrics.insert("log_loss".to_owned(), loss / counts.iter().sum::<u64>() as f64);
+    }
+    (metrics, confusion)
+}
+
 fn named<const N: usize>(metrics: [(&str, f64); N]) -> BTreeMap<String, f64> {
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -76,5 +103,15 @@ mod tests {
         assert_eq!(classification_metrics(&[5.0, 0.0, 0.0, 0.0, 4.0])["precision"], 0.0);
         let of_margins = margin_metrics(&[5.0, 3.0, 1.0, 2.0, 4.0]);
         assert_eq!((of_margins.get("log_loss"), of_margins["accuracy"]), (None, 0.7));
+    }
+
+    #[test]
+    fn metrics_of_classes_are_those_computed_by_hand() {
+        // Rows of class 0: two right, one called 1; of class 1: one right.
+        let (metrics, confusion) = class_metrics(&[2.0, 2.0, 1.0, 0.0, 1.0], true);
+        assert_eq!(confusion.counts(), [[2, 1], [0, 1]]);
+        assert_eq!((metrics["log_loss"], metrics["accuracy"], metrics["f1_micro"]), (0.5, 0.75, 0.75));
+        assert_eq!((metrics["precision_macro"], metrics["precision_weighted"]), (0.75, 0.875));
+        assert!(!class_metrics(&[2.0, 2.0, 1.0, 0.0, 1.0], false).0.contains_key("log_loss"));
     }
 }

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::DataColumn;
 use crate::job::ModelKind;
+use crate::kernel::{largest, softmax};
 use crate::optimiser::lbfgs::StopReason;
 use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
 
@@ -21,11 +22,15 @@ pub const MODEL_VERSION: u32 = 1;
 /// The fields stand in alphabetical order because the canonical bytes keep the order of declaration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainedModel {
-    /// The words of class 0 and class 1, if the target is one of words.
+    /// The words of the classes, if the target is one of words or there are weights for each class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// One for each feature, in column order; of standardised columns if there is a `scaling`.
+    /// One for each feature, in column order; of standardised columns if there is a `scaling`. Of a model with
+    /// weights for each class one list behind the other, in the order of `classes`.
     pub coefficients: Vec<Coefficient>,
+    /// The test rows by class, then by predicted class, of a model with weights for each class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<Vec<u64>>,
     /// Whether the solver met its tolerance.
     pub converged: bool,
     /// Largest component of the gradient at the end, in the solver's conditioned variables.
@@ -33,8 +38,11 @@ pub struct TrainedModel {
     /// The columns of the file, if they are not just the numbers that the coefficients are of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<DataColumn>,
-    /// Prediction (or log-odds) where all (scaled) features are 0.
+    /// Prediction (or log-odds) where all (scaled) features are 0; 0 if there are `intercepts`.
     pub intercept: f64,
+    /// The same for each class, of a model with weights for each class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intercepts: Vec<f64>,
     /// The penalty on absolute values in the objective, if there is one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub l1: f64,
@@ -79,6 +87,9 @@ pub struct TrainedModel {
 /// The weight of one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coefficient {
+    /// The class, of a model with weights for each class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The feature.
     pub name: String,
     /// Its weight.
@@ -118,6 +129,14 @@ pub enum PredictError {
     },
 }
 
+impl Coefficient {
+    /// The feature, with the class before it, if it is the weight of one.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.class.iter().chain([&self.name]).cloned().collect::<Vec<_>>().join(": ")
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
@@ -128,40 +147,84 @@ impl TrainedModel {
     #[must_use]
     pub fn input_names(&self) -> Vec<&str> {
         match self.input.is_empty() {
-            true => self.coefficients.iter().map(|coefficient| coefficient.name.as_str()).collect(),
+            true => self.of_features().iter().map(|coefficient| coefficient.name.as_str()).collect(),
             false => self.input.iter().map(|column| column.name.as_str()).collect(),
         }
     }
 
+    /// Margins (and lists of coefficients): one for each class, or a single one.
+    #[must_use]
+    pub fn output_count(&self) -> usize {
+        self.intercepts.len().max(1)
+    }
+
+    /// The intercepts by name: that of each class, or the only one.
+    #[must_use]
+    pub fn named_intercepts(&self) -> Vec<(String, f64)> {
+        match self.intercepts.is_empty() {
+            true => vec![("(intercept)".to_owned(), self.intercept)],
+            false => {
+                let of_class = |(class, value): (&String, &f64)| (format!("{class}: (intercept)"), *value);
+                self.classes.iter().zip(&self.intercepts).map(of_class).collect()
+            }
+        }
+    }
+
+    /// The coefficients of the first output.
+    fn of_features(&self) -> &[Coefficient] {
+        &self.coefficients[..self.coefficients.len() / self.output_count()]
+    }
+
     /// For each row of `x`, shape `[rows, columns of the file]`, in the units of the file: the predicted target of
     /// a linear model, the probability of class 1 of a logistic one, the margin of a support vector
-    /// machine, which is positive for class 1.
+    /// machine, which is positive for class 1; the number of the class, if there are weights for each.
     ///
     /// # Errors
     /// [`PredictError`] if `x` has another number of columns, or a cell that the model cannot take.
     pub fn predict(&self, x: ArrayView2<'_, f64>) -> Result<Vec<f64>, PredictError> {
+        let scores = self.scores(x)?;
+        Ok(match self.intercepts.is_empty() {
+            true => scores.into_raw_vec_and_offset().0,
+            false => scores.outer_iter().map(|row| largest(&row.to_vec()) as f64).collect(),
+        })
+    }
+
+    /// As [`Self::predict`], shape `[rows, 1]`; of a model with weights for each class their probabilities or
+    /// margins, shape `[rows, classes]`.
+    ///
+    /// # Errors
+    /// As [`Self::predict`].
+    pub fn scores(&self, x: ArrayView2<'_, f64>) -> Result<Array2<f64>, PredictError> {
         let expected = self.input_names().len();
         if x.ncols() != expected {
             return Err(PredictError::Shape { expected, actual: x.ncols() });
         }
         let x = apply(&self.steps, x.to_owned())?;
         if let Some(((row, column), _)) = x.indexed_iter().find(|(_, cell)| cell.is_nan()) {
-            let column = self.coefficients[column].name.clone();
+            let column = self.of_features()[column].name.clone();
             return Err(PredictError::Missing { row, column });
         }
-        let margin = |row: ndarray::ArrayView1<'_, f64>| {
-            let terms = row.iter().zip(&self.coefficients).enumerate().map(|(column, (x, coefficient))| {
-                let scaled =
-                    self.scaling.as_ref().map_or(*x, |scaling| (x - scaling.mean[column]) / scaling.scale[column]);
-                coefficient.value * scaled
-            });
-            self.intercept + terms.sum::<f64>()
-        };
-        let margins = x.outer_iter().map(margin);
-        Ok(match self.model {
-            ModelKind::Linear | ModelKind::LinearSvc => margins.collect(),
-            ModelKind::Logistic => margins.map(|margin| 1.0 / (1.0 + libm::exp(-margin))).collect(),
-        })
+        let mut scores = Array2::zeros((x.nrows(), self.output_count()));
+        for (row, mut scores) in x.outer_iter().zip(scores.outer_iter_mut()) {
+            let mut margins: Vec<f64> = (0..self.output_count()).map(|output| self.margin(row, output)).collect();
+            match self.model {
+                ModelKind::Linear | ModelKind::LinearSvc | ModelKind::LinearSvcOvr => {}
+                ModelKind::Logistic => margins[0] = 1.0 / (1.0 + libm::exp(-margins[0])),
+                ModelKind::Multinomial => softmax(&mut margins),
+            }
+            scores.iter_mut().zip(margins).for_each(|(score, margin)| *score = margin);
+        }
+        Ok(scores)
+    }
+
+    /// The margin of a row that has gone through the steps.
+    fn margin(&self, row: ArrayView1<'_, f64>, output: usize) -> f64 {
+        let coefficients = &self.coefficients[output * row.len()..(output + 1) * row.len()];
+        let terms = row.iter().zip(coefficients).enumerate().map(|(column, (x, coefficient))| {
+            let scaled = self.scaling.as_ref().map_or(*x, |scaling| (x - scaling.mean[column]) / scaling.scale[column]);
+            coefficient.value * scaled
+        });
+        self.intercepts.get(output).unwrap_or(&self.intercept) + terms.sum::<f64>()
     }
 
     /// The model as JSON: keys in alphabetical order, no spaces, the shortest digits that read back to the same bits.
@@ -186,11 +249,13 @@ mod tests {
     fn model() -> TrainedModel {
         TrainedModel {
             classes: Vec::new(),
-            coefficients: vec![Coefficient { name: "a".into(), value: 0.1 + 0.2 }],
+            coefficients: vec![Coefficient { class: None, name: "a".into(), value: 0.1 + 0.2 }],
+            confusion: Vec::new(),
             converged: true,
             gradient_norm: 1e-17,
             input: Vec::new(),
             intercept: -2.0,
+            intercepts: Vec::new(),
             l1: 0.0,
             l2: 0.0,
             metrics: BTreeMap::from([("r2".into(), 1.0)]),
@@ -237,5 +302,25 @@ mod tests {
         let logistic = TrainedModel { model: ModelKind::Logistic, intercept: 0.0, ..model() };
         assert_eq!(logistic.predict(array![[1.0]].view()), Ok(vec![0.5]));
         assert_eq!(model().predict(array![[5.0, 1.0]].view()), Err(PredictError::Shape { expected: 1, actual: 2 }));
+    }
+
+    #[test]
+    fn each_class_has_its_margin_or_probability_and_the_largest_is_predicted() {
+        let weight = |class: &str, value| Coefficient { class: Some(class.into()), name: "a".into(), value };
+        let ovr = TrainedModel {
+            model: ModelKind::LinearSvcOvr,
+            classes: ["x", "y"].map(String::from).to_vec(),
+            coefficients: vec![weight("x", 1.0), weight("y", -1.0)],
+            intercepts: vec![0.5, 0.0],
+            scaling: None,
+            ..model()
+        };
+        let rows = array![[2.0], [-2.0]];
+        assert_eq!(ovr.scores(rows.view()), Ok(array![[2.5, -2.0], [-1.5, 2.0]]));
+        assert_eq!((ovr.predict(rows.view()), ovr.coefficients[1].label()), (Ok(vec![0.0, 1.0]), "y: a".to_owned()));
+        assert_eq!(ovr.named_intercepts()[0], ("x: (intercept)".to_owned(), 0.5));
+        let softmax = TrainedModel { model: ModelKind::Multinomial, ..ovr };
+        let odds = libm::exp(-4.5);
+        assert_eq!(softmax.scores(array![[2.0]].view()), Ok(array![[1.0 / (1.0 + odds), odds / (1.0 + odds)]]));
     }
 }

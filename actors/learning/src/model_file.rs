@@ -49,10 +49,10 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
 #[must_use]
 pub fn weights_csv(model: &TrainedModel) -> Vec<u8> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    let intercept = [("(intercept)", model.intercept)];
-    let weights = model.coefficients.iter().map(|weight| (weight.name.as_str(), weight.value)).chain(intercept);
+    let weights = model.coefficients.iter().map(|weight| (weight.label(), weight.value));
+    let weights = weights.chain(model.named_intercepts());
     let header = [("name".to_owned(), "value".to_owned())].into_iter();
-    for (name, value) in header.chain(weights.map(|(name, value)| (name.to_owned(), value.to_string()))) {
+    for (name, value) in header.chain(weights.map(|(name, value)| (name, value.to_string()))) {
         csv.write_record([name, value]).expect("writing to memory cannot fail, and every line has two cells");
     }
     csv.into_inner().expect("writing to memory cannot fail")
@@ -102,7 +102,8 @@ fn checked_body(rest: &[u8]) -> Result<&[u8], ModelFileError> {
 /// Whether rows can go through the model: a file may have been written by hand.
 fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
     let inconsistent = |text: String| Err(ModelFileError::Inconsistent(text));
-    let (columns, coefficients) = (model.input_names().len(), model.coefficients.len());
+    check_classes(model)?;
+    let (columns, coefficients) = (model.input_names().len(), model.coefficients.len() / model.output_count());
     match model.steps.iter().try_fold(columns, |width, step| width_after(step, width)) {
         Some(width) if width == coefficients => {}
         Some(width) => return inconsistent(format!("{width} columns and {coefficients} coefficients")),
@@ -113,10 +114,18 @@ fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
     {
         return inconsistent(format!("{} means of {coefficients} columns", scaling.mean.len()));
     }
-    if !model.classes.is_empty() && model.classes.len() != 2 {
-        return inconsistent(format!("{} classes", model.classes.len()));
-    }
     Ok(())
+}
+
+/// Whether there are as many of everything as there are classes.
+fn check_classes(model: &TrainedModel) -> Result<(), ModelFileError> {
+    let (classes, intercepts, coefficients) = (model.classes.len(), model.intercepts.len(), model.coefficients.len());
+    let fits = match model.model.class_loss() {
+        None => (classes == 0 || classes == 2) && intercepts == 0,
+        Some(_) => classes >= 2 && intercepts == classes && coefficients.is_multiple_of(classes),
+    };
+    let counts = || format!("{classes} classes, {intercepts} intercepts by class and {coefficients} coefficients");
+    if fits { Ok(()) } else { Err(ModelFileError::Inconsistent(counts())) }
 }
 
 #[cfg(test)]
@@ -182,6 +191,12 @@ mod tests {
             assert!(matches!(decode(&encode(&model)), Err(ModelFileError::Inconsistent(_))), "{model:?}");
         };
         refused(|model| model.classes = vec!["a".into()]);
+        refused(|model| model.intercepts = vec![0.0, 1.0]);
+        refused(|model| model.model = crate::job::ModelKind::Multinomial);
+        refused(|model| {
+            model.model = crate::job::ModelKind::Multinomial;
+            (model.classes, model.intercepts) = (vec!["a".into(), "b".into()], vec![0.0, 1.0]);
+        });
         refused(|model| model.steps = vec![FittedStep::Keep { columns: vec![1] }]);
         refused(|model| model.steps = vec![FittedStep::Keep { columns: vec![] }]);
         refused(|model| model.steps = vec![FittedStep::Scale { columns: vec![0], shift: vec![], scale: vec![1.0] }]);

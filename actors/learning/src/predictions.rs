@@ -9,9 +9,11 @@ use std::path::Path;
 
 use crate::data::{ColumnSetting, DataError, DataSpec, Rows, source, source::Table};
 use crate::job::ModelKind;
+use crate::kernel::largest;
+use crate::metrics::confusion_metrics;
 use crate::model::{PredictError, TrainedModel};
 use crate::prepare::FittedStep;
-use crate::scores::{Average, Confusion, ScoreError, average_precision, log_loss, regression, roc_auc};
+use crate::scores::{Confusion, ScoreError, average_precision, log_loss, regression, roc_auc};
 
 /// Rows that are read before they are predicted.
 const ROWS_AT_ONCE: usize = 4096;
@@ -51,23 +53,25 @@ pub struct Evaluation {
 }
 
 /// Writes a CSV of one line for each row of the file: the `prediction`, and for a classifier the
-/// `probability` or the `margin` of class 1. Returns the number of rows.
+/// `probability` or the `margin` of class 1, or of each class by its name. Returns the number of rows.
 ///
 /// # Errors
 /// [`PredictionError`]; what was written before the fault is incomplete.
 pub fn predict_file(model: &TrainedModel, path: &Path, out: impl Write) -> Result<usize, PredictionError> {
     let table = source::scan(path, &data_spec(model, false))?;
     let mut out = csv::Writer::from_writer(out);
-    let score_name = match model.model {
-        ModelKind::Linear => None,
-        ModelKind::Logistic => Some("probability"),
-        ModelKind::LinearSvc => Some("margin"),
+    let score_name = if model.model.has_probabilities() { "probability" } else { "margin" };
+    let score_names: Vec<String> = match (model.model.is_classifier(), model.model.class_loss()) {
+        (false, _) => Vec::new(),
+        (true, None) => vec![score_name.to_owned()],
+        (true, Some(_)) => model.classes.iter().map(|class| format!("{score_name}_{class}")).collect(),
     };
-    out.write_record(["prediction"].into_iter().chain(score_name))?;
-    each_prediction(model, &table, |_, score| {
-        match score_name {
-            None => out.write_record([score.to_string()])?,
-            Some(_) => out.write_record([class_name(model, class_of(model, score)), score.to_string()])?,
+    out.write_record(std::iter::once("prediction".to_owned()).chain(score_names))?;
+    each_prediction(model, &table, |_, scores| {
+        let texts = scores.iter().map(f64::to_string);
+        match model.model.is_classifier() {
+            false => out.write_record(texts)?,
+            true => out.write_record(std::iter::once(class_name(model, class_of(model, scores))).chain(texts))?,
         }
         Ok(())
     })?;
@@ -82,12 +86,16 @@ pub fn predict_file(model: &TrainedModel, path: &Path, out: impl Write) -> Resul
 pub fn evaluate_file(model: &TrainedModel, path: &Path) -> Result<Evaluation, PredictionError> {
     let table = source::scan(path, &data_spec(model, true))?;
     let (mut targets, mut scores) = (Vec::new(), Vec::new());
-    each_prediction(model, &table, |target, score| {
+    each_prediction(model, &table, |target, of_row| {
         targets.push(target);
-        scores.push(score);
+        scores.extend(of_row);
         Ok(())
     })?;
     let row_count = targets.len();
+    if model.model.class_loss().is_some() {
+        let (metrics, confusion) = many_class_metrics(model, &targets, &scores)?;
+        return Ok(Evaluation { row_count, metrics, confusion: Some(confusion) });
+    }
     if !model.model.is_classifier() {
         let metrics = named(&regression_metrics(&targets, &scores)?);
         return Ok(Evaluation { row_count, metrics, confusion: None });
@@ -102,9 +110,13 @@ pub fn class_name(model: &TrainedModel, class: usize) -> String {
     model.classes.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
-fn class_of(model: &TrainedModel, score: f64) -> usize {
-    let least = if model.model == ModelKind::Logistic { 0.5 } else { 0.0 };
-    usize::from(score > least)
+/// The class of a row with these scores.
+fn class_of(model: &TrainedModel, scores: &[f64]) -> usize {
+    match (model.model.class_loss(), model.model.has_probabilities()) {
+        (Some(_), _) => largest(scores),
+        (None, true) => usize::from(scores[0] > 0.5),
+        (None, false) => usize::from(scores[0] > 0.0),
+    }
 }
 
 /// The columns of the file as they were in training; the target only if it is needed.
@@ -121,6 +133,7 @@ fn data_spec(model: &TrainedModel, with_target: bool) -> DataSpec {
         target: with_target.then(|| model.target.clone()),
         features: Some(features),
         binary_target: model.model.is_classifier(),
+        many_classes: with_target && model.model.class_loss().is_some(),
         columns,
         missing_words: model.missing_words.clone(),
         missing_is_filled: model.steps.iter().any(|step| matches!(step, FittedStep::Fill { .. })),
@@ -128,17 +141,17 @@ fn data_spec(model: &TrainedModel, with_target: bool) -> DataSpec {
     }
 }
 
-/// Calls `each` with the target (0 if it was not read) and the prediction of every row, in their order.
+/// Calls `each` with the target (0 if it was not read) and the scores of every row, in their order.
 fn each_prediction(
     model: &TrainedModel,
     table: &Table,
-    mut each: impl FnMut(f64, f64) -> Result<(), PredictionError>,
+    mut each: impl FnMut(f64, &[f64]) -> Result<(), PredictionError>,
 ) -> Result<(), PredictionError> {
     let mut first = 0;
     table.each_chunk(ROWS_AT_ONCE, |Rows { x, y }| {
-        let scores = model.predict(x.view()).map_err(|error| PredictionError::Predict { first, error })?;
-        first += scores.len();
-        y.iter().zip(scores).try_for_each(|(target, score)| each(*target, score))
+        let scores = model.scores(x.view()).map_err(|error| PredictionError::Predict { first, error })?;
+        first += scores.nrows();
+        y.iter().zip(scores.outer_iter()).try_for_each(|(target, scores)| each(*target, &scores.to_vec()))
     })
 }
 
@@ -161,21 +174,11 @@ fn class_metrics(
 ) -> Result<(BTreeMap<String, f64>, Confusion), ScoreError> {
     let is_positive: Vec<bool> = targets.iter().map(|target| *target == 1.0).collect();
     let classes: Vec<usize> = is_positive.iter().map(|positive| usize::from(*positive)).collect();
-    let predicted: Vec<usize> = scores.iter().map(|score| class_of(model, *score)).collect();
+    let predicted: Vec<usize> = scores.iter().map(|score| class_of(model, &[*score])).collect();
     let confusion = Confusion::new(&classes, &predicted, 2)?;
     let positive = confusion.class(1);
-    let mut metrics = named(&[
-        ("accuracy", confusion.accuracy()),
-        ("balanced_accuracy", confusion.balanced_accuracy()),
-        ("precision", positive.precision),
-        ("recall", positive.recall),
-        ("f1", positive.f1),
-    ]);
-    for (name, average) in [("macro", Average::Macro), ("micro", Average::Micro), ("weighted", Average::Weighted)] {
-        let scores = confusion.average(average);
-        let values = [("precision", scores.precision), ("recall", scores.recall), ("f1", scores.f1)];
-        metrics.extend(values.map(|(metric, value)| (format!("{metric}_{name}"), value)));
-    }
+    let mut metrics = confusion_metrics(&confusion);
+    metrics.extend(named(&[("precision", positive.precision), ("recall", positive.recall), ("f1", positive.f1)]));
     for (name, ranking) in
         [("roc_auc", roc_auc(&is_positive, scores)), ("average_precision", average_precision(&is_positive, scores))]
     {
@@ -189,6 +192,35 @@ fn class_metrics(
         let of_class = is_positive.iter().zip(scores);
         let of_class: Vec<f64> = of_class.map(|(positive, p)| if *positive { *p } else { 1.0 - p }).collect();
         metrics.insert("log_loss".to_owned(), log_loss(&of_class)?);
+    }
+    Ok((metrics, confusion))
+}
+
+/// `roc_auc_ovr_macro`, the mean over the classes of each one's area against all others, is left out where a class has
+/// no rows, or all.
+fn many_class_metrics(
+    model: &TrainedModel,
+    targets: &[f64],
+    scores: &[f64],
+) -> Result<(BTreeMap<String, f64>, Confusion), ScoreError> {
+    let class_count = model.output_count();
+    // The reader takes no target that is not one of the model's classes.
+    let classes: Vec<usize> = targets.iter().map(|target| *target as usize).collect();
+    let predicted: Vec<usize> = scores.chunks(class_count).map(largest).collect();
+    let confusion = Confusion::new(&classes, &predicted, class_count)?;
+    let mut metrics = confusion_metrics(&confusion);
+    let area = |class: usize| {
+        let of_class: Vec<f64> = scores.chunks(class_count).map(|row| row[class]).collect();
+        roc_auc(&classes.iter().map(|other| *other == class).collect::<Vec<_>>(), &of_class)
+    };
+    match (0..class_count).map(area).sum::<Result<f64, ScoreError>>() {
+        Ok(sum) => drop(metrics.insert("roc_auc_ovr_macro".to_owned(), sum / class_count as f64)),
+        Err(ScoreError::OneClass) => {}
+        Err(error) => return Err(error),
+    }
+    if model.model.has_probabilities() {
+        let of_class = classes.iter().zip(scores.chunks(class_count)).map(|(class, row)| row[*class]);
+        metrics.insert("log_loss".to_owned(), log_loss(&of_class.collect::<Vec<_>>())?);
     }
     Ok((metrics, confusion))
 }

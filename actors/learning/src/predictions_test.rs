@@ -108,6 +108,32 @@ fn classes_of_words_are_written_and_judged_by_their_words() {
 }
 
 #[test]
+fn every_class_has_a_probability_or_a_margin_and_the_file_is_judged_by_all_of_them() {
+    let rows: String = (0..60).map(|row| format!("{row},{}\n", ["low", "mid", "top"][row / 20])).collect();
+    let data = file(&format!("a,y\n{rows}"));
+    let text = "name = \"t\"\ndata = { path = \"d\", target = \"y\" }\nmodel = { type = \"multinomial\", l2 = 0.01 }";
+    let mut job: crate::job::TrainingJob = toml::from_str(text).unwrap();
+    let model = fit_file(&job, data.path(), 2).unwrap();
+    let written = predictions(&model, data.path());
+    let mut lines = written.lines();
+    assert_eq!(lines.next(), Some("prediction,probability_low,probability_mid,probability_top"));
+    let cells: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let sum: f64 = cells[1..].iter().map(|cell| cell.parse::<f64>().unwrap()).sum();
+    assert!(cells[0] == "low" && (sum - 1.0).abs() < 1e-15, "{cells:?}");
+    let judged = evaluate_file(&model, data.path()).unwrap();
+    assert_eq!(judged.confusion.unwrap().counts().len(), 3);
+    for metric in ["accuracy", "f1_macro", "log_loss", "roc_auc_ovr_macro"] {
+        assert!(judged.metrics[metric] > 0.0, "{metric}");
+    }
+    let unknown = evaluate_file(&model, file("a,y\n1,bottom\n").path()).unwrap_err().to_string();
+    assert!(unknown.contains("row 2, column \"y\": \"bottom\" is none of the words"), "{unknown}");
+    job.model.kind = crate::job::ModelKind::LinearSvcOvr;
+    let machines = fit_file(&job, data.path(), 2).unwrap();
+    assert!(predictions(&machines, data.path()).starts_with("prediction,margin_low,margin_mid,margin_top\nlow,"));
+    assert!(!evaluate_file(&machines, data.path()).unwrap().metrics.contains_key("log_loss"));
+}
+
+#[test]
 fn a_cell_that_no_step_fills_is_named() {
     let (model, _) = trained("iris");
     let header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\n";

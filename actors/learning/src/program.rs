@@ -10,13 +10,16 @@ use crate::{
     blocks::{BlockLayout, Split},
     data::{DataColumn, DataSummary, split::SplitError},
     job::{JobError, ModelKind, Scale, TrainingJob},
-    kernel::{CLASSIFICATION_SUMS, Loss, REGRESSION_SUMS, curvature_sums},
+    kernel::{
+        CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
+    },
     messages::{ComputeError, WorkerId},
-    metrics::{classification_metrics, margin_metrics, regression_metrics},
+    metrics::{class_metrics, classification_metrics, margin_metrics, regression_metrics},
     model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
     optimiser::{
         conditioning::{Conditioning, TargetMoments},
         lbfgs::{Evaluated, StopReason, Verdict},
+        outputs::Outputs,
         solver::{Solver, SolverChoice, SolverError, SolverOptions},
     },
     prepare::{FittedStep, Pipeline, PrepareError, PreparePass},
@@ -55,6 +58,30 @@ pub enum Pass {
         /// Where to evaluate.
         at: Parameters,
     },
+    /// Over training rows; see [`crate::kernel::class_counts`].
+    ClassCounts {
+        /// Classes of the target.
+        class_count: usize,
+    },
+    /// Over training rows; see [`crate::kernel::class_gradient`].
+    ClassGradient {
+        /// Loss of a row.
+        loss: ClassLoss,
+        /// Where to evaluate.
+        at: ClassParameters,
+    },
+    /// Over training rows; see [`crate::kernel::class_curvature`].
+    ClassCurvature {
+        /// Loss of a row.
+        loss: ClassLoss,
+        /// Where to evaluate.
+        at: ClassParameters,
+    },
+    /// Over test rows; see [`crate::kernel::class_outcomes`].
+    EvaluateClasses {
+        /// The model.
+        at: ClassParameters,
+    },
     /// Over test rows; see [`crate::kernel::regression_sums`].
     EvaluateRegression {
         /// The model.
@@ -78,6 +105,17 @@ pub struct Parameters {
     pub weights: F64Block,
     /// Value at the mean row.
     pub intercept: f64,
+}
+
+/// The function `intercept + weights · (x - mean)` of each class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassParameters {
+    /// Subtracted from every row.
+    pub mean: F64Block,
+    /// Raw weights, class by class.
+    pub weights: F64Block,
+    /// Values at the mean row, one for each class.
+    pub intercepts: F64Block,
 }
 
 /// What a round achieved, for display.
@@ -155,6 +193,16 @@ pub enum TrainError {
     /// A classifier needs both classes.
     #[error("all training rows are of class {0}")]
     OneClass(u8),
+    /// A model of classes needs rows of each.
+    #[error(
+        "none of the {train_rows} training rows is of class \"{class}\": leave its rows out, or take a larger part for training"
+    )]
+    NoRowsOfClass {
+        /// The class.
+        class: String,
+        /// All training rows.
+        train_rows: usize,
+    },
     /// A worker cannot compute, and there is no other.
     #[error("worker {worker}: {error}")]
     Worker {
@@ -199,7 +247,8 @@ enum Phase {
     Prepare,
     Columns,
     Squares { mean: Vec<f64>, target_mean: f64 },
-    Optimise { conditioning: Conditioning, target_mean: f64, solver: Box<Solver> },
+    Classes { scaling: ColumnScaling },
+    Optimise { outputs: Outputs, target_mean: f64, solver: Box<Solver> },
     TestTarget { fit: Fit },
     Evaluate { fit: Fit, target_mean: f64 },
     Finished(Box<TrainedModel>),
@@ -208,7 +257,7 @@ enum Phase {
 /// Where the solver ended.
 #[derive(Debug, Clone)]
 struct Fit {
-    conditioning: Conditioning,
+    outputs: Outputs,
     solution: Evaluated,
     rounds: u32,
     stopped: Option<StopReason>,
@@ -223,8 +272,13 @@ impl Pass {
             Self::Prepare(_)
             | Self::CentredSquares { .. }
             | Self::ObjectiveGradient { .. }
-            | Self::ObjectiveCurvature { .. } => Split::Train,
-            Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } => Split::Test,
+            | Self::ObjectiveCurvature { .. }
+            | Self::ClassCounts { .. }
+            | Self::ClassGradient { .. }
+            | Self::ClassCurvature { .. } => Split::Train,
+            Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } | Self::EvaluateClasses { .. } => {
+                Split::Test
+            }
         }
     }
 
@@ -236,6 +290,10 @@ impl Pass {
             Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
             Self::CentredSquares { .. } => feature_count + 1,
             Self::ObjectiveCurvature { .. } => curvature_sums(feature_count),
+            Self::ClassCounts { class_count } => *class_count,
+            Self::ClassGradient { at, .. } => 1 + at.intercepts.0.len() * (feature_count + 1),
+            Self::ClassCurvature { at, .. } => class_curvature_sums(feature_count, at.intercepts.0.len()),
+            Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
             Self::EvaluateRegression { .. } => REGRESSION_SUMS,
             Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
         }
@@ -251,9 +309,9 @@ impl Trainer {
         job.validate()?;
         let (train_count, test_count) = job.data.split.sizes(data.row_count, job.data.test_size)?;
         let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
-        let choice = SolverChoice::new(job.train.solver, pipeline.columns().len() + 1, job.model.l1 > 0.0)?;
-        let phase = if pipeline.pass().is_some() { Phase::Prepare } else { Phase::Columns };
         let (input, classes) = (data.columns.clone(), data.classes.clone());
+        let choice = choose_solver(&job, pipeline.columns().len(), classes.len())?;
+        let phase = if pipeline.pass().is_some() { Phase::Prepare } else { Phase::Columns };
         Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, phase })
     }
 
@@ -299,19 +357,18 @@ impl Trainer {
             Phase::Squares { mean, target_mean } => {
                 Pass::CentredSquares { mean: F64Block(mean.clone()), target_mean: *target_mean }
             }
-            Phase::Optimise { conditioning, solver, .. } => {
-                let (loss, at) = (self.job.model.kind.loss(), parameters(conditioning, solver.point()));
-                match solver.wants_curvature() {
-                    true => Pass::ObjectiveCurvature { loss, at },
-                    false => Pass::ObjectiveGradient { loss, at },
-                }
-            }
+            Phase::Classes { .. } => Pass::ClassCounts { class_count: self.classes.len() },
+            Phase::Optimise { outputs, solver, .. } => self.round_pass(outputs, solver),
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Evaluate { fit, target_mean } => {
-                let at = parameters(&fit.conditioning, &fit.solution.point);
-                match self.job.model.kind.is_classifier() {
-                    false => Pass::EvaluateRegression { at, target_mean: *target_mean },
-                    true => Pass::EvaluateClassification { at },
+                let (kind, point) = (self.job.model.kind, &fit.solution.point);
+                match (kind.class_loss(), kind.is_classifier()) {
+                    (Some(_), _) => Pass::EvaluateClasses { at: class_parameters(&fit.outputs, point) },
+                    (None, true) => Pass::EvaluateClassification { at: parameters(&fit.outputs, point) },
+                    (None, false) => {
+                        let at = parameters(&fit.outputs, point);
+                        Pass::EvaluateRegression { at, target_mean: *target_mean }
+                    }
                 }
             }
             Phase::Finished(model) => return Step::Finished(model.clone()),
@@ -332,7 +389,15 @@ impl Trainer {
                 let (mean, target_mean) = column_means(self.train_count, sums)?;
                 Phase::Squares { mean, target_mean }
             }
-            Phase::Squares { mean, target_mean } => self.start_solver(mean.clone(), *target_mean, sums),
+            Phase::Squares { mean, target_mean } => {
+                let scaling = ColumnScaling::new(mean.clone(), sums, self.train_count);
+                let variance = sums[mean.len()] / self.train_count as f64;
+                match self.job.model.kind.class_loss() {
+                    Some(_) => Phase::Classes { scaling },
+                    None => self.start_solver(&scaling, &[TargetMoments { mean: *target_mean, variance }]),
+                }
+            }
+            Phase::Classes { scaling } => self.start_solver(scaling, &self.class_shares(sums)?),
             Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
             Phase::TestTarget { fit } => {
                 let (_, target_mean) = column_means(self.test_count, sums)?;
@@ -350,48 +415,70 @@ impl Trainer {
         let mut pipeline = self.pipeline.clone();
         pipeline.absorb(sums)?;
         if pipeline.pass().is_none() {
-            let variables = pipeline.columns().len() + 1;
-            self.choice = SolverChoice::new(self.job.train.solver, variables, self.job.model.l1 > 0.0)?;
+            self.choice = choose_solver(&self.job, pipeline.columns().len(), self.classes.len())?;
             self.phase = Phase::Columns;
         }
         self.pipeline = pipeline;
         Ok(())
     }
 
-    fn start_solver(&self, mean: Vec<f64>, target_mean: f64, squares: &[f64]) -> Phase {
-        let (TrainingJob { train, model, prepare, .. }, rows) = (&self.job, self.train_count);
-        let variance = squares[mean.len()] / rows as f64;
-        let scaling = ColumnScaling::new(mean, squares, rows);
-        let target = TargetMoments { mean: target_mean, variance };
-        let standardised = prepare.scale == Scale::Standard;
-        let loss = model.kind.loss();
-        let mut conditioning = Conditioning::new(scaling, target, loss, model.l2, standardised, rows);
-        if model.penalise_intercept {
-            conditioning = conditioning.with_penalised_intercept(model.l2, standardised);
+    /// A round of the solver: gradient, and curvature if it is wanted.
+    fn round_pass(&self, outputs: &Outputs, solver: &Solver) -> Pass {
+        let (kind, point) = (self.job.model.kind, solver.point());
+        match (kind.class_loss(), solver.wants_curvature()) {
+            (Some(loss), true) => Pass::ClassCurvature { loss, at: class_parameters(outputs, point) },
+            (Some(loss), false) => Pass::ClassGradient { loss, at: class_parameters(outputs, point) },
+            (None, true) => Pass::ObjectiveCurvature { loss: kind.loss(), at: parameters(outputs, point) },
+            (None, false) => Pass::ObjectiveGradient { loss: kind.loss(), at: parameters(outputs, point) },
         }
+    }
+
+    /// The part of the training rows that each class has, as moments of its label among all others.
+    fn class_shares(&self, counts: &[f64]) -> Result<Vec<TargetMoments>, TrainError> {
+        check_row_count(self.train_count, counts.iter().sum())?;
+        if let Some(class) = counts.iter().position(|count| *count == 0.0) {
+            return Err(TrainError::NoRowsOfClass { class: self.classes[class].clone(), train_rows: self.train_count });
+        }
+        let share = |count: &f64| count / self.train_count as f64;
+        Ok(counts.iter().map(share).map(|mean| TargetMoments { mean, variance: mean * (1.0 - mean) }).collect())
+    }
+
+    /// A solver of outputs with these targets.
+    fn start_solver(&self, scaling: &ColumnScaling, targets: &[TargetMoments]) -> Phase {
+        let (TrainingJob { train, model, prepare, .. }, rows) = (&self.job, self.train_count);
+        let (standardised, loss) = (prepare.scale == Scale::Standard, model.kind.loss());
+        let output = |target: &TargetMoments| {
+            let conditioning = Conditioning::new(scaling.clone(), *target, loss, model.l2, standardised, rows);
+            match model.penalise_intercept {
+                true => conditioning.with_penalised_intercept(model.l2, standardised),
+                false => conditioning,
+            }
+        };
+        let outputs = Outputs::new(targets.iter().map(output).collect());
         let options = SolverOptions {
-            gradient_norm_max: conditioning.gradient_norm_max(train.tolerance),
+            gradient_norm_max: outputs.gradient_norm_max(train.tolerance),
             rounds_max: train.rounds_max,
             history: train.history,
-            l1: conditioning.absolute_penalty(model.l1),
+            l1: outputs.absolute_penalty(model.l1),
             constant_curvature: loss.has_constant_curvature(),
         };
-        let solver = Box::new(Solver::new(self.choice.kind, conditioning.start(), options));
-        Phase::Optimise { conditioning, target_mean, solver }
+        let solver = Box::new(Solver::new(self.choice.kind, outputs.start(), options));
+        Phase::Optimise { outputs, target_mean: targets[0].mean, solver }
     }
 
     fn absorb_round(&mut self, sums: &[f64]) -> Result<Progress, TrainError> {
-        let Phase::Optimise { conditioning, target_mean, solver } = &mut self.phase else {
+        let Phase::Optimise { outputs, target_mean, solver } = &mut self.phase else {
             unreachable!("called in this phase only");
         };
         // The labels are known to be 0 or 1 now: the workers checked them in this pass.
-        if self.job.model.kind.is_classifier() && (*target_mean == 0.0 || *target_mean == 1.0) {
+        let kind = self.job.model.kind;
+        if kind.is_classifier() && (*target_mean == 0.0 || *target_mean == 1.0) {
             return Err(TrainError::OneClass(u8::from(*target_mean == 1.0)));
         }
-        let (sums, triangle) = sums.split_at(conditioning.scaling.mean.len() + 2);
-        let (value, gradient) = conditioning.objective(solver.point(), sums);
+        let (sums, triangle) = sums.split_at(1 + outputs.variable_count());
+        let (value, gradient) = outputs.objective(solver.point(), sums);
         check_finite(std::iter::once(&value).chain(&gradient))?;
-        let curvature = solver.wants_curvature().then(|| conditioning.curvature(triangle));
+        let curvature = solver.wants_curvature().then(|| outputs.curvature(triangle));
         let here = solver.penalised(value, &gradient);
         let (objective, gradient_norm) = (here.value, here.gradient_norm());
         let stopped = match solver.tell(value, gradient, curvature) {
@@ -401,43 +488,82 @@ impl Trainer {
         };
         let solution = solver.solution().expect("a final verdict follows an evaluation").clone();
         let rounds = solver.rounds();
-        let fit = Fit { conditioning: conditioning.clone(), solution, rounds, stopped };
-        self.phase = match self.job.model.kind.is_classifier() {
+        let fit = Fit { outputs: outputs.clone(), solution, rounds, stopped };
+        self.phase = match kind.is_classifier() {
             false => Phase::TestTarget { fit },
             true => Phase::Evaluate { fit, target_mean: 0.0 },
         };
         Ok(Progress { round: rounds, objective, gradient_norm })
     }
 
-    fn finish(&self, fit: &Fit, sums: &[f64]) -> Result<TrainedModel, TrainError> {
-        let (intercept, weights) = fit.conditioning.parameters(&fit.solution.point);
-        let ColumnScaling { mean, scale } = fit.conditioning.scaling.clone();
-        let (values, intercept, scaling) = match self.job.prepare.scale {
-            Scale::Standard => {
-                let values: Vec<f64> = weights.iter().zip(&scale).map(|(w, scale)| w * scale).collect();
-                (values, intercept, Some(ModelScaling { mean, scale }))
-            }
+    /// Intercept and weights of each output as the user sees them: of the columns as `[prepare]` leaves them.
+    ///
+    /// Where no penalty chooses among the many that a softmax holds to be equal, they are those of mean 0 over the classes.
+    fn user_outputs(&self, fit: &Fit) -> Vec<(f64, Vec<f64>)> {
+        let ColumnScaling { mean, scale } = &fit.outputs.first().scaling;
+        let (model, scaled) = (&self.job.model, self.job.prepare.scale);
+        let user = |(intercept, weights): (f64, Vec<f64>)| match scaled {
+            Scale::Standard => (intercept, weights.iter().zip(scale).map(|(w, scale)| w * scale).collect()),
             Scale::None => {
-                let at_mean: f64 = weights.iter().zip(&mean).map(|(w, mean)| w * mean).sum();
-                (weights, intercept - at_mean, None)
+                let at_mean: f64 = weights.iter().zip(mean).map(|(w, mean)| w * mean).sum();
+                (intercept - at_mean, weights)
             }
         };
-        let (rows, metrics) = match self.job.model.kind {
+        let mut outputs: Vec<(f64, Vec<f64>)> =
+            fit.outputs.parameters(&fit.solution.point).into_iter().map(user).collect();
+        if model.kind.class_loss() == Some(ClassLoss::Softmax) {
+            if model.l2 == 0.0 || !model.penalise_intercept {
+                centre(outputs.iter_mut().map(|(intercept, _)| intercept));
+            }
+            if model.l2 == 0.0 && model.l1 == 0.0 {
+                (0..mean.len()).for_each(|column| centre(outputs.iter_mut().map(|(_, weights)| &mut weights[column])));
+            }
+        }
+        outputs
+    }
+
+    fn coefficients(&self, outputs: Vec<(f64, Vec<f64>)>) -> Vec<Coefficient> {
+        let classes = self.job.model.kind.class_loss().map(|_| &self.classes);
+        let of_output = |(output, (_, values)): (usize, (f64, Vec<f64>))| {
+            let class = classes.map(|classes| classes[output].clone());
+            let columns = self.pipeline.columns().iter().map(|column| column.name.clone());
+            columns.zip(values).map(move |(name, value)| Coefficient { class: class.clone(), name, value })
+        };
+        outputs.into_iter().enumerate().flat_map(of_output).collect()
+    }
+
+    fn finish(&self, fit: &Fit, sums: &[f64]) -> Result<TrainedModel, TrainError> {
+        let outputs = self.user_outputs(fit);
+        let ColumnScaling { mean, scale } = fit.outputs.first().scaling.clone();
+        let scaling = (self.job.prepare.scale == Scale::Standard).then_some(ModelScaling { mean, scale });
+        let (kind, mut confusion) = (self.job.model.kind, Vec::new());
+        let (rows, metrics) = match kind {
             ModelKind::Linear => (sums[0], regression_metrics(sums)),
             ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums)),
             ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums)),
+            ModelKind::Multinomial | ModelKind::LinearSvcOvr => {
+                let (metrics, counted) = class_metrics(sums, kind.has_probabilities());
+                confusion = counted.counts().to_vec();
+                (sums[1..].iter().sum(), metrics)
+            }
         };
         check_row_count(self.test_count, rows)?;
-        check_finite(values.iter().chain(metrics.values()).chain([&intercept]))?;
-        let named = self.pipeline.columns().iter().map(|column| column.name.clone()).zip(values);
+        check_finite(outputs.iter().flat_map(|(intercept, values)| values.iter().chain([intercept])))?;
+        check_finite(metrics.values())?;
+        let (intercept, intercepts) = match kind.class_loss() {
+            None => (outputs[0].0, Vec::new()),
+            Some(_) => (0.0, outputs.iter().map(|(intercept, _)| *intercept).collect()),
+        };
         let is_plain = self.steps().is_empty() && self.input.iter().all(|column| !column.has_levels());
         Ok(TrainedModel {
             classes: self.classes.clone(),
-            coefficients: named.map(|(name, value)| Coefficient { name, value }).collect(),
+            coefficients: self.coefficients(outputs),
+            confusion,
             converged: fit.stopped.is_none(),
             gradient_norm: fit.solution.gradient_norm(),
             input: if is_plain { Vec::new() } else { self.input.clone() },
             intercept,
+            intercepts,
             l1: self.job.model.l1,
             l2: self.job.model.l2,
             metrics,
@@ -459,9 +585,28 @@ impl Trainer {
     }
 }
 
-fn parameters(conditioning: &Conditioning, point: &[f64]) -> Parameters {
-    let (intercept, weights) = conditioning.parameters(point);
-    Parameters { mean: F64Block(conditioning.scaling.mean.clone()), weights: F64Block(weights), intercept }
+fn choose_solver(job: &TrainingJob, feature_count: usize, class_count: usize) -> Result<SolverChoice, SolverError> {
+    let outputs = if job.model.kind.class_loss().is_some() { class_count } else { 1 };
+    SolverChoice::new(job.train.solver, outputs * (feature_count + 1), job.model.l1 > 0.0)
+}
+
+/// The parameters of the only output.
+fn parameters(outputs: &Outputs, point: &[f64]) -> Parameters {
+    let (intercept, weights) = outputs.first().parameters(point);
+    Parameters { mean: F64Block(outputs.first().scaling.mean.clone()), weights: F64Block(weights), intercept }
+}
+
+fn class_parameters(outputs: &Outputs, point: &[f64]) -> ClassParameters {
+    let (intercepts, weights): (Vec<f64>, Vec<Vec<f64>>) = outputs.parameters(point).into_iter().unzip();
+    let mean = F64Block(outputs.first().scaling.mean.clone());
+    ClassParameters { mean, weights: F64Block(weights.concat()), intercepts: F64Block(intercepts) }
+}
+
+/// Takes the mean over the outputs off each of these values, which a softmax does not see.
+fn centre<'a>(values: impl Iterator<Item = &'a mut f64>) {
+    let values: Vec<&mut f64> = values.collect();
+    let mean = values.iter().map(|value| **value).sum::<f64>() / values.len() as f64;
+    values.into_iter().for_each(|value| *value -= mean);
 }
 
 /// Means of the features and of the target, from the sums of the columns.

@@ -175,6 +175,16 @@ impl Confusion {
         Ok(Self { counts })
     }
 
+    /// These rows by class, then by predicted class, as many of each.
+    ///
+    /// # Panics
+    /// If the matrix is not square.
+    #[must_use]
+    pub fn from_counts(counts: Vec<Vec<u64>>) -> Self {
+        assert!(counts.iter().all(|row| row.len() == counts.len()), "a row and a column for each class");
+        Self { counts }
+    }
+
     /// Rows by class, then by predicted class.
     #[must_use]
     pub fn counts(&self) -> &[Vec<u64>] {

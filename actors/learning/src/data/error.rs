@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{VALUE_MAX, schema::LEVELS_MAX};
+use super::{VALUE_MAX, schema::CLASSES_MAX, schema::LEVELS_MAX};
 
 /// Why data cannot be used. `row` is the line in the file, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -180,6 +180,16 @@ pub enum DataError {
         /// The target column.
         column: String,
         /// Different words.
+        count: usize,
+    },
+    /// A target of one class, or of too many.
+    #[error("{file}: column \"{column}\" has {count} different classes, this model takes 2 to {CLASSES_MAX}")]
+    WrongClassCount {
+        /// The file.
+        file: String,
+        /// The target column.
+        column: String,
+        /// Different classes; counting ends behind [`LEVELS_MAX`].
         count: usize,
     },
     /// Every row was left out.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     DataError,
     encode::is_missing,
-    schema::{ColumnSetting, DataColumn, DataSpec, LEVELS_MAX},
+    schema::{CLASSES_MAX, ColumnSetting, DataColumn, DataSpec, LEVELS_MAX},
 };
 
 /// What was seen of each column so far: the features, then the target.
@@ -34,7 +34,12 @@ impl<'a> Inference<'a> {
         let seen = names.iter().map(|name| {
             let is_target = spec.target.as_ref() == Some(name);
             let is_number = is_target && !spec.binary_target;
-            let setting = if is_number { Some(&ColumnSetting::Numeric) } else { spec.columns.get(name) };
+            let setting = match spec.columns.get(name) {
+                _ if is_number => Some(&ColumnSetting::Numeric),
+                Some(ordinal @ ColumnSetting::Ordinal(_)) => Some(ordinal),
+                _ if is_target && spec.many_classes => Some(&ColumnSetting::Categorical),
+                setting => setting,
+            };
             Seen { name, setting, is_target, has_numbers: false, words: BTreeSet::new() }
         });
         Self { spec, seen: seen.collect() }
@@ -58,13 +63,17 @@ impl<'a> Inference<'a> {
         for seen in self.seen {
             let (file, column, count) = (file.to_owned(), seen.name.to_owned(), seen.words.len());
             if seen.is_target {
-                if count > 0 && count != 2 {
-                    return Err(DataError::NotTwoClasses { file, column, count });
-                }
                 classes = match seen.setting {
                     Some(ColumnSetting::Ordinal(levels)) => levels.clone(),
-                    _ => seen.words.into_iter().collect(),
+                    _ => in_order(seen.words),
                 };
+                let count = classes.len();
+                if self.spec.many_classes && !(2..=CLASSES_MAX).contains(&count) {
+                    return Err(DataError::WrongClassCount { file, column, count });
+                }
+                if !self.spec.many_classes && count > 0 && count != 2 {
+                    return Err(DataError::NotTwoClasses { file, column, count });
+                }
             } else if count > LEVELS_MAX {
                 return Err(DataError::TooManyLevels { file, column });
             } else {
@@ -73,6 +82,17 @@ impl<'a> Inference<'a> {
         }
         Ok((columns, classes))
     }
+}
+
+/// Numbers by their size, words by the alphabet.
+fn in_order(words: BTreeSet<String>) -> Vec<String> {
+    let mut words: Vec<String> = words.into_iter().collect();
+    let numbers: Option<Vec<f64>> = words.iter().map(|word| word.parse().ok()).collect();
+    if numbers.is_some() {
+        let number = |word: &String| word.parse::<f64>().unwrap_or_default();
+        words.sort_by(|a, b| number(a).total_cmp(&number(b)));
+    }
+    words
 }
 
 impl Seen<'_> {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most different words of a column.
 pub const LEVELS_MAX: usize = 1000;
+/// Most classes of a target: their confusion matrix then stays below 2 MB a partial.
+pub const CLASSES_MAX: usize = 500;
 
 /// What a user says of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,9 @@ pub struct DataSpec {
     /// Whether the target is a class label: 0 or 1, or one of two words.
     #[serde(default)]
     pub binary_target: bool,
+    /// Whether the target is one of any number of classes, whatever its cells look like.
+    #[serde(default)]
+    pub many_classes: bool,
     /// What the user says of columns; what a column is that is not named here is inferred.
     #[serde(default)]
     pub columns: BTreeMap<String, ColumnSetting>,
@@ -109,7 +114,7 @@ pub struct DataSummary {
     /// What each feature is, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<DataColumn>,
-    /// The words of a target that is not 0 or 1: the word of class 0, then that of class 1.
+    /// The words of a target that is not 0 or 1, in the order of their classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     /// Rows left out.

@@ -82,7 +82,8 @@ fn generated(name: &str, spec: &DataSpec) -> Result<Table, DataError> {
     let origin = Origin::Generated(dense, names.iter().map(position).collect());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let target = spec.target.clone().unwrap_or_default();
-    let summary = DataSummary::numeric(dense.row_count, &names, &target);
+    let classes = if spec.many_classes { ["0", "1"].map(String::from).to_vec() } else { Vec::new() };
+    let summary = DataSummary { classes, ..DataSummary::numeric(dense.row_count, &names, &target) };
     Ok(Table { origin, spec: spec.clone(), summary, left_out: Vec::new(), examples: Vec::new() })
 }
 

@@ -106,6 +106,24 @@ fn two_words_are_classes_in_their_alphabetical_order_and_three_are_refused() {
 }
 
 #[test]
+fn any_number_of_classes_are_in_the_order_of_the_alphabet_or_of_their_numbers() {
+    let spec = DataSpec { binary_target: true, many_classes: true, ..spec() };
+    let classes = |text: &str| {
+        let (_file, table) = table(text, &spec);
+        (table.summary().classes.clone(), all(&table).y.to_vec())
+    };
+    let of = |words: [&str; 3]| words.map(String::from).to_vec();
+    assert_eq!(classes("a,y\n1,10\n2,-1\n3,9\n4,9\n"), (of(["-1", "9", "10"]), vec![2.0, 0.0, 1.0, 1.0]));
+    assert_eq!(classes("a,y\n1,c\n2,10\n3,9\n4,9\n"), (of(["10", "9", "c"]), vec![2.0, 0.0, 1.0, 1.0]));
+    let refused = "d.csv: column \"y\" has 1 different classes, this model takes 2 to 500";
+    assert_eq!(refusal("a,y\n5,1\n6,1\n", &spec), refused);
+    let many: String = (0..501).map(|row| format!("1,{row}\n")).collect();
+    let refused = refusal(format!("a,y\n{many}"), &spec);
+    assert_eq!(refused, "d.csv: column \"y\" has 501 different classes, this model takes 2 to 500");
+    assert_eq!(refusal("a,y\n5,x\n6,\n7,y\n", &spec), "d.csv: row 3, column \"y\": the cell is empty");
+}
+
+#[test]
 fn a_bad_header_is_named() {
     let message = |text: &str| refusal(text, &spec());
     assert_eq!(message("a,a,y\n1,2,3"), "d.csv: row 1: column \"a\" appears twice");

@@ -70,6 +70,7 @@ impl TrainingJob {
             target: Some(data.target.clone()),
             features: data.features.clone(),
             binary_target: self.model.kind.is_classifier(),
+            many_classes: self.model.kind.class_loss().is_some(),
             columns: data.columns.clone(),
             bad_rows: data.bad_rows,
             missing_words: data.missing_words.clone(),
@@ -230,6 +231,8 @@ mod tests {
             include_str!("../../../../examples/jobs/diabetes_lasso.toml"),
             include_str!("../../../../examples/jobs/breast_cancer_svm.toml"),
             include_str!("../../../../examples/jobs/penguins.toml"),
+            include_str!("../../../../examples/jobs/iris_classes.toml"),
+            include_str!("../../../../examples/jobs/iris_svm.toml"),
         ];
         for text in examples {
             assert_eq!(job(text).validate(), Ok(()));

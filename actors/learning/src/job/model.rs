@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
-use crate::kernel::Loss;
+use crate::kernel::{ClassLoss, Loss};
 
 /// Largest penalty: above it, sums of squares of weights no longer fit a number.
 pub const PENALTY_MAX: f64 = 1e100;
@@ -40,6 +40,10 @@ pub enum ModelKind {
     Logistic,
     /// Linear support vector machine of two classes: mean squared hinge loss of labels 0 and 1.
     LinearSvc,
+    /// Multinomial logistic regression: mean cross entropy of any number of classes.
+    Multinomial,
+    /// Linear support vector machines, each of one class against all others: the sum of their mean squared hinge losses.
+    LinearSvcOvr,
 }
 
 impl ModelSettings {
@@ -58,22 +62,37 @@ impl ModelSettings {
 }
 
 impl ModelKind {
-    /// The loss of one row.
+    /// The loss of one row; of a model with weights for each class that of one class against all others.
     #[must_use]
     pub fn loss(self) -> Loss {
         match self {
             Self::Linear => Loss::HalfSquared,
             Self::Logistic => Loss::Logistic,
             Self::LinearSvc => Loss::SquaredHinge,
+            Self::Multinomial => ClassLoss::Softmax.of_one_class(),
+            Self::LinearSvcOvr => ClassLoss::OneVsRestSquaredHinge.of_one_class(),
         }
     }
 
-    /// Whether the target is a class, 0 or 1.
+    /// The loss of one row of a model with weights for each class.
+    #[must_use]
+    pub fn class_loss(self) -> Option<ClassLoss> {
+        match self {
+            Self::Linear | Self::Logistic | Self::LinearSvc => None,
+            Self::Multinomial => Some(ClassLoss::Softmax),
+            Self::LinearSvcOvr => Some(ClassLoss::OneVsRestSquaredHinge),
+        }
+    }
+
+    /// Whether the target is a class.
     #[must_use]
     pub fn is_classifier(self) -> bool {
-        match self {
-            Self::Linear => false,
-            Self::Logistic | Self::LinearSvc => true,
-        }
+        self != Self::Linear
+    }
+
+    /// Whether scores are probabilities, and not margins.
+    #[must_use]
+    pub fn has_probabilities(self) -> bool {
+        matches!(self, Self::Logistic | Self::Multinomial)
     }
 }

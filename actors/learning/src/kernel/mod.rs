@@ -4,6 +4,7 @@
 //! takes `exp` and `log1p` from `libm`: its bits depend on the block alone, not on the host.
 //! Means, penalties and reductions are made elsewhere.
 
+mod classes;
 mod columns;
 mod curvature;
 mod evaluate;
@@ -12,6 +13,10 @@ mod objective;
 mod prepare;
 mod vector;
 
+pub use classes::{
+    ClassLoss, ClassPredictor, class_counts, class_curvature, class_curvature_sums, class_gradient, class_outcome_sums,
+    class_outcomes, largest, softmax,
+};
 pub use columns::{centred_squares, column_sums};
 pub use curvature::{curvature_sums, objective_curvature};
 pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, regression_sums};
@@ -58,6 +63,16 @@ pub enum KernelError {
         value: f64,
         /// Position in the block, from 0.
         row: usize,
+    },
+    /// A target that is no class.
+    #[error("target {value} in row {row} of the block is none of the classes 0 to {}", class_count.saturating_sub(1))]
+    Class {
+        /// The target's value.
+        value: f64,
+        /// Position in the block, from 0.
+        row: usize,
+        /// Classes that there are.
+        class_count: usize,
     },
 }
 

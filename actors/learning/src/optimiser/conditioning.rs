@@ -5,7 +5,6 @@
 //! solver sees it through centred columns and through variables whose curvature is near 1 at the
 //! start, which changes the number of rounds and not the optimum.
 
-use super::symmetric::{Symmetric, triangle_len};
 use crate::{kernel::Loss, scaling::ColumnScaling};
 
 /// Variables `t` with raw weights `w_j = unit_j · t_j` over centred columns; `t_0` is the intercept's.
@@ -145,23 +144,26 @@ impl Conditioning {
         (value, gradient)
     }
 
-    /// Second derivatives by `t`, from the reduced triangle of [`crate::kernel::objective_curvature`].
-    ///
-    /// # Panics
-    /// If the triangle is not that of the intercept and the weights.
-    #[must_use]
-    pub fn curvature(&self, triangle: &[f64]) -> Symmetric {
-        let order = self.unit.len() + 1;
-        assert_eq!(triangle.len(), triangle_len(order), "the pass was checked");
-        let unit = |variable: usize| if variable == 0 { self.intercept_unit } else { self.unit[variable - 1] };
-        let positions = (0..order).flat_map(|row| (row..order).map(move |column| (row, column)));
-        let scaled = positions.zip(triangle).map(|((row, column), sum)| {
-            let penalty = if row == column && row > 0 { self.penalty[row - 1] } else { 0.0 };
-            let of_intercept =
-                self.intercept_penalty.as_ref().map_or(0.0, |it| it.amount * it.along[row] * it.along[column]);
-            unit(row) * unit(column) * (sum / self.row_count + penalty) + of_intercept
-        });
-        Symmetric::from_upper(order, scaled.collect())
+    /// Intercept and weights.
+    pub(super) fn variable_count(&self) -> usize {
+        self.unit.len() + 1
+    }
+
+    /// The second derivative by two variables, from its reduced sum; see [`crate::kernel::objective_curvature`].
+    pub(super) fn curvature_at(&self, row: usize, column: usize, sum: f64) -> f64 {
+        let penalty = if row == column && row > 0 { self.penalty[row - 1] } else { 0.0 };
+        let of_intercept =
+            self.intercept_penalty.as_ref().map_or(0.0, |it| it.amount * it.along[row] * it.along[column]);
+        self.unit_of(row) * self.unit_of(column) * (sum / self.row_count + penalty) + of_intercept
+    }
+
+    /// The same by a variable of this output and one of another, which no penalty joins.
+    pub(super) fn mixed_curvature_at(&self, row: usize, other: &Self, column: usize, sum: f64) -> f64 {
+        self.unit_of(row) * other.unit_of(column) * (sum / self.row_count)
+    }
+
+    fn unit_of(&self, variable: usize) -> f64 {
+        if variable == 0 { self.intercept_unit } else { self.unit[variable - 1] }
     }
 }
 
@@ -171,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::{BlockView, Predictor, objective_curvature, objective_gradient};
+    use crate::optimiser::outputs::Outputs;
 
     fn data() -> (Array2<f64>, Array1<f64>) {
         (array![[1.0, 200.0], [2.0, -100.0], [4.0, 50.0], [1.0, 10.0]], array![1.0, 0.0, 1.0, 1.0])
@@ -224,7 +227,8 @@ mod tests {
             let (intercept, weights) = conditioning.parameters(&at);
             let predictor = Predictor { mean: &conditioning.scaling.mean, weights: &weights, intercept };
             let block = BlockView::new(x.view(), y.view()).unwrap();
-            let curvature = conditioning.curvature(&objective_curvature(block, loss, predictor).unwrap()[4..]);
+            let curvature = Outputs::new(vec![conditioning.clone()])
+                .curvature(&objective_curvature(block, loss, predictor).unwrap()[4..]);
             for (i, j) in [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)] {
                 let moved = |by: f64| {
                     let mut point = at;

@@ -5,6 +5,7 @@ pub mod conditioning;
 pub mod lbfgs;
 mod line_search;
 pub mod newton;
+pub mod outputs;
 mod penalised_quadratic;
 mod penalty;
 pub mod solver;
