@@ -154,6 +154,30 @@ fn a_logistic_model_has_the_same_bits_for_1_2_3_and_8_workers() {
 }
 
 #[test]
+fn models_of_many_classes_have_the_same_bits_for_1_2_3_and_8_workers() {
+    for example in ["iris_classes", "iris_svm"] {
+        let digests = digests_by_workers(example);
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{example}: {digests:?}");
+    }
+}
+
+#[test]
+fn a_model_of_many_classes_meets_the_reference() {
+    let stage = Stage::new();
+    let trained = train(&stage, "iris_classes", &[]);
+    let expected = reference("/iris/multinomial_logistic_lam0.00833333");
+    assert_close("objective", trained.number("/objective"), &expected["objective"]);
+    assert_metrics(&trained, &expected["test"], &[("accuracy", "accuracy"), ("log_loss", "log_loss")]);
+    assert_eq!(trained.0["confusion"], expected["test"]["confusion"]);
+    for class in 0..3 {
+        assert_close("intercept", trained.number(&format!("/intercepts/{class}")), &expected["b"][class]);
+        for (feature, weight) in features("iris").iter().zip(expected["W"][class].as_array().expect("weights")) {
+            assert_close(feature, trained.number(&format!("/coefficients/{class}: {feature}")), weight);
+        }
+    }
+}
+
+#[test]
 fn for_people_there_is_progress_on_stderr_and_tables_on_stdout() {
     let stage = Stage::new();
     let finished = stage.odeon(["train", &example_job("iris"), "--workers", "3"]).end().expect(0);
