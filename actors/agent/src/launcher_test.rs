@@ -7,6 +7,10 @@ use odeon_protocol::id::{ContainerId, ExecutorId, FrameworkId};
 use std::io::Write;
 use std::path::Path;
 
+/// Leaves a process behind that has left the group, its number in the file `daemon`.
+const DAEMON: &str =
+    "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
+
 /// One for each test: a run ends what is marked with its container, whoever has started it.
 fn place() -> ContainerPlace {
     let test = std::thread::current().name().unwrap_or_default().replace("::", "-");
@@ -54,6 +58,15 @@ async fn line_of(path: PathBuf) -> String {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Where environments cannot be read, only a process group is ended.
+fn is_skipped() -> bool {
+    let is_skipped = !Path::new("/proc/self/environ").exists();
+    if is_skipped {
+        println!("skipped: this system has no /proc");
+    }
+    is_skipped
 }
 
 fn is_alive(pid: &str) -> bool {
@@ -106,13 +119,11 @@ async fn a_killed_executor_takes_its_process_group_along_even_if_it_ignores_the_
 
 #[tokio::test]
 async fn a_daemon_that_left_the_group_does_not_survive_the_executor() {
-    if !Path::new("/proc/self/environ").exists() {
-        println!("skipped: this system has no /proc");
+    if is_skipped() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let script = "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
-    let launcher = launcher(directory.path(), script);
+    let launcher = launcher(directory.path(), DAEMON);
     let (_switch, run) = launcher.run(place(), None, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     let daemon = line_of(launcher.sandboxes.of_container(&place()).join("daemon")).await;
@@ -121,14 +132,12 @@ async fn a_daemon_that_left_the_group_does_not_survive_the_executor() {
 
 #[tokio::test]
 async fn a_daemon_does_not_survive_the_executor_of_a_command_that_has_failed() {
-    if !Path::new("/proc/self/environ").exists() {
-        println!("skipped: this system has no /proc");
+    if is_skipped() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let script = "(setsid sh -c 'sleep 600 & echo $! > daemon; wait' &) & while [ ! -s daemon ]; do sleep 0.01; done";
     for (end, exit) in [("exit 1", TaskExit::Code(1)), ("kill -9 $$", TaskExit::Signal(9))] {
-        let launcher = launcher(directory.path(), &format!("{script}; {end}"));
+        let launcher = launcher(directory.path(), &format!("{DAEMON}; {end}"));
         let (_switch, run) = launcher.run(place(), None, true, false);
         assert_eq!(run.await, RunEnd::Exited(Some(exit)));
         let daemon = launcher.sandboxes.of_container(&place()).join("daemon");
@@ -139,8 +148,7 @@ async fn a_daemon_does_not_survive_the_executor_of_a_command_that_has_failed() {
 
 #[tokio::test]
 async fn a_process_that_hides_its_environment_does_not_survive_within_the_group() {
-    if !Path::new("/proc/self/environ").exists() {
-        println!("skipped: this system has no /proc");
+    if is_skipped() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
