@@ -38,9 +38,9 @@ async fn measure(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Vec<
 }
 
 async fn small(peer: &Peer<SinkApi>, ends: &FarEnds, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
-    let floor = raw::sink_rate(&ends.raw, 64, scale.tells * 4).await?;
+    let floor = raw::sink_rate(&ends.raw, 64, scale.tells * 4, 1).await?;
     let told = load::tell_rate::<Note>(peer, 64, scale.tells).await?;
-    let floor_kib = raw::sink_rate(&ends.raw, 1024, scale.tells).await?;
+    let floor_kib = raw::sink_rate(&ends.raw, 1024, scale.tells, 1).await?;
     let told_kib = load::tell_rate::<Note>(peer, 1024, scale.tells.div_ceil(2)).await?;
     Ok(vec![
         Figure::rate("tell 64 B", "1/s", told, ("raw frames", floor))
@@ -80,7 +80,7 @@ async fn window_rate(peer: &Peer<SinkApi>, count: u64) -> Result<Rate, PeerError
 /// Every sender is a node of its own, and has a connection of its own; so has the floor.
 async fn fan_in(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Figure, MeasureError> {
     let each = scale.tells.div_ceil(SENDERS as u64);
-    let floors = try_join_all((0..SENDERS).map(|_| raw::sink_rate(&ends.raw, 64, each * 4))).await?;
+    let floor = raw::sink_rate(&ends.raw, 64, each * 4, SENDERS).await?;
     let mut senders: Vec<(Node, Peer<SinkApi>)> = Vec::new();
     for number in 0..SENDERS {
         let node = start_node(&format!("sender-{number}"), incarnation).await?;
@@ -102,7 +102,7 @@ async fn fan_in(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Figur
     let arrived = after - before;
     let rate = Rate { per_second: load::per_second(arrived, start), lost: each * SENDERS as u64 - arrived };
     senders.iter().for_each(|(node, _)| node.shut_down());
-    Ok(Figure::rate("fan-in of 16, 64 B", "1/s", rate, ("16 raw senders", floors.iter().sum())))
+    Ok(Figure::rate("fan-in of 16, 64 B", "1/s", rate, ("16 raw senders", floor)))
 }
 
 async fn bulk(peer: &Peer<SinkApi>, ends: &FarEnds, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {

@@ -3,6 +3,7 @@
 //! The framing is the fabric's, four bytes of length. A floor neither encodes nor dispatches.
 
 use crate::name::Endpoint;
+use futures_util::future::try_join_all;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,14 +87,21 @@ fn frame(bytes: usize) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-/// Frames that the sink has counted in a second.
-pub(super) async fn sink_rate(endpoint: &Endpoint, bytes: usize, count: u64) -> io::Result<f64> {
-    let mut stream = dial(endpoint, SINK).await?;
+/// Frames that the sink has counted in a second, from so many senders of `count` each at the same time.
+pub(super) async fn sink_rate(endpoint: &Endpoint, bytes: usize, count: u64, senders: usize) -> io::Result<f64> {
+    let streams = try_join_all((0..senders).map(|_| dial(endpoint, SINK))).await?;
     let frame = frame(bytes)?;
-    let mut gathered = Vec::with_capacity(WRITE_BYTES + frame.len());
+    // One clock for all: rates of their own would add up to more than there was if they do not run side by side.
     let start = Instant::now();
+    let counted = try_join_all(streams.into_iter().map(|stream| pour(stream, &frame, count))).await?;
+    Ok(super::load::per_second(counted.iter().sum(), start))
+}
+
+/// Sends a frame so many times; how many the sink has counted.
+async fn pour(mut stream: TcpStream, frame: &[u8], count: u64) -> io::Result<u64> {
+    let mut gathered = Vec::with_capacity(WRITE_BYTES + frame.len());
     for _ in 0..count {
-        gathered.extend_from_slice(&frame);
+        gathered.extend_from_slice(frame);
         if gathered.len() >= WRITE_BYTES {
             stream.write_all(&gathered).await?;
             gathered.clear();
@@ -101,8 +109,7 @@ pub(super) async fn sink_rate(endpoint: &Endpoint, bytes: usize, count: u64) -> 
     }
     gathered.extend_from_slice(&[0; PREFIX_BYTES]);
     stream.write_all(&gathered).await?;
-    let counted = stream.read_u64().await?;
-    Ok(super::load::per_second(counted, start))
+    stream.read_u64().await
 }
 
 /// Bytes in a second of frames that are written from where they lie, without gathering.
