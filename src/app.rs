@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use odeon_executor::{Task, TaskRegistry};
+use odeon_executor::{Deployable, Task, TaskRegistry};
 use odeon_learning::worker::WorkerTask;
 use odeon_runtime::{Node, run_to_end};
 
@@ -67,6 +67,12 @@ impl App {
     #[must_use]
     pub fn task<T: Task>(self) -> Self {
         Self { tasks: self.tasks.and_then(|tasks| tasks.register::<T>().or_exit(Exit::Usage)) }
+    }
+
+    /// Registers an actor type under a name, so that `odeon deploy` can put its actors on the cluster.
+    #[must_use]
+    pub fn actor<A: Deployable>(self, name: &'static str) -> Self {
+        Self { tasks: self.tasks.and_then(|tasks| tasks.register_actor::<A>(name).or_exit(Exit::Usage)) }
     }
 
     /// Runs the command line.

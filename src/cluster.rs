@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use odeon_agent::{AgentNode, ReconfigurationPolicy};
+use odeon_deployer::DeployerNode;
 use odeon_framework::{DriverSettings, EndedScheduler, Scheduler, run_scheduler};
 use odeon_master::MasterNode;
 use odeon_protocol::framework::FrameworkInfo;
@@ -16,7 +17,7 @@ use crate::app::{Environment, fresh_seed};
 use crate::config::{AgentConfig, HumanDuration, LocalConfig, MasterConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
-use crate::roles::{start_agent, start_master};
+use crate::roles::{start_agent, start_deployer, start_master};
 
 /// How long the agents of a new cluster may take to register.
 const READY_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -56,6 +57,7 @@ impl DataDir {
 #[derive(Debug)]
 pub struct LocalCluster {
     master: MasterNode,
+    deployer: Option<DeployerNode>,
     agents: Vec<AgentNode>,
     data: DataDir,
 }
@@ -69,9 +71,8 @@ impl LocalCluster {
         let data = DataDir::new(config)?;
         let master =
             MasterConfig { port: config.port, work_dir: data.path().join("master"), ..MasterConfig::default() };
-        let master = start_master(&master).await?;
-        let mut cluster = Self { master, agents: Vec::new(), data };
-        match cluster.start_agents(config, environment).await {
+        let mut cluster = Self { master: start_master(&master).await?, deployer: None, agents: Vec::new(), data };
+        match cluster.start_others(&master, config, environment).await {
             Ok(()) => Ok(cluster),
             Err(failure) => {
                 cluster.stop().await;
@@ -80,7 +81,13 @@ impl LocalCluster {
         }
     }
 
-    async fn start_agents(&mut self, config: &LocalConfig, environment: &Environment) -> Result<(), Failure> {
+    async fn start_others(
+        &mut self,
+        master: &MasterConfig,
+        config: &LocalConfig,
+        environment: &Environment,
+    ) -> Result<(), Failure> {
+        self.deployer = Some(start_deployer(&self.master, master).await?);
         for index in 1..=config.agents {
             let name = format!("agent-{index}");
             let agent = AgentConfig {
@@ -160,6 +167,9 @@ impl LocalCluster {
 
     /// Stops the agents with all that they run, then the master, and removes what is temporary.
     pub async fn stop(self) {
+        if let Some(deployer) = self.deployer {
+            deployer.stop().await;
+        }
         futures_util::future::join_all(self.agents.into_iter().map(AgentNode::stop)).await;
         self.master.stop().await;
         if let DataDir::Temporary(directory) = self.data

@@ -1,7 +1,7 @@
 //! What most programs on top of Odeon use, in one import.
 
 pub use actix::prelude::{Actor, Context, Handler};
-pub use odeon_executor::{Task, TaskContext, TaskFailure};
+pub use odeon_executor::{ActorStart, Deployable, Directory, Messages, NamedActor, Task, TaskContext, TaskFailure};
 pub use odeon_framework::{Call, Calls, Outcome, Scheduler};
 pub use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 pub use odeon_protocol::framework::FrameworkInfo;

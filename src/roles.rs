@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use odeon_agent::{AgentLimits, AgentNode, AgentSettings, detect_resources};
 use odeon_allocator::{AllocatorConfig, Weight};
+use odeon_deployer::{DeployerNode, DeployerSettings};
 use odeon_master::{MasterNode, MasterRules, MasterSettings, RemovalRate, StartMasterError};
 use odeon_protocol::id::MasterId;
 use odeon_protocol::resources::{CPUS, DISK, MEM, Resources, Scalar};
@@ -76,6 +77,20 @@ pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environ
         let hint = matches!(error, odeon_agent::StartAgentError::Listen(_)).then(|| taken_port_hint(port));
         started(error, hint)
     })
+}
+
+/// Starts the deployer of a master, on its node; its journal lies beside the master's registry.
+///
+/// # Errors
+/// As [`start_master`].
+pub async fn start_deployer(master: &MasterNode, config: &MasterConfig) -> Result<DeployerNode, Failure> {
+    let settings = DeployerSettings {
+        node: master.node.clone(),
+        master: master.endpoint.clone(),
+        work_dir: config.work_dir.clone(),
+        seed: fresh_seed(),
+    };
+    DeployerNode::start(settings, Arc::new(Tcp)).await.map_err(|error| started(error, None))
 }
 
 fn started(error: impl std::error::Error + Send + Sync + 'static, hint: Option<String>) -> Failure {

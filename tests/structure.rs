@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("agent", &["protocol", "runtime"]),
     ("executor", &["protocol", "runtime"]),
     ("framework", &["protocol", "runtime"]),
+    ("deployer", &["protocol", "runtime", "framework"]),
     ("learning", &["protocol", "runtime", "executor", "framework"]),
     ("simulator", &["protocol", "runtime", "master", "agent", "executor", "framework"]),
 ];
@@ -26,6 +27,8 @@ const CORES: &[&str] = &[
     "actors/runtime/src/commit_queue.rs",
     "actors/framework/src/batch.rs",
     "actors/framework/src/batch",
+    "actors/deployer/src/placement.rs",
+    "actors/deployer/src/state.rs",
     "actors/learning/src/blocks.rs",
     "actors/learning/src/kernel",
     "actors/learning/src/optimiser",

@@ -8,7 +8,7 @@ use crate::config::{MasterConfig, load};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::print;
-use crate::roles::start_master;
+use crate::roles::{start_deployer, start_master};
 use crate::signals::EndSignals;
 
 /// Runs a master until it is interrupted
@@ -29,7 +29,15 @@ pub(crate) async fn master(args: MasterArgs, environment: &Environment) -> Resul
     let mut flags = args.config.flags();
     flags.extend(args.port.map(|port| ("port", port.to_string())));
     let config = load::<MasterConfig>(args.config.config.as_deref(), &environment.variables, &flags);
-    let master = start_master(&config.or_exit(Exit::Usage)?.value).await?;
+    let config = config.or_exit(Exit::Usage)?.value;
+    let master = start_master(&config).await?;
+    let deployer = match start_deployer(&master, &config).await {
+        Ok(deployer) => deployer,
+        Err(failure) => {
+            master.stop().await;
+            return Err(failure);
+        }
+    };
     let (endpoint, id, epoch) = (&master.endpoint, &master.master_id, master.epoch);
     print(&format!("master   {endpoint}\nid       {id}\nepoch    {epoch}\nstop     Ctrl-C\n"))
         .or_exit(Exit::WorkFailed)?;
@@ -37,6 +45,7 @@ pub(crate) async fn master(args: MasterArgs, environment: &Environment) -> Resul
         () = signals.next() => None,
         failure = master.node.failed() => Some(failure),
     };
+    deployer.stop().await;
     master.stop().await;
     failure.map_or(Ok(Exit::Done.into()), |failure| Err(Failure::new(Exit::WorkFailed, failure.to_string())))
 }

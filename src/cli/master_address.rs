@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use odeon_protocol::messages::deployments::{DEPLOYER, DeployerForOperators};
 use odeon_protocol::messages::master_operator::MasterForOperators;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{Endpoint, Peer};
@@ -55,10 +56,32 @@ impl MasterAddress {
         M: RemoteMessage,
         MasterForOperators: Accepts<M>,
     {
+        self.ask_actor::<MasterForOperators, M>(environment, "master", question).await
+    }
+
+    /// Asks the deployer, which is at the master, one question.
+    pub(crate) async fn ask_deployer<M>(&self, environment: &Environment, question: M) -> Result<M::Result, Failure>
+    where
+        M: RemoteMessage,
+        DeployerForOperators: Accepts<M>,
+    {
+        self.ask_actor::<DeployerForOperators, M>(environment, DEPLOYER, question).await
+    }
+
+    async fn ask_actor<I, M>(
+        &self,
+        environment: &Environment,
+        actor: &'static str,
+        question: M,
+    ) -> Result<M::Result, Failure>
+    where
+        M: RemoteMessage,
+        I: Accepts<M>,
+    {
         let endpoint = self.or_default(environment)?;
         let node = environment.client_node().await?;
-        let master: Peer<MasterForOperators> = node.peer_at(&endpoint, "master");
-        let answer = master.send_within(question, ANSWER_WAIT_MAX).await;
+        let peer: Peer<I> = node.peer_at(&endpoint, actor);
+        let answer = peer.send_within(question, ANSWER_WAIT_MAX).await;
         node.shut_down();
         answer.map_err(|error| not_reachable(&endpoint, &error))
     }

@@ -2,6 +2,8 @@
 //!
 //! No command decides anything about the cluster here; each one asks the master or starts roles.
 
+mod actor;
+mod actors;
 mod age;
 mod agent;
 mod agent_changes;
@@ -9,6 +11,9 @@ mod agents;
 mod allocate;
 mod bench;
 mod config;
+mod deploy;
+mod deployment;
+mod deployments;
 mod evaluate;
 mod executor;
 mod explain;
@@ -105,6 +110,11 @@ pub(crate) enum Command {
     Run(Box<run::RunArgs>),
     Tasks(tasks::TasksArgs),
     Task(task::TaskArgs),
+    Deploy(deploy::DeployArgs),
+    Deployments(deployments::DeploymentsArgs),
+    Deployment(deployment::DeploymentArgs),
+    Actors(actors::ActorsArgs),
+    Actor(actor::ActorArgs),
     Agents(agents::AgentsArgs),
     Frameworks(frameworks::FrameworksArgs),
     Framework(framework::FrameworkArgs),
@@ -132,6 +142,11 @@ impl Command {
             Self::Run(args) => run::run(*args, environment).await,
             Self::Tasks(args) => tasks::tasks(args, environment).await,
             Self::Task(args) => task::task(args, environment).await,
+            Self::Deploy(args) => deploy::deploy(args, environment).await,
+            Self::Deployments(args) => deployments::deployments(args, environment).await,
+            Self::Deployment(args) => deployment::deployment(args, environment).await,
+            Self::Actors(args) => actors::actors(args, environment).await,
+            Self::Actor(args) => actor::actor(args, environment).await,
             Self::Agents(args) => agents::agents(args, environment).await,
             Self::Frameworks(args) => frameworks::frameworks(args, environment).await,
             Self::Framework(args) => framework::framework(args, environment).await,

@@ -10,6 +10,7 @@
 mod agent;
 mod auto;
 mod byte_size;
+mod deployment;
 pub mod document;
 mod error;
 mod fault;
@@ -28,6 +29,7 @@ mod wording;
 
 pub use agent::AgentConfig;
 pub use byte_size::ByteSize;
+pub use deployment::DeploymentFile;
 pub use document::DocumentError;
 pub use error::ConfigError;
 pub use fault::Fault;

@@ -15,6 +15,9 @@ const RUN_ELSEWHERE: &[&str] = &[
     "odeon agent --master 127.0.0.1:5050 --config config/agent.toml",
     "cargo run --example hello_actor",
     "cargo run --example custom_framework",
+    "cargo run --example counter -- local",
+    "cargo run --example counter -- deploy examples/deployments/counter.toml",
+    "odeon actor ask counter/0 '{\"Add\": {\"amount\": 2}}'",
 ];
 
 fn programs() -> &'static Path {

@@ -10,6 +10,8 @@ mod bad_input;
 #[cfg(target_os = "linux")]
 mod bench;
 #[cfg(target_os = "linux")]
+mod deploy;
+#[cfg(target_os = "linux")]
 mod docs;
 #[cfg(target_os = "linux")]
 mod faults;

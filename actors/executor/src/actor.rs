@@ -6,6 +6,7 @@
 
 use crate::command::CommandTask;
 use crate::core::ExecutorCore;
+use crate::doorway::Doorway;
 use crate::effect::{CheckKind, Effect};
 use crate::end::ExecutorEnd;
 use crate::probe;
@@ -51,6 +52,7 @@ pub(crate) struct ExecutorActor {
     settings: ExecutorSettings,
     registry: TaskRegistry,
     node: Node,
+    doorway: Arc<Doorway>,
     agent: Peer<AgentForExecutors>,
     /// The run of the agent that has registered this executor.
     agent_node: Option<NodeId>,
@@ -77,6 +79,7 @@ impl ExecutorActor {
         Self {
             core: ExecutorCore::new(settings.identity.clone(), registry.names()),
             agent: node.peer_at(&settings.agent, "agent"),
+            doorway: Arc::new(Doorway::new(&node, &settings.agent)),
             settings,
             registry,
             node,
@@ -188,6 +191,7 @@ impl ExecutorActor {
             resources: task.resources.clone(),
             sandbox: surroundings.sandbox.clone(),
             node: self.node.clone(),
+            doorway: Arc::clone(&self.doorway),
             urgency: observed,
             reports: report,
             over: watch::Sender::new(false),

@@ -1,8 +1,8 @@
 //! Commands, with real processes.
 
 use super::*;
-use odeon_protocol::id::{ContainerId, TaskId};
-use odeon_protocol::resources::Resources;
+use crate::paper_task::PaperTask;
+use odeon_protocol::id::ContainerId;
 use odeon_runtime::Node;
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,19 +20,8 @@ struct Stage {
 
 async fn stage(argv: &[&str]) -> Stage {
     let sandbox = tempfile::tempdir().unwrap();
-    let (urgency, observed) = watch::channel(Urgency::None);
-    let (report, reports) = watch::channel(String::new());
-    let context = TaskContext {
-        task_id: TaskId::new("t-1").unwrap(),
-        name: "test".into(),
-        data: [].into(),
-        resources: Resources::empty(),
-        sandbox: sandbox.path().to_owned(),
-        node: Node::builder("e").incarnation(1).start().await.unwrap(),
-        urgency: observed,
-        reports: report,
-        over: watch::Sender::new(false),
-    };
+    let node = Node::builder("e").incarnation(1).start().await.unwrap();
+    let PaperTask { context, urgency, reports } = PaperTask::new(&node, sandbox.path(), &[]);
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
     let surroundings = Surroundings {

@@ -1,4 +1,4 @@
-//! The executor: runs tasks, and the trait that users implement for theirs.
+//! The executor: runs tasks, hosts deployed actors, and has the traits that users implement for theirs.
 //!
 //! An agent starts an executor process, which calls [`run_executor`]. Deliberately absent: resource
 //! limits, which the agent puts around the process, and recovery of an executor that has ended itself.
@@ -9,17 +9,29 @@ pub mod settings;
 
 mod actor;
 mod command;
+mod deployable;
+mod directory;
+mod doorway;
 mod end;
+mod host;
+mod json_door;
+mod messages;
 mod node;
 #[cfg(target_os = "linux")]
 mod orphans;
+#[cfg(test)]
+mod paper_task;
 mod probe;
 mod registry;
 mod runner;
+mod strict_json;
 mod surroundings;
 mod task;
 
+pub use deployable::{ActorStart, Deployable};
+pub use directory::{Directory, DirectoryError, FOUND_WITHIN, NamedActor};
 pub use end::{ExecutorEnd, TaskEnd};
+pub use messages::Messages;
 pub use node::{RunExecutorError, run_executor};
 pub use registry::{RegisterTaskError, TaskRegistry};
 pub use settings::{ExecutorSettings, SettingsError};

@@ -1,5 +1,7 @@
 //! The task types that an executor's binary knows: a value, not a global.
 
+use crate::deployable::Deployable;
+use crate::host::host;
 use crate::runner::Work;
 use crate::task::{Task, TaskContext};
 use futures_util::FutureExt;
@@ -37,15 +39,26 @@ impl TaskRegistry {
     ///
     /// # Errors
     /// [`RegisterTaskError`] if its name is empty or taken.
-    pub fn register<T: Task>(mut self) -> Result<Self, RegisterTaskError> {
-        if T::NAME.is_empty() {
+    pub fn register<T: Task>(self) -> Result<Self, RegisterTaskError> {
+        // The call stands inside the future, so that a panic in it is the task's as well.
+        self.add(T::NAME, |context| async move { T::run(context).await }.boxed_local())
+    }
+
+    /// Adds an actor type: each of its actors is a task of this name.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    pub fn register_actor<A: Deployable>(self, name: &'static str) -> Result<Self, RegisterTaskError> {
+        self.add(name, |context| host::<A>(context).boxed_local())
+    }
+
+    fn add(mut self, name: &'static str, run: Run) -> Result<Self, RegisterTaskError> {
+        if name.is_empty() {
             return Err(RegisterTaskError::NoName);
         }
-        // The call stands inside the future, so that a panic in it is the task's as well.
-        let run: Run = |context| async move { T::run(context).await }.boxed_local();
-        match self.types.insert(T::NAME, run) {
+        match self.types.insert(name, run) {
             None => Ok(self),
-            Some(_) => Err(RegisterTaskError::Twice(T::NAME)),
+            Some(_) => Err(RegisterTaskError::Twice(name)),
         }
     }
 

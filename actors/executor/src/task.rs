@@ -1,10 +1,11 @@
 //! What a user writes to have a task type of its own: [`Task`], and what it is given.
 
+use crate::doorway::Doorway;
 use crate::surroundings::make_sandbox;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::resources::Resources;
 use odeon_protocol::task::{StatusReason, TaskExit};
-use odeon_runtime::Node;
+use odeon_runtime::{Endpoint, ListenError, Node};
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ pub struct TaskContext {
     pub(crate) resources: Resources,
     pub(crate) sandbox: PathBuf,
     pub(crate) node: Node,
+    pub(crate) doorway: Arc<Doorway>,
     pub(crate) urgency: watch::Receiver<Urgency>,
     pub(crate) reports: watch::Sender<String>,
     /// Set when its processes have ended, before the task returns.
@@ -91,6 +93,14 @@ impl TaskContext {
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Where other hosts reach the actors that the task exports; the node listens from the first call on.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub async fn endpoint(&self) -> Result<Endpoint, ListenError> {
+        self.doorway.endpoint().await
     }
 
     /// Resolves when the task is asked to end; also if that was before the call.

@@ -110,6 +110,11 @@ impl Calls {
         self.list.push(Call::Finish(outcome));
     }
 
+    /// Adds one thing, for a scheduler that has decided elsewhere.
+    pub fn push(&mut self, call: Call) {
+        self.list.push(call);
+    }
+
     /// What was called for, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Call] {

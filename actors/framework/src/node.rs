@@ -99,6 +99,12 @@ impl<S: Scheduler> SchedulerHandle<S> {
         self.address.send(Input { act: Box::new(act) }).await.ok().flatten()
     }
 
+    /// As [`with`](Self::with), without waiting for it; calls are made in the order of these calls.
+    pub fn tell(&self, act: impl FnOnce(&mut S, &mut Calls) + Send + 'static) {
+        // Lost only if the run is over already. Bounded by what the caller has heard from the scheduler.
+        self.address.do_send(Input { act: Box::new(act) });
+    }
+
     /// Ends the run as [`Outcome::Interrupted`], and all tasks with it.
     pub fn interrupt(&self) {
         // Lost only if the run is over already; a few of them do not crowd the mailbox.

@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod block;
 pub mod codec;
+pub mod deployment;
 pub mod executor;
 pub mod framework;
 pub mod id;
@@ -12,6 +13,7 @@ pub mod messages;
 pub mod moment;
 pub mod offer;
 pub mod resources;
+pub mod restart;
 pub mod role;
 pub mod task;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! Commands are imperative, events past tense, questions start with `Get`.
 
 pub mod agent_executor;
+pub mod deployments;
+pub mod hosted_actor;
 pub mod master_agent;
 pub mod master_operator;
 pub mod master_scheduler;

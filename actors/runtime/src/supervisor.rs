@@ -6,8 +6,8 @@
 use crate::exports::Exports;
 use crate::name::ActorName;
 use crate::node::Node;
-use crate::restart::{Decision, RestartPolicy};
 use actix::{Actor, Addr, Context};
+use odeon_protocol::restart::RestartPolicy;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -133,7 +133,9 @@ impl Node {
         assert!(spec.mailbox_capacity > 0, "the mailbox of {} may not be unbounded", spec.name);
         let (state, observed) = watch::channel(SupervisedState::Running { restarts: 0 });
         let stop = CancellationToken::new();
-        let mut keeper = Keeper { node: self.clone(), spec, factory, exports, state, stop: stop.clone() };
+        let (node, begun) = (self.clone(), Instant::now());
+        let mut keeper =
+            Keeper { node, spec, factory, exports, state, stop: stop.clone(), begun, restarts: Vec::new() };
         let run = keeper.start();
         actix_rt::spawn(keeper.keep(run));
         Supervised { state: observed, stop }
@@ -158,6 +160,9 @@ struct Keeper<F, X> {
     exports: X,
     state: watch::Sender<SupervisedState>,
     stop: CancellationToken,
+    begun: Instant,
+    /// When restarts were decided, since it began.
+    restarts: Vec<Duration>,
 }
 
 impl<A, F, X> Keeper<F, X>
@@ -177,7 +182,6 @@ where
 
     async fn keep(mut self, first: Run) {
         let mut run = first;
-        let mut restarts = Vec::new();
         let mut restart_count = 0;
         loop {
             let panic = match self.end_of(&mut run).await {
@@ -185,7 +189,7 @@ where
                 End::Panicked(panic) => panic,
             };
             error!(actor = %self.spec.name, panic, restarts = restart_count, "an actor has panicked");
-            let Some(after) = self.decide(&mut restarts) else {
+            let Some(after) = self.decide() else {
                 return self.give_up(&run, panic);
             };
             self.state.send_replace(SupervisedState::Restarting { restarts: restart_count, panic, after });
@@ -221,17 +225,9 @@ where
         ended.map_or_else(end_of_join, |()| End::Stopped)
     }
 
-    fn decide(&self, restarts: &mut Vec<Instant>) -> Option<Duration> {
+    fn decide(&mut self) -> Option<Duration> {
         let OnPanic::Restart(policy) = &self.spec.on_panic else { return None };
-        let now = Instant::now();
-        restarts.retain(|at| now.saturating_duration_since(*at) < policy.within);
-        match policy.decide(restarts, now) {
-            Decision::GiveUp => None,
-            Decision::RestartAfter(after) => {
-                restarts.push(now);
-                Some(after)
-            }
-        }
+        policy.decide(&mut self.restarts, self.begun.elapsed())
     }
 
     fn give_up(&self, run: &Run, panic: String) {

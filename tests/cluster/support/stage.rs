@@ -13,6 +13,7 @@ use super::{Finished, Process, Running, eventually};
 /// Directories and processes of one test. Dropping it kills the processes and removes the directories.
 pub(crate) struct Stage {
     root: tempfile::TempDir,
+    program: PathBuf,
 }
 
 /// A command line of `odeon`, not started yet.
@@ -22,10 +23,19 @@ pub(crate) struct Invocation {
 }
 
 impl Stage {
-    /// An empty stage.
+    /// An empty stage for the binary under test.
     pub(crate) fn new() -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_odeon")).to_owned())
+    }
+
+    /// An empty stage for an example that has the whole command line.
+    pub(crate) fn of_example(name: &str) -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_odeon")).with_file_name("examples").join(name))
+    }
+
+    fn of(program: PathBuf) -> Self {
         let root = tempfile::Builder::new().prefix("odeon-test-").tempdir().expect("a temporary directory");
-        let stage = Self { root };
+        let stage = Self { root, program };
         for directory in [stage.temporary(), stage.here()] {
             fs::create_dir(directory).expect("an empty directory has room for two");
         }
@@ -49,9 +59,9 @@ impl Stage {
         path
     }
 
-    /// A command line of the binary under test. It sees nothing of the settings of whoever runs the tests.
+    /// A command line of the stage's binary. It sees nothing of the settings of whoever runs the tests.
     pub(crate) fn odeon<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Invocation {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_odeon"));
+        let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(self.here()).env("TMPDIR", self.temporary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ODEON")) {
             command.env_remove(name);

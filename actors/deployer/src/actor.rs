@@ -1,0 +1,225 @@
+//! The actor of the deployer: hears people, actors and the driver of its framework, and carries out what the core wants.
+//!
+//! Decides nothing.
+
+use crate::core::{DeployerCore, DeployerOutbox, Effect};
+use crate::scheduler::{Forwarder, SchedulerEvent};
+use crate::state::Record;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use odeon_framework::{DriverSettings, Outcome, SchedulerHandle, run_scheduler};
+use odeon_protocol::framework::FrameworkInfo;
+use odeon_protocol::id::FrameworkId;
+use odeon_protocol::messages::deployments::{
+    DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, ScaleDeployment, StartActor, StopActor,
+};
+use odeon_protocol::moment::Moment;
+use odeon_runtime::{Clock, Committer, Endpoint, Exports, Node, RecordLog, Reply};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// How long actors run on without the deployer: as long as an outage that nobody repairs may last.
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the driver looks for the master before the core hears of it.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a new actor begins with.
+pub(crate) struct Beginning {
+    pub(crate) core: DeployerCore,
+    pub(crate) first: DeployerOutbox,
+    pub(crate) log: Box<dyn RecordLog<Record>>,
+    pub(crate) clock: Clock,
+}
+
+/// Where the deployer's framework lives.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    /// The node that hears people.
+    pub(crate) node: Node,
+    /// The node of the framework.
+    pub(crate) framework: Node,
+    /// Where the master listens.
+    pub(crate) master: Endpoint,
+    /// Names this run.
+    pub(crate) seed: u64,
+}
+
+pub(crate) struct DeployerActor {
+    surroundings: Surroundings,
+    core: DeployerCore,
+    clock: Clock,
+    /// What the committer begins with; it needs the actor's address, and is built at the start.
+    beginning: Option<(DeployerOutbox, Box<dyn RecordLog<Record>>)>,
+    committer: Option<Committer<Effect, Record>>,
+    timer: Option<(SpawnHandle, Duration)>,
+}
+
+impl DeployerActor {
+    pub(crate) fn new(surroundings: Surroundings, beginning: Beginning) -> Self {
+        let Beginning { core, first, log, clock } = beginning;
+        Self { surroundings, core, clock, beginning: Some((first, log)), committer: None, timer: None }
+    }
+
+    pub(crate) fn exports(own: &Addr<Self>) -> Exports {
+        Exports::new()
+            .accept::<Deploy, _>(own)
+            .accept::<ScaleDeployment, _>(own)
+            .accept::<RemoveDeployment, _>(own)
+            .accept::<StopActor, _>(own)
+            .accept::<StartActor, _>(own)
+            .accept::<GetDeployments, _>(own)
+            .accept::<GetActors, _>(own)
+            .accept::<FindActor, _>(own)
+    }
+
+    /// Runs the core once; the reply leaves when all is durable that it depends on.
+    fn decide<T: 'static>(
+        &mut self,
+        context: &mut Context<Self>,
+        decision: impl FnOnce(&mut DeployerCore, Moment, &mut DeployerOutbox) -> T,
+    ) -> Reply<T> {
+        let mut out = DeployerOutbox::new();
+        let reply = decision(&mut self.core, self.clock.now(), &mut out);
+        let reply = self.committer().reply_after(out, reply);
+        self.set_timer(context);
+        reply
+    }
+
+    fn committer(&self) -> &Committer<Effect, Record> {
+        self.committer.as_ref().expect("the actor has started before it handles anything")
+    }
+
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        let deadline = self.core.next_deadline();
+        if self.timer.map(|(_, at)| at) == deadline {
+            return;
+        }
+        if let Some((handle, _)) = self.timer.take() {
+            context.cancel_future(handle);
+        }
+        self.timer = deadline.map(|at| (context.run_later(self.clock.until(at), Self::on_timer), at));
+    }
+
+    fn on_timer(&mut self, context: &mut Context<Self>) {
+        self.timer = None;
+        drop(self.decide(context, |core, now, out| core.on_timer(now, out)));
+    }
+}
+
+impl Actor for DeployerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some((first, log)) = self.beginning.take() {
+            let carrier = Carrier::new(self.surroundings.clone(), context.address());
+            let committer =
+                Committer::with_log(&self.surroundings.node, DEPLOYER, log, move |effect| carrier.perform(effect));
+            drop(committer.commit(first));
+            self.committer = Some(committer);
+        }
+        self.set_timer(context);
+    }
+}
+
+/// Carries out effects: starts the framework, and calls the master through its driver.
+struct Carrier {
+    surroundings: Surroundings,
+    deployer: Addr<DeployerActor>,
+    driver: Rc<RefCell<Option<SchedulerHandle<Forwarder>>>>,
+}
+
+impl Carrier {
+    fn new(surroundings: Surroundings, deployer: Addr<DeployerActor>) -> Self {
+        Self { surroundings, deployer, driver: Rc::default() }
+    }
+
+    fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::Subscribe(framework_id) => self.subscribe(framework_id),
+            Effect::Call(call) => {
+                if let Some(driver) = self.driver.borrow().as_ref() {
+                    driver.tell(move |_, calls| calls.push(call));
+                }
+            }
+        }
+    }
+
+    fn subscribe(&self, framework_id: Option<FrameworkId>) {
+        let info = FrameworkInfo { failover_timeout: FAILOVER_TIMEOUT, ..FrameworkInfo::new("deployments") };
+        let settings = DriverSettings {
+            framework_id,
+            subscribe_timeout: SUBSCRIBE_TIMEOUT,
+            ..DriverSettings::new(self.surroundings.master.clone(), info, self.surroundings.seed)
+        };
+        let deployer = self.deployer.clone();
+        let running = run_scheduler(settings, &self.surroundings.framework, Forwarder { deployer: deployer.clone() });
+        self.driver.replace(Some(running.handle()));
+        actix_rt::spawn(async move {
+            let outcome = match running.ended().await {
+                Ok(ended) => ended.outcome,
+                Err(panicked) => Outcome::Failed(panicked.to_string()),
+            };
+            match outcome {
+                Outcome::Finished => info!("nothing is deployed any more"),
+                ref other => warn!(outcome = ?other, "the framework of the deployer has ended"),
+            }
+            deployer.do_send(SchedulerEvent::Ended(outcome));
+        });
+    }
+}
+
+impl Handler<SchedulerEvent> for DeployerActor {
+    type Result = ();
+
+    fn handle(&mut self, event: SchedulerEvent, context: &mut Self::Context) {
+        drop(self.decide(context, |core, now, out| match event {
+            SchedulerEvent::Subscribed(framework_id) => core.on_subscribed(&framework_id, now, out),
+            SchedulerEvent::Offers(offers) => core.on_offers(offers, now, out),
+            SchedulerEvent::Update(status) => core.on_update(&status, now, out),
+            SchedulerEvent::Disconnected => core.on_disconnected(),
+            SchedulerEvent::Ended(outcome) => core.on_framework_ended(&outcome, now, out),
+        }));
+    }
+}
+
+/// Ends the actor once all that was decided is durable. Its framework and actors run on.
+pub(crate) struct StopDeployer;
+
+impl Message for StopDeployer {
+    type Result = ();
+}
+
+impl Handler<StopDeployer> for DeployerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: StopDeployer, context: &mut Self::Context) {
+        let durable = self.committer().commit(DeployerOutbox::new());
+        let wait = actix::fut::wrap_future::<_, Self>(durable);
+        context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+    }
+}
+
+/// Declares how a message of a peer reaches the core.
+macro_rules! hears {
+    ($($message:ident => |$core:ident, $body:ident, $now:ident, $out:ident| $decision:expr;)+) => {
+        $(impl Handler<$message> for DeployerActor {
+            type Result = Reply<<$message as Message>::Result>;
+
+            fn handle(&mut self, $body: $message, context: &mut Self::Context) -> Self::Result {
+                self.decide(context, |$core, $now, $out| $decision)
+            }
+        })+
+    };
+}
+
+hears! {
+    Deploy => |core, body, now, out| core.on_deploy(body.spec, now, out);
+    ScaleDeployment => |core, body, now, out| core.on_scale(&body.name, body.instances, now, out);
+    RemoveDeployment => |core, body, now, out| core.on_remove(&body.name, now, out);
+    StopActor => |core, body, now, out| core.on_stop_actor(&body.actor, now, out);
+    StartActor => |core, body, now, out| core.on_start_actor(&body.actor, now, out);
+    GetDeployments => |core, _body, _now, _out| core.on_get_deployments();
+    GetActors => |core, body, _now, _out| core.on_get_actors(&body);
+    FindActor => |core, body, _now, _out| core.on_find_actor(&body.actor);
+}
