@@ -15,6 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::app::{Environment, fresh_seed};
 use crate::config::{AgentConfig, HumanDuration, LocalConfig, MasterConfig};
+use crate::deployments::Deployments;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::roles::{start_agent, start_deployer, start_master};
@@ -130,6 +131,12 @@ impl LocalCluster {
         let ended = run_scheduler(driver, &node, scheduler).ended().await;
         node.shut_down();
         ended.or_exit(Exit::WorkFailed)
+    }
+
+    /// What is deployed on the cluster, asked from the node of its master.
+    #[must_use]
+    pub fn deployments(&self) -> Deployments {
+        Deployments::at(&self.master.node, self.endpoint())
     }
 
     /// Where the master listens.

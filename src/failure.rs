@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use odeon_runtime::Endpoint;
+
 use crate::exit::Exit;
 
 /// An error on its way to the end of the process.
@@ -51,6 +53,17 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure> {
         self.map_err(|error| Failure { exit, cause: error.into() })
     }
+}
+
+/// The failure of a client whose master does not answer, with what to do about it.
+pub(crate) fn not_reachable(endpoint: &Endpoint, cause: &impl std::fmt::Display) -> Failure {
+    Failure::new(
+        Exit::NotReachable,
+        format!(
+            "the master at {endpoint} cannot be reached: {cause}\n\
+             start a cluster with `odeon local`, or name its master with --master HOST:PORT or ODEON_MASTER"
+        ),
+    )
 }
 
 #[cfg(test)]

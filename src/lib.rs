@@ -6,6 +6,7 @@
 pub mod app;
 pub mod cluster;
 pub mod config;
+pub mod deployments;
 pub mod exit;
 pub mod failure;
 pub mod logging;

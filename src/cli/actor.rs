@@ -67,7 +67,7 @@ fn exit_of(error: &CallActorError) -> Exit {
 
 fn failure(error: DirectoryError, master: &Endpoint) -> Failure {
     match error {
-        DirectoryError::Directory(cause) => super::master_address::not_reachable(master, &cause),
+        DirectoryError::Directory(cause) => crate::failure::not_reachable(master, &cause),
         DirectoryError::NotFound(cause) => Failure::usage(format!("{cause}; see `odeon actors`")),
         other => Failure::new(Exit::NotReachable, other.to_string()),
     }

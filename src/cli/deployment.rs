@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 use odeon_protocol::deployment::DeploymentName;
-use odeon_protocol::messages::deployments::{RemoveDeployment, ScaleDeployment};
 
 use super::MasterAddress;
 use super::deploy::{actors, all_run};
 use crate::app::Environment;
 use crate::config::HumanDuration;
+use crate::deployments::Deployments;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::print;
@@ -56,7 +56,7 @@ pub(crate) async fn deployment(args: DeploymentArgs, environment: &Environment) 
     match args.command {
         DeploymentCommand::Scale(args) => scale(args, environment).await,
         DeploymentCommand::Remove(RemoveArgs { name, master }) => {
-            master.ask_deployer(environment, RemoveDeployment { name: name.clone() }).await?.or_exit(Exit::Usage)?;
+            deployments(&master, environment).await?.remove(&name).await?;
             print(&format!("removing {name}\n")).or_exit(Exit::WorkFailed)?;
             Ok(Exit::Done.into())
         }
@@ -65,8 +65,12 @@ pub(crate) async fn deployment(args: DeploymentArgs, environment: &Environment) 
 
 async fn scale(args: ScaleArgs, environment: &Environment) -> Result<i32, Failure> {
     let ScaleArgs { name, instances, wait, master } = args;
-    let command = ScaleDeployment { name: name.clone(), instances };
-    let earlier = master.ask_deployer(environment, command).await?.or_exit(Exit::Usage)?;
+    let deployments = deployments(&master, environment).await?;
+    let earlier = deployments.scale(&name, instances).await?;
     print(&format!("{name} has {}, it had {earlier}\n", actors(instances))).or_exit(Exit::WorkFailed)?;
-    all_run(&master, environment, &name, instances, wait.get()).await
+    all_run(&deployments, &name, instances, wait).await
+}
+
+async fn deployments(master: &MasterAddress, environment: &Environment) -> Result<Deployments, Failure> {
+    Ok(Deployments::at(&environment.client_node().await?, &master.or_default(environment)?))
 }

@@ -10,8 +10,7 @@ use odeon_runtime::{Endpoint, Peer};
 
 use crate::app::Environment;
 use crate::config::HostPort;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, not_reachable};
 
 /// How long a client waits for one answer of the master.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -85,15 +84,4 @@ impl MasterAddress {
         node.shut_down();
         answer.map_err(|error| not_reachable(&endpoint, &error))
     }
-}
-
-/// The failure of a client whose master does not answer, with what to do about it.
-pub(crate) fn not_reachable(endpoint: &Endpoint, cause: &impl std::fmt::Display) -> Failure {
-    Failure::new(
-        Exit::NotReachable,
-        format!(
-            "the master at {endpoint} cannot be reached: {cause}\n\
-             start a cluster with `odeon local`, or name its master with --master HOST:PORT or ODEON_MASTER"
-        ),
-    )
 }

@@ -224,7 +224,7 @@ fn conclude(ended: EndedScheduler<BatchScheduler>, args: &RunArgs, environment: 
     let EndedScheduler { scheduler, outcome } = ended;
     match outcome {
         Outcome::MasterUnreachable { cause } => {
-            return Err(super::master_address::not_reachable(&args.master.or_default(environment)?, &cause));
+            return Err(crate::failure::not_reachable(&args.master.or_default(environment)?, &cause));
         }
         Outcome::Failed(message) => return Err(Failure::new(Exit::WorkFailed, message)),
         Outcome::Interrupted => return Err(Failure::new(Exit::Interrupted, "interrupted; the tasks are ended")),

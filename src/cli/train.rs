@@ -199,7 +199,7 @@ async fn on_cluster(
 
 fn failure(error: TrainingError, master: &Endpoint) -> Failure {
     let exit = match &error {
-        TrainingError::MasterUnreachable(cause) => return super::master_address::not_reachable(master, cause),
+        TrainingError::MasterUnreachable(cause) => return crate::failure::not_reachable(master, cause),
         TrainingError::Listen(_) | TrainingError::Node(_) => Exit::Usage,
         TrainingError::NotPlaced { .. } => Exit::NotPlaced,
         TrainingError::Interrupted => Exit::Interrupted,

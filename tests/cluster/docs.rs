@@ -68,6 +68,13 @@ fn the_examples_say_what_they_should() {
     };
     let hello = example("hello_actor");
     assert!(hello.starts_with("near: Ok(2)\n") && hello.contains("far: Ok(4)\n"), "{hello}");
+    assert!(example("key_value").starts_with("key-12 is Some(\"144\"), owned by store/"));
+    assert_eq!(example("word_count"), "to Ok(4)\nbe Ok(3)\nthe Ok(2)\n");
+    // 0 to 99, and one for each of two stages.
+    assert_eq!(example("pipeline"), "the sum is 5150\nat most 8 at once: true\n");
+    let policy = example("supervisor_policy");
+    let last = "half of 0: Err(Stopped)\nGaveUp { panic: \"the licence has expired\" }\n";
+    assert!(policy.contains("half of 6: Ok(3)\n") && policy.ends_with(last), "{policy}");
     assert!(example("custom_framework").ends_with("the sum of the squares is 30\n"));
     stage.assert_nothing_left();
 }

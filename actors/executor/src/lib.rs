@@ -15,6 +15,7 @@ mod doorway;
 mod end;
 mod host;
 mod json_door;
+mod keyed;
 mod messages;
 mod node;
 #[cfg(target_os = "linux")]
@@ -31,6 +32,7 @@ mod task;
 pub use deployable::{ActorStart, Deployable};
 pub use directory::{Directory, DirectoryError, FOUND_WITHIN, NamedActor};
 pub use end::{ExecutorEnd, TaskEnd};
+pub use keyed::KeyedActors;
 pub use messages::Messages;
 pub use node::{RunExecutorError, run_executor};
 pub use registry::{RegisterTaskError, TaskRegistry};

@@ -3,7 +3,7 @@
 //! Where actors are placed is not decided here.
 
 use crate::id::{IdError, check_id};
-use crate::resources::Resources;
+use crate::resources::{CPUS, MEM, Resources, Scalar};
 use crate::restart::RestartPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,6 +127,28 @@ pub struct SpecInvalid {
 }
 
 impl DeploymentSpec {
+    /// So many actors of a type, built from these arguments, each with a tenth of a processor and 32 MiB.
+    ///
+    /// # Errors
+    /// [`SpecInvalid`] if the name is none, or the arguments are no JSON.
+    pub fn new(name: &str, actor_type: &str, instances: u32, arguments: &impl Serialize) -> Result<Self, SpecInvalid> {
+        let fault = |key: &str, reason: String| SpecInvalid { key: key.to_owned(), reason };
+        let name = DeploymentName::new(name).map_err(|error| fault("name", error.to_string()))?;
+        let arguments = serde_json::to_string(arguments).map_err(|error| fault("args", error.to_string()))?;
+        let cpus = Resources::empty().with_scalar(CPUS, Scalar::from_thousandths(100));
+        Ok(Self {
+            name,
+            actor_type: actor_type.to_owned(),
+            instances,
+            arguments,
+            resources: cpus.with_scalar(MEM, Scalar::from_whole(32)),
+            program: None,
+            constraints: BTreeMap::new(),
+            per_agent_max: None,
+            restart: RestartPolicy::default(),
+        })
+    }
+
     /// Checks what can be known without a cluster.
     ///
     /// # Errors
@@ -239,17 +261,7 @@ mod tests {
     use super::*;
 
     fn spec() -> DeploymentSpec {
-        DeploymentSpec {
-            name: DeploymentName::new("counter").unwrap(),
-            actor_type: "examples.Counter".into(),
-            instances: 3,
-            arguments: "{}".into(),
-            resources: "cpus:0.1;mem:32".parse().unwrap(),
-            program: None,
-            constraints: BTreeMap::new(),
-            per_agent_max: None,
-            restart: RestartPolicy::default(),
-        }
+        DeploymentSpec::new("counter", "examples.Counter", 3, &()).unwrap()
     }
 
     #[test]

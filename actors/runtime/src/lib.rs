@@ -110,4 +110,4 @@ pub use process::run_to_end;
 pub use record_log::{AppendError, RecordLog};
 pub use reply::Reply;
 pub use sender::From;
-pub use supervisor::{OnPanic, Supervised, SupervisedState, SupervisorSpec};
+pub use supervisor::{ActorPanic, OnPanic, PanicPolicy, Supervised, SupervisedState, SupervisorSpec};

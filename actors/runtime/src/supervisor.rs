@@ -9,7 +9,9 @@ use crate::node::Node;
 use actix::{Actor, Addr, Context};
 use odeon_protocol::restart::RestartPolicy;
 use std::any::Any;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -18,11 +20,51 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+/// A rule of one's own for what to do about a panic; clones are the same rule.
+#[derive(Clone)]
+pub struct PanicPolicy(Rc<PanicRule>);
+
+type PanicRule = dyn Fn(&ActorPanic) -> Option<Duration>;
+
+/// A panic of a supervised actor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActorPanic {
+    /// The text of the panic.
+    pub text: String,
+    /// How often the actor was restarted before.
+    pub restarts: u64,
+    /// How long ago its supervisor began.
+    pub age: Duration,
+}
+
+impl PanicPolicy {
+    /// A rule that says how long to wait before the restart, or nothing to give up. It must not block.
+    pub fn new(rule: impl Fn(&ActorPanic) -> Option<Duration> + 'static) -> Self {
+        Self(Rc::new(rule))
+    }
+}
+
+impl fmt::Debug for PanicPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PanicPolicy")
+    }
+}
+
+impl PartialEq for PanicPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for PanicPolicy {}
+
 /// What to do when the actor panics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnPanic {
     /// Build and start it again, within the policy.
     Restart(RestartPolicy),
+    /// Do what a policy of one's own says.
+    Decide(PanicPolicy),
     /// The first panic fails the node: for actors whose state must not be half applied.
     Escalate,
 }
@@ -189,7 +231,7 @@ where
                 End::Panicked(panic) => panic,
             };
             error!(actor = %self.spec.name, panic, restarts = restart_count, "an actor has panicked");
-            let Some(after) = self.decide() else {
+            let Some(after) = self.decide(&panic, restart_count) else {
                 return self.give_up(&run, panic);
             };
             self.state.send_replace(SupervisedState::Restarting { restarts: restart_count, panic, after });
@@ -225,14 +267,18 @@ where
         ended.map_or_else(end_of_join, |()| End::Stopped)
     }
 
-    fn decide(&mut self) -> Option<Duration> {
-        let OnPanic::Restart(policy) = &self.spec.on_panic else { return None };
-        policy.decide(&mut self.restarts, self.begun.elapsed())
+    fn decide(&mut self, panic: &str, restarts: u64) -> Option<Duration> {
+        let age = self.begun.elapsed();
+        match &self.spec.on_panic {
+            OnPanic::Restart(policy) => policy.decide(&mut self.restarts, age),
+            OnPanic::Decide(policy) => (policy.0)(&ActorPanic { text: panic.to_owned(), restarts, age }),
+            OnPanic::Escalate => None,
+        }
     }
 
     fn give_up(&self, run: &Run, panic: String) {
         match self.spec.on_panic {
-            OnPanic::Restart(_) => {
+            OnPanic::Restart(_) | OnPanic::Decide(_) => {
                 error!(actor = %self.spec.name, panic, "an actor panics too often and is given up");
                 self.finish(run, SupervisedState::GaveUp { panic });
             }

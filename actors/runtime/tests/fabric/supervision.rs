@@ -2,7 +2,7 @@
 
 use crate::probe::{Boom, Echo, Probe, ProbeApi, Quit, restart, supervised};
 use odeon_runtime::testkit::TwoNodes;
-use odeon_runtime::{NodeFailure, OnPanic, Peer, PeerError, SupervisedState, SupervisorSpec};
+use odeon_runtime::{ActorPanic, NodeFailure, OnPanic, PanicPolicy, Peer, PeerError, SupervisedState, SupervisorSpec};
 use std::time::Duration;
 
 async fn node() -> (TwoNodes, Peer<ProbeApi>) {
@@ -24,6 +24,22 @@ async fn an_actor_that_panics_too_often_is_given_up_with_its_text() {
     let _ = peer.send(Boom("two".into())).await;
     assert_eq!(actor.ended().await, SupervisedState::GaveUp { panic: "two".into() });
     assert_eq!(peer.send(Echo("x".into())).await, Err(PeerError::NoSuchActor { actor: "actor".into() }));
+}
+
+#[actix_rt::test]
+async fn a_policy_of_ones_own_sees_each_panic_and_decides() {
+    let (nodes, peer) = node().await;
+    let policy =
+        PanicPolicy::new(|panic: &ActorPanic| (panic.text != "fatal").then(|| Duration::from_secs(panic.restarts + 1)));
+    let mut actor = supervised(&nodes.home, OnPanic::Decide(policy));
+    for restarts in 0..3 {
+        let _ = peer.send(Boom("again".into())).await;
+        let after = Duration::from_secs(restarts + 1);
+        assert_eq!(actor.changed().await, SupervisedState::Restarting { restarts, panic: "again".into(), after });
+        assert_eq!(actor.changed().await, SupervisedState::Running { restarts: restarts + 1 });
+    }
+    let _ = peer.send(Boom("fatal".into())).await;
+    assert_eq!(actor.ended().await, SupervisedState::GaveUp { panic: "fatal".into() });
 }
 
 #[actix_rt::test]

@@ -1,0 +1,124 @@
+//! Deployments from code: what `odeon deploy` does, as a value.
+
+use std::time::Duration;
+
+use odeon_executor::Directory;
+use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
+use odeon_protocol::messages::deployments::{
+    ActorState, ActorSummary, DEPLOYER, Deploy, DeployOutcome, DeployerForOperators, GetActors, RemoveDeployment,
+    ScaleDeployment,
+};
+use odeon_protocol::wire::{Accepts, RemoteMessage};
+use odeon_runtime::{Endpoint, Node, Peer};
+use tokio::time::Instant;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+
+/// How long the deployer may take to answer.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at how the actors do.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The deployments of a cluster.
+#[derive(Debug, Clone)]
+pub struct Deployments {
+    node: Node,
+    master: Endpoint,
+    deployer: Peer<DeployerForOperators>,
+}
+
+impl Deployments {
+    /// Those of the cluster of a master, asked from a node of one's own.
+    #[must_use]
+    pub fn at(node: &Node, master: &Endpoint) -> Self {
+        Self { node: node.clone(), master: master.clone(), deployer: node.peer_at(master, DEPLOYER) }
+    }
+
+    /// Finds the actors by name.
+    #[must_use]
+    pub fn directory(&self) -> Directory {
+        Directory::at(&self.node, &self.master)
+    }
+
+    /// Runs a deployment from now on; the same one twice is one.
+    ///
+    /// # Errors
+    /// [`Failure`] if it is refused, or the master does not answer.
+    pub async fn deploy(&self, spec: DeploymentSpec) -> Result<DeployOutcome, Failure> {
+        self.ask(Deploy { spec }).await?.or_exit(Exit::Usage)
+    }
+
+    /// As [`deploy`](Self::deploy), and waits until all actors run.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy) and [`all_run`](Self::all_run).
+    pub async fn run(&self, spec: DeploymentSpec, within: Duration) -> Result<(), Failure> {
+        let (name, instances) = (spec.name.clone(), spec.instances);
+        self.deploy(spec).await?;
+        self.all_run(&name, instances, within).await
+    }
+
+    /// Sets how many actors a deployment has; the answer is how many it had.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub async fn scale(&self, name: &DeploymentName, instances: u32) -> Result<u32, Failure> {
+        self.ask(ScaleDeployment { name: name.clone(), instances }).await?.or_exit(Exit::Usage)
+    }
+
+    /// Ends a deployment and its actors.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub async fn remove(&self, name: &DeploymentName) -> Result<(), Failure> {
+        self.ask(RemoveDeployment { name: name.clone() }).await?.or_exit(Exit::Usage)
+    }
+
+    /// Waits until all of so many actors of a deployment run, or have finished.
+    ///
+    /// # Errors
+    /// [`Failure`] names those that do not run in time ([`Exit::NotPlaced`]), or the one that is given up.
+    pub async fn all_run(&self, name: &DeploymentName, instances: u32, within: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + within;
+        loop {
+            let actors = self.ask(GetActors { deployment: Some(name.clone()), actor_type: None }).await?;
+            if let Some(given_up) = actors.iter().find(|actor| actor.state == ActorState::GivenUp) {
+                let text = format!("{} is given up: {}", given_up.name, given_up.message);
+                return Err(Failure::new(Exit::WorkFailed, text));
+            }
+            if actors.len() == instances as usize && actors.iter().all(is_well) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(not_running(name, &actors, within));
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn ask<M>(&self, question: M) -> Result<M::Result, Failure>
+    where
+        M: RemoteMessage,
+        DeployerForOperators: Accepts<M>,
+    {
+        let answer = self.deployer.send_within(question, ANSWER_WAIT_MAX).await;
+        answer.map_err(|error| crate::failure::not_reachable(&self.master, &error))
+    }
+}
+
+fn is_well(actor: &ActorSummary) -> bool {
+    matches!(actor.state, ActorState::Running | ActorState::Finished)
+}
+
+fn not_running(name: &DeploymentName, actors: &[ActorSummary], within: Duration) -> Failure {
+    let line = |actor: &ActorSummary| format!("  {}: {} {}", actor.name, actor.state.name(), actor.message);
+    let behind = actors.iter().filter(|actor| !is_well(actor));
+    let told: Vec<String> = behind.map(|actor| line(actor).trim_end().to_owned()).collect();
+    let text = format!(
+        "{name}: after {within:?} not all actors run; they stay deployed and start when there is room\n{}\n\
+         see `odeon agents` for what is free, or end them with `odeon deployment remove {name}`",
+        told.join("\n")
+    );
+    Failure::new(Exit::NotPlaced, text)
+}
