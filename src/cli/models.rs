@@ -71,7 +71,7 @@ enum ExportForm {
     Json,
     /// The model with its checksum, as in the directory of a run
     Model,
-    /// A line for each weight
+    /// A line for each weight, or for each node of a tree
     Csv,
 }
 
@@ -159,7 +159,7 @@ impl ModelRow {
             name: model.name.clone(),
             model: model.model,
             target: model.target.clone(),
-            features: model.coefficients.len(),
+            features: model.coefficients.len() + model.importances.len(),
             train_rows: model.train_row_count,
             objective: model.objective,
             converged: model.converged,
@@ -238,14 +238,16 @@ fn show(model: &TrainedModel, output: ShowFormat, environment: &Environment) -> 
     Ok(Exit::Done.into())
 }
 
-/// The weights of a model, then its intercepts.
+/// The weights of a model, then its intercepts; of a tree the importances of its features.
 pub(super) fn weight_rows(model: &TrainedModel) -> Vec<NumberRow> {
-    let weights = model.coefficients.iter().map(|weight| NumberRow::new(&weight.label(), weight.value));
+    let weights =
+        model.coefficients.iter().chain(&model.importances).map(|weight| NumberRow::new(&weight.label(), weight.value));
     let intercepts = model.named_intercepts();
     weights.chain(intercepts.iter().map(|(name, value)| NumberRow::new(name, *value))).collect()
 }
 
-fn facts(model: &TrainedModel) -> [(&'static str, String); 8] {
+fn facts(model: &TrainedModel) -> [(&'static str, String); 9] {
+    let tree = model.tree.as_ref().map(|tree| format!("{} leaves, depth {}", tree.leaf_count(), tree.depth()));
     let steps = model.steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
     [
         ("name", model.name.clone()),
@@ -254,6 +256,7 @@ fn facts(model: &TrainedModel) -> [(&'static str, String); 8] {
         ("classes", model.classes.join(", ")),
         ("columns", model.input_names().join(", ")),
         ("steps", steps),
+        ("tree", tree.unwrap_or_default()),
         ("scaled", if model.scaling.is_some() { "to standard columns".to_owned() } else { String::new() }),
         ("sha256", model.model_sha256()),
     ]

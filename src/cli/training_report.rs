@@ -24,6 +24,11 @@ pub(super) struct TrainingReport<'a> {
     metrics: &'a BTreeMap<String, f64>,
     #[serde(serialize_with = "by_name")]
     coefficients: &'a [Coefficient],
+    /// Of a tree, in place of coefficients.
+    #[serde(serialize_with = "by_name", skip_serializing_if = "<[_]>::is_empty")]
+    importances: &'a [Coefficient],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<TreeShape>,
     intercept: f64,
     /// Of each class, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -47,6 +52,13 @@ pub(super) struct TrainingReport<'a> {
     tasks: Vec<TaskRow>,
     #[serde(skip)]
     model: &'a TrainedModel,
+}
+
+/// How large a tree is.
+#[derive(Serialize)]
+struct TreeShape {
+    leaves: usize,
+    depth: usize,
 }
 
 /// Coefficients as an object, in the order of the columns.
@@ -154,6 +166,8 @@ impl<'a> TrainingReport<'a> {
             objective: model.objective,
             metrics: &model.metrics,
             coefficients: &model.coefficients,
+            importances: &model.importances,
+            tree: model.tree.as_ref().map(|tree| TreeShape { leaves: tree.leaf_count(), depth: tree.depth() }),
             intercept: model.intercept,
             intercepts: model.classes.iter().map(String::as_str).zip(model.intercepts.iter().copied()).collect(),
             classes: &model.classes,
@@ -181,6 +195,15 @@ impl<'a> TrainingReport<'a> {
         }
     }
 
+    /// How the training ended.
+    fn verdict(&self) -> String {
+        match (&self.tree, self.converged) {
+            (Some(TreeShape { leaves, depth }), _) => format!("grown to {leaves} leaves and depth {depth}"),
+            (None, true) => format!("converged in {} rounds", self.rounds),
+            (None, false) => format!("did not converge in {} rounds", self.rounds),
+        }
+    }
+
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
         let row = NumberRow::new;
         let coefficients = weight_rows(self.model);
@@ -197,13 +220,12 @@ impl<'a> TrainingReport<'a> {
         if self.left_out_rows.total() > 0 {
             writeln!(text, "\nrows left out: {}", self.left_out_rows).expect("writing to memory cannot fail");
         }
-        let verdict = if self.converged { "converged" } else { "did not converge" };
-        let Self { rounds, workers, train_rows, test_rows, .. } = self;
-        let name = escaped(self.name);
-        text.push_str(&format!("\ncoefficients of {name}\n{}", render(&coefficients, format, style)?));
+        let Self { workers, train_rows, test_rows, .. } = self;
+        let (name, what) = (escaped(self.name), if self.model.tree.is_some() { "importances" } else { "coefficients" });
+        text.push_str(&format!("\n{what} of {name}\n{}", render(&coefficients, format, style)?));
         text.push_str(&format!("\non {test_rows} held-out rows\n{}", render(&metrics, format, style)?));
         text.push_str(&confusion_lines(self.classes, self.confusion));
-        let end = format!("\n{verdict} in {rounds} rounds over {train_rows} rows, {workers} workers");
+        let end = format!("\n{} over {train_rows} rows, {workers} workers", self.verdict());
         writeln!(text, "{end}\nmodel sha256 {}", self.model_sha256).expect("writing to memory cannot fail");
         Ok(text)
     }

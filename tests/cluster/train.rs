@@ -155,7 +155,7 @@ fn a_logistic_model_has_the_same_bits_for_1_2_3_and_8_workers() {
 
 #[test]
 fn models_of_many_classes_have_the_same_bits_for_1_2_3_and_8_workers() {
-    for example in ["iris_classes", "iris_svm"] {
+    for example in ["iris_classes", "iris_svm", "iris_tree"] {
         let digests = digests_by_workers(example);
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{example}: {digests:?}");
     }
@@ -175,6 +175,22 @@ fn a_model_of_many_classes_meets_the_reference() {
             assert_close(feature, trained.number(&format!("/coefficients/{class}: {feature}")), weight);
         }
     }
+}
+
+#[test]
+fn a_tree_is_grown_on_a_cluster_and_told_with_its_importances() {
+    let stage = Stage::new();
+    let trained = train(&stage, "iris_tree", &[]);
+    assert_eq!(trained.0["tree"], serde_json::json!({"leaves": 5, "depth": 3}));
+    let expected = reference("/iris/tree/3");
+    assert_close("accuracy", trained.number("/metrics/accuracy"), &expected["test"][0]);
+    let importances: f64 = features("iris").iter().map(|name| trained.number(&format!("/importances/{name}"))).sum();
+    assert!((importances - 1.0).abs() < 1e-12, "{importances}");
+    stage.odeon(["train", &example_job("iris_tree"), "--out", "tree"]).end().expect(0);
+    let shown = stage.odeon(["models", "show", "tree"]).end().expect(0);
+    assert!(shown.text().contains("5 leaves, depth 3"), "{}", shown.text());
+    let nodes = stage.odeon(["models", "export", "tree", "--form", "csv"]).end().expect(0);
+    assert_eq!(nodes.text().lines().count(), 1 + 9, "{}", nodes.text());
 }
 
 #[test]

@@ -17,11 +17,12 @@ use crate::{
     kernel::{
         BlockView, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
         class_gradient, class_outcomes, classification_sums, column_sums, level_counts, moments, objective_curvature,
-        objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
+        objective_gradient, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, Parameters, Pass},
+    tree::Window,
 };
 
 /// The blocks a worker holds.
@@ -173,7 +174,7 @@ impl BlockStore {
         block: usize,
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
-        let sums = pass_sums(pass, rows.x.view(), rows);
+        let sums = pass_sums(pass, layout.rows(block).start, rows.x.view(), rows);
         let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
         sums.map_err(|error| match error {
             KernelError::ShapeMismatch { what, expected, actual } => {
@@ -203,7 +204,8 @@ pub fn check_same_data(expected: &DataSummary, here: &DataSummary) -> Result<(),
     })
 }
 
-fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64>, KernelError> {
+/// The sums over a block whose first row is `start`.
+fn pass_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64>, KernelError> {
     let block = BlockView::new(x, rows.y.view())?;
     match pass {
         Pass::Prepare(PreparePass::Present {}) => Ok(present_sums(x)),
@@ -220,6 +222,10 @@ fn pass_sums(pass: &Pass, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64
         Pass::EvaluateClasses { at } => class_outcomes(block, class_predictor(at)),
         Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
         Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
+        Pass::Rows { from, rows, class_count } => {
+            window_rows(block, start, Window { from: *from, rows: *rows }, *class_count)
+        }
+        Pass::EvaluateTree { tree, target_mean } => tree_outcomes(block, tree, *target_mean),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
         Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
     }

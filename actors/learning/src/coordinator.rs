@@ -72,8 +72,9 @@ impl Coordinator {
         observer: Observer,
     ) -> Result<Addr<Self>, TrainError> {
         let core = CoordinatorCore::new(Duration::ZERO, job, data, limits)?;
-        let choice = core.solver();
-        info!(solver = ?choice.kind, reason = choice.reason, "the solver is chosen");
+        if let Some(choice) = core.solver() {
+            info!(solver = ?choice.kind, reason = choice.reason, "the solver is chosen");
+        }
         let home = node.clone();
         let address = Self::create(move |context| {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);

@@ -318,9 +318,9 @@ impl CoordinatorCore {
         answers.chain(start).chain(give_up).min()
     }
 
-    /// The solver of the job, and why it is this one.
+    /// The solver of the job, and why it is this one; nothing if the model needs none.
     #[must_use]
-    pub fn solver(&self) -> &SolverChoice {
+    pub fn solver(&self) -> Option<&SolverChoice> {
         self.trainer.solver()
     }
 

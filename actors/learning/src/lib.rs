@@ -28,4 +28,5 @@ pub mod scaling;
 pub mod scheduler;
 pub mod scores;
 pub mod training;
+pub mod tree;
 pub mod worker;

@@ -94,3 +94,6 @@ fn run_pass(
 #[cfg(test)]
 #[path = "local_test.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "local_tree_test.rs"]
+mod tree_tests;

@@ -10,11 +10,11 @@ use crate::{
 
 const ALLOWED: f64 = 1e-9;
 
-fn reference() -> serde_json::Value {
+pub(super) fn reference() -> serde_json::Value {
     serde_json::from_str(include_str!("../../../tests/fixtures/reference.json")).unwrap()
 }
 
-fn example(name: &str) -> (TrainingJob, PathBuf) {
+pub(super) fn example(name: &str) -> (TrainingJob, PathBuf) {
     let jobs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/jobs");
     let text = std::fs::read_to_string(jobs.join(name).with_extension("toml")).unwrap();
     let job: TrainingJob = toml::from_str(&text).unwrap();
@@ -379,7 +379,13 @@ fn a_round_bound_that_is_reached_is_told() {
 fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bound() {
     let (mut job, path) = example("breast_cancer");
     job.train.tolerance = 1e-30;
-    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01, l1: 0.0, penalise_intercept: false };
+    job.model = ModelSettings {
+        kind: ModelKind::Linear,
+        l2: 0.01,
+        l1: 0.0,
+        penalise_intercept: false,
+        tree: Default::default(),
+    };
     let model = fit_file(&job, &path, 1).unwrap();
     assert!(model.gradient_norm < 1e-15 && model.rounds < job.train.rounds_max, "{model:?}");
 }

@@ -224,6 +224,8 @@ mod tests {
         let at = Parameters { mean: vec![0.1].into(), weights: vec![-1e-300].into(), intercept: f64::MIN_POSITIVE };
         let (mean, weights) = (vec![0.1].into(), vec![0.3, -0.3].into());
         let of_classes = ClassParameters { mean, weights, intercepts: vec![1.0, -1.0].into() };
+        let rows = ndarray::array![[1.0], [2.0]];
+        let tree = crate::tree::grow(rows.view(), &[0.0, 1.0], 2, &Default::default());
         for pass in [
             Pass::ColumnSums { split: Split::Test },
             Pass::CentredSquares { mean: vec![0.1].into(), target_mean: 0.3 },
@@ -235,6 +237,8 @@ mod tests {
             Pass::ClassGradient { loss: ClassLoss::Softmax, at: of_classes.clone() },
             Pass::ClassCurvature { loss: ClassLoss::OneVsRestSquaredHinge, at: of_classes.clone() },
             Pass::EvaluateClasses { at: of_classes },
+            Pass::Rows { from: 7, rows: 9, class_count: 3 },
+            Pass::EvaluateTree { tree, target_mean: 0.5 },
             Pass::Prepare(PreparePass::Ranks {
                 targets: vec![RankTarget { column: 1, prefix: u64::MAX >> 4 }],
                 depth: 15,

@@ -13,11 +13,12 @@ use crate::job::ModelKind;
 use crate::kernel::{largest, softmax};
 use crate::optimiser::lbfgs::StopReason;
 use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
+use crate::tree::Tree;
 
 /// Version of the model's form in bytes.
 pub const MODEL_VERSION: u32 = 1;
 
-/// A linear function of the features, how it was obtained, and how it did on the test rows.
+/// A linear function of the features, or a tree of decisions on them, how it was obtained, and how it did on the test rows.
 ///
 /// The fields stand in alphabetical order because the canonical bytes keep the order of declaration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct TrainedModel {
     pub converged: bool,
     /// Largest component of the gradient at the end, in the solver's conditioned variables.
     pub gradient_norm: f64,
+    /// Of a tree: the part of each feature in what its splits take away, in column order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub importances: Vec<Coefficient>,
     /// The columns of the file, if they are not just the numbers that the coefficients are of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<DataColumn>,
@@ -80,6 +84,9 @@ pub struct TrainedModel {
     pub test_row_count: usize,
     /// Rows fitted on.
     pub train_row_count: usize,
+    /// In place of coefficients, if the model is a tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Tree>,
     /// Version of this form.
     pub version: u32,
 }
@@ -152,16 +159,23 @@ impl TrainedModel {
         }
     }
 
-    /// Margins (and lists of coefficients): one for each class, or a single one.
+    /// Features of a row that has gone through the steps.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        self.of_features().len()
+    }
+
+    /// Scores of a row: one for each class, or a single one.
     #[must_use]
     pub fn output_count(&self) -> usize {
-        self.intercepts.len().max(1)
+        if self.model.has_class_scores() { self.classes.len() } else { 1 }
     }
 
     /// The intercepts by name: that of each class, or the only one.
     #[must_use]
     pub fn named_intercepts(&self) -> Vec<(String, f64)> {
         match self.intercepts.is_empty() {
+            true if self.tree.is_some() => Vec::new(),
             true => vec![("(intercept)".to_owned(), self.intercept)],
             false => {
                 let of_class = |(class, value): (&String, &f64)| (format!("{class}: (intercept)"), *value);
@@ -170,26 +184,29 @@ impl TrainedModel {
         }
     }
 
-    /// The coefficients of the first output.
+    /// The coefficients of the first output, or the importances.
     fn of_features(&self) -> &[Coefficient] {
+        if self.tree.is_some() {
+            return &self.importances;
+        }
         &self.coefficients[..self.coefficients.len() / self.output_count()]
     }
 
     /// For each row of `x`, shape `[rows, columns of the file]`, in the units of the file: the predicted target of
     /// a linear model, the probability of class 1 of a logistic one, the margin of a support vector
-    /// machine, which is positive for class 1; the number of the class, if there are weights for each.
+    /// machine, which is positive for class 1; the number of the class, if each has a score.
     ///
     /// # Errors
     /// [`PredictError`] if `x` has another number of columns, or a cell that the model cannot take.
     pub fn predict(&self, x: ArrayView2<'_, f64>) -> Result<Vec<f64>, PredictError> {
         let scores = self.scores(x)?;
-        Ok(match self.intercepts.is_empty() {
-            true => scores.into_raw_vec_and_offset().0,
-            false => scores.outer_iter().map(|row| largest(&row.to_vec()) as f64).collect(),
+        Ok(match self.model.has_class_scores() {
+            false => scores.into_raw_vec_and_offset().0,
+            true => scores.outer_iter().map(|row| largest(&row.to_vec()) as f64).collect(),
         })
     }
 
-    /// As [`Self::predict`], shape `[rows, 1]`; of a model with weights for each class their probabilities or
+    /// As [`Self::predict`], shape `[rows, 1]`; of a model with a score for each class their probabilities or
     /// margins, shape `[rows, classes]`.
     ///
     /// # Errors
@@ -206,15 +223,24 @@ impl TrainedModel {
         }
         let mut scores = Array2::zeros((x.nrows(), self.output_count()));
         for (row, mut scores) in x.outer_iter().zip(scores.outer_iter_mut()) {
-            let mut margins: Vec<f64> = (0..self.output_count()).map(|output| self.margin(row, output)).collect();
-            match self.model {
-                ModelKind::Linear | ModelKind::LinearSvc | ModelKind::LinearSvcOvr => {}
-                ModelKind::Logistic => margins[0] = 1.0 / (1.0 + libm::exp(-margins[0])),
-                ModelKind::Multinomial => softmax(&mut margins),
-            }
-            scores.iter_mut().zip(margins).for_each(|(score, margin)| *score = margin);
+            let of_row = self.scores_of_row(row);
+            scores.iter_mut().zip(of_row).for_each(|(score, value)| *score = value);
         }
         Ok(scores)
+    }
+
+    /// The scores of a row that has gone through the steps.
+    fn scores_of_row(&self, row: ArrayView1<'_, f64>) -> Vec<f64> {
+        if let Some(tree) = &self.tree {
+            return tree.leaf(row).value.clone();
+        }
+        let mut margins: Vec<f64> = (0..self.output_count()).map(|output| self.margin(row, output)).collect();
+        match self.model {
+            ModelKind::Logistic => margins[0] = 1.0 / (1.0 + libm::exp(-margins[0])),
+            ModelKind::Multinomial => softmax(&mut margins),
+            _ => {}
+        }
+        margins
     }
 
     /// The margin of a row that has gone through the steps.
@@ -253,6 +279,7 @@ mod tests {
             confusion: Vec::new(),
             converged: true,
             gradient_norm: 1e-17,
+            importances: Vec::new(),
             input: Vec::new(),
             intercept: -2.0,
             intercepts: Vec::new(),
@@ -272,6 +299,7 @@ mod tests {
             target: "y".into(),
             test_row_count: 1,
             train_row_count: 4,
+            tree: None,
             version: MODEL_VERSION,
         }
     }

@@ -5,8 +5,11 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::job::ModelKind;
+use crate::kernel::largest;
 use crate::model::{MODEL_VERSION, TrainedModel};
 use crate::prepare::width_after;
+use crate::tree::{Tree, TreeSplit};
 
 /// What a model file begins with.
 const MAGIC: &str = "odeon-model";
@@ -48,12 +51,40 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
 /// The weights as CSV: `name,value`, the intercept last.
 #[must_use]
 pub fn weights_csv(model: &TrainedModel) -> Vec<u8> {
+    if let Some(tree) = &model.tree {
+        return nodes_csv(model, tree);
+    }
     let mut csv = csv::Writer::from_writer(Vec::new());
     let weights = model.coefficients.iter().map(|weight| (weight.label(), weight.value));
     let weights = weights.chain(model.named_intercepts());
     let header = [("name".to_owned(), "value".to_owned())].into_iter();
     for (name, value) in header.chain(weights.map(|(name, value)| (name, value.to_string()))) {
         csv.write_record([name, value]).expect("writing to memory cannot fail, and every line has two cells");
+    }
+    csv.into_inner().expect("writing to memory cannot fail")
+}
+
+/// A line for each node: the feature and threshold of its split and its children, its rows and impurity, and the
+/// prediction, which is the mean of a leaf or the class that most of its rows have.
+fn nodes_csv(model: &TrainedModel, tree: &Tree) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let header = ["node", "feature", "threshold", "left", "right", "rows", "impurity", "prediction"];
+    let mut write = |line: &[String]| csv.write_record(line).expect("writing to memory cannot fail");
+    write(&header.map(str::to_owned));
+    for (number, node) in tree.nodes.iter().enumerate() {
+        let of_split = match &node.split {
+            Some(TreeSplit { feature, left, right, threshold }) => {
+                let name = model.importances[*feature].name.clone();
+                [name, threshold.to_string(), left.to_string(), right.to_string()]
+            }
+            None => Default::default(),
+        };
+        let prediction = match model.classes.get(largest(&node.value)) {
+            Some(class) => class.clone(),
+            None => node.value[0].to_string(),
+        };
+        let of_rows = [node.rows.to_string(), node.impurity.to_string(), prediction];
+        write(&[&[number.to_string()][..], &of_split, &of_rows].concat());
     }
     csv.into_inner().expect("writing to memory cannot fail")
 }
@@ -103,11 +134,14 @@ fn checked_body(rest: &[u8]) -> Result<&[u8], ModelFileError> {
 fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
     let inconsistent = |text: String| Err(ModelFileError::Inconsistent(text));
     check_classes(model)?;
-    let (columns, coefficients) = (model.input_names().len(), model.coefficients.len() / model.output_count());
+    let (columns, coefficients) = (model.input_names().len(), model.feature_count());
     match model.steps.iter().try_fold(columns, |width, step| width_after(step, width)) {
         Some(width) if width == coefficients => {}
         Some(width) => return inconsistent(format!("{width} columns and {coefficients} coefficients")),
         None => return inconsistent("a step names a column that is not there".to_owned()),
+    }
+    if let Some(tree) = &model.tree {
+        tree.check(coefficients).map_err(ModelFileError::Inconsistent)?;
     }
     if let Some(scaling) = &model.scaling
         && (scaling.mean.len(), scaling.scale.len()) != (coefficients, coefficients)
@@ -120,9 +154,13 @@ fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
 /// Whether there are as many of everything as there are classes.
 fn check_classes(model: &TrainedModel) -> Result<(), ModelFileError> {
     let (classes, intercepts, coefficients) = (model.classes.len(), model.intercepts.len(), model.coefficients.len());
-    let fits = match model.model.class_loss() {
-        None => (classes == 0 || classes == 2) && intercepts == 0,
-        Some(_) => classes >= 2 && intercepts == classes && coefficients.is_multiple_of(classes),
+    let of_tree = model.tree.as_ref().map(|tree| tree.class_count);
+    let fits = match (model.model, model.model.class_loss()) {
+        (ModelKind::DecisionTreeClassifier, _) => classes >= 2 && of_tree == Some(classes),
+        (ModelKind::DecisionTreeRegressor, _) => classes == 0 && of_tree == Some(0),
+        _ if of_tree.is_some() => false,
+        (_, None) => (classes == 0 || classes == 2) && intercepts == 0,
+        (_, Some(_)) => classes >= 2 && intercepts == classes && coefficients.is_multiple_of(classes),
     };
     let counts = || format!("{classes} classes, {intercepts} intercepts by class and {coefficients} coefficients");
     if fits { Ok(()) } else { Err(ModelFileError::Inconsistent(counts())) }

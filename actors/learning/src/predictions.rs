@@ -61,10 +61,10 @@ pub fn predict_file(model: &TrainedModel, path: &Path, out: impl Write) -> Resul
     let table = source::scan(path, &data_spec(model, false))?;
     let mut out = csv::Writer::from_writer(out);
     let score_name = if model.model.has_probabilities() { "probability" } else { "margin" };
-    let score_names: Vec<String> = match (model.model.is_classifier(), model.model.class_loss()) {
+    let score_names: Vec<String> = match (model.model.is_classifier(), model.model.has_class_scores()) {
         (false, _) => Vec::new(),
-        (true, None) => vec![score_name.to_owned()],
-        (true, Some(_)) => model.classes.iter().map(|class| format!("{score_name}_{class}")).collect(),
+        (true, false) => vec![score_name.to_owned()],
+        (true, true) => model.classes.iter().map(|class| format!("{score_name}_{class}")).collect(),
     };
     out.write_record(std::iter::once("prediction".to_owned()).chain(score_names))?;
     each_prediction(model, &table, |_, scores| {
@@ -92,7 +92,7 @@ pub fn evaluate_file(model: &TrainedModel, path: &Path) -> Result<Evaluation, Pr
         Ok(())
     })?;
     let row_count = targets.len();
-    if model.model.class_loss().is_some() {
+    if model.model.has_class_scores() {
         let (metrics, confusion) = many_class_metrics(model, &targets, &scores)?;
         return Ok(Evaluation { row_count, metrics, confusion: Some(confusion) });
     }
@@ -112,10 +112,10 @@ pub fn class_name(model: &TrainedModel, class: usize) -> String {
 
 /// The class of a row with these scores.
 fn class_of(model: &TrainedModel, scores: &[f64]) -> usize {
-    match (model.model.class_loss(), model.model.has_probabilities()) {
-        (Some(_), _) => largest(scores),
-        (None, true) => usize::from(scores[0] > 0.5),
-        (None, false) => usize::from(scores[0] > 0.0),
+    match (model.model.has_class_scores(), model.model.has_probabilities()) {
+        (true, _) => largest(scores),
+        (false, true) => usize::from(scores[0] > 0.5),
+        (false, false) => usize::from(scores[0] > 0.0),
     }
 }
 
@@ -133,7 +133,7 @@ fn data_spec(model: &TrainedModel, with_target: bool) -> DataSpec {
         target: with_target.then(|| model.target.clone()),
         features: Some(features),
         binary_target: model.model.is_classifier(),
-        many_classes: with_target && model.model.class_loss().is_some(),
+        many_classes: with_target && model.model.has_class_scores(),
         columns,
         missing_words: model.missing_words.clone(),
         missing_is_filled: model.steps.iter().any(|step| matches!(step, FittedStep::Fill { .. })),

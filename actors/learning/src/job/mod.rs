@@ -70,7 +70,7 @@ impl TrainingJob {
             target: Some(data.target.clone()),
             features: data.features.clone(),
             binary_target: self.model.kind.is_classifier(),
-            many_classes: self.model.kind.class_loss().is_some(),
+            many_classes: self.model.kind.has_class_scores(),
             columns: data.columns.clone(),
             bad_rows: data.bad_rows,
             missing_words: data.missing_words.clone(),

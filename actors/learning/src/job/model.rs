@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
 use crate::kernel::{ClassLoss, Loss};
+use crate::tree::{Criterion, TreeSettings};
 
 /// Largest penalty: above it, sums of squares of weights no longer fit a number.
 pub const PENALTY_MAX: f64 = 1e100;
@@ -28,6 +29,9 @@ pub struct ModelSettings {
     /// Whether `l2` also penalises the intercept, as scikit-learn's `LinearSVC` does.
     #[serde(default)]
     pub penalise_intercept: bool,
+    /// `[model.tree]`: when a decision tree stops growing.
+    #[serde(default)]
+    pub tree: TreeSettings,
 }
 
 /// Kinds of model.
@@ -44,6 +48,10 @@ pub enum ModelKind {
     Multinomial,
     /// Linear support vector machines, each of one class against all others: the sum of their mean squared hinge losses.
     LinearSvcOvr,
+    /// Decision tree of any number of classes.
+    DecisionTreeClassifier,
+    /// Decision tree of a number.
+    DecisionTreeRegressor,
 }
 
 impl ModelSettings {
@@ -57,12 +65,44 @@ impl ModelSettings {
                 format!("{penalty:?} is not between 0 and {PENALTY_MAX:?}")
             })?;
         }
-        Ok(())
+        match self.kind.is_tree() {
+            true => self.validate_tree(),
+            false => require("model.tree", self.tree == TreeSettings::default(), || {
+                "it is for decision trees, and the model is none".to_owned()
+            }),
+        }
+    }
+
+    fn validate_tree(&self) -> Result<(), JobError> {
+        let has_penalty = self.l1 != 0.0 || self.l2 != 0.0 || self.penalise_intercept;
+        require("model", !has_penalty, || {
+            "a decision tree has no weights to penalise: leave l1 and l2 out".to_owned()
+        })?;
+        let tree = &self.tree;
+        let is_of_numbers = tree.criterion == Some(Criterion::SquaredError);
+        let fits = tree.criterion.is_none() || is_of_numbers == (self.kind == ModelKind::DecisionTreeRegressor);
+        require("model.tree.criterion", fits, || {
+            "classes are told apart by gini or entropy, numbers by squared_error".to_owned()
+        })?;
+        require("model.tree.min_samples_split", tree.min_samples_split >= 2, || {
+            format!("{} rows cannot be split: at least 2", tree.min_samples_split)
+        })?;
+        require("model.tree.min_samples_leaf", tree.min_samples_leaf >= 1, || "a leaf has at least 1 row".to_owned())?;
+        require("model.tree.max_leaf_nodes", tree.max_leaf_nodes.is_none_or(|leaves| leaves >= 2), || {
+            "a tree that is split has at least 2 leaves".to_owned()
+        })?;
+        let least = tree.min_impurity_decrease;
+        require("model.tree.min_impurity_decrease", (0.0..=f64::MAX).contains(&least), || {
+            format!("{least:?} is not a number from 0")
+        })
     }
 }
 
 impl ModelKind {
     /// The loss of one row; of a model with weights for each class that of one class against all others.
+    ///
+    /// # Panics
+    /// If it is a tree, which minimises none.
     #[must_use]
     pub fn loss(self) -> Loss {
         match self {
@@ -71,14 +111,31 @@ impl ModelKind {
             Self::LinearSvc => Loss::SquaredHinge,
             Self::Multinomial => ClassLoss::Softmax.of_one_class(),
             Self::LinearSvcOvr => ClassLoss::OneVsRestSquaredHinge.of_one_class(),
+            Self::DecisionTreeClassifier | Self::DecisionTreeRegressor => panic!("a tree is grown, not solved for"),
         }
+    }
+
+    /// Whether it is a decision tree.
+    #[must_use]
+    pub fn is_tree(self) -> bool {
+        matches!(self, Self::DecisionTreeClassifier | Self::DecisionTreeRegressor)
+    }
+
+    /// Whether a row has a score for each class.
+    #[must_use]
+    pub fn has_class_scores(self) -> bool {
+        self.class_loss().is_some() || self == Self::DecisionTreeClassifier
     }
 
     /// The loss of one row of a model with weights for each class.
     #[must_use]
     pub fn class_loss(self) -> Option<ClassLoss> {
         match self {
-            Self::Linear | Self::Logistic | Self::LinearSvc => None,
+            Self::Linear
+            | Self::Logistic
+            | Self::LinearSvc
+            | Self::DecisionTreeClassifier
+            | Self::DecisionTreeRegressor => None,
             Self::Multinomial => Some(ClassLoss::Softmax),
             Self::LinearSvcOvr => Some(ClassLoss::OneVsRestSquaredHinge),
         }
@@ -87,12 +144,12 @@ impl ModelKind {
     /// Whether the target is a class.
     #[must_use]
     pub fn is_classifier(self) -> bool {
-        self != Self::Linear
+        !matches!(self, Self::Linear | Self::DecisionTreeRegressor)
     }
 
     /// Whether scores are probabilities, and not margins.
     #[must_use]
     pub fn has_probabilities(self) -> bool {
-        matches!(self, Self::Logistic | Self::Multinomial)
+        matches!(self, Self::Logistic | Self::Multinomial | Self::DecisionTreeClassifier)
     }
 }

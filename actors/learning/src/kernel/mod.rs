@@ -11,6 +11,7 @@ mod evaluate;
 mod loss;
 mod objective;
 mod prepare;
+mod tree;
 mod vector;
 
 pub use classes::{
@@ -24,6 +25,7 @@ pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
 pub use prepare::{level_counts, moments, present_squares, present_sums, rank_counts};
+pub use tree::{tree_outcome_sums, tree_outcomes, window_rows};
 
 /// One block: `x` of shape `[rows, features]`, `y` of shape `[rows]`, in the units of the data.
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,12 @@
 //! It does not know who computes a pass, nor how many do. The passes of a job: sums of the columns,
 //! squares around their means, loss and gradient until the solver is done, then the test rows.
 
+mod pass;
+
+pub use pass::{ClassParameters, Parameters, Pass};
+
+use std::collections::BTreeMap;
+
 use odeon_protocol::block::F64Block;
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +16,7 @@ use crate::{
     blocks::{BlockLayout, Split},
     data::{DataColumn, DataSummary, split::SplitError},
     job::{JobError, ModelKind, Scale, TrainingJob},
-    kernel::{
-        CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
-    },
+    kernel::ClassLoss,
     messages::{ComputeError, WorkerId},
     metrics::{class_metrics, classification_metrics, margin_metrics, regression_metrics},
     model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
@@ -22,101 +26,10 @@ use crate::{
         outputs::Outputs,
         solver::{Solver, SolverChoice, SolverError, SolverOptions},
     },
-    prepare::{FittedStep, Pipeline, PrepareError, PreparePass},
+    prepare::{FittedStep, Pipeline, PrepareError, PreparedColumn},
     scaling::ColumnScaling,
+    tree::{GatheredRows, TooManyValues, Tree, Window},
 };
-
-/// One reading of one split. Vectors are of shape `[features]`, in the units of the data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Pass {
-    /// Over training rows, for a step of `[prepare]`.
-    Prepare(PreparePass),
-    /// See [`crate::kernel::column_sums`].
-    ColumnSums {
-        /// Rows to read.
-        split: Split,
-    },
-    /// Over training rows; see [`crate::kernel::centred_squares`].
-    CentredSquares {
-        /// Column means.
-        mean: F64Block,
-        /// Mean of the target.
-        target_mean: f64,
-    },
-    /// Over training rows; see [`crate::kernel::objective_gradient`].
-    ObjectiveGradient {
-        /// Loss of a row.
-        loss: Loss,
-        /// Where to evaluate.
-        at: Parameters,
-    },
-    /// Over training rows; see [`crate::kernel::objective_curvature`].
-    ObjectiveCurvature {
-        /// Loss of a row.
-        loss: Loss,
-        /// Where to evaluate.
-        at: Parameters,
-    },
-    /// Over training rows; see [`crate::kernel::class_counts`].
-    ClassCounts {
-        /// Classes of the target.
-        class_count: usize,
-    },
-    /// Over training rows; see [`crate::kernel::class_gradient`].
-    ClassGradient {
-        /// Loss of a row.
-        loss: ClassLoss,
-        /// Where to evaluate.
-        at: ClassParameters,
-    },
-    /// Over training rows; see [`crate::kernel::class_curvature`].
-    ClassCurvature {
-        /// Loss of a row.
-        loss: ClassLoss,
-        /// Where to evaluate.
-        at: ClassParameters,
-    },
-    /// Over test rows; see [`crate::kernel::class_outcomes`].
-    EvaluateClasses {
-        /// The model.
-        at: ClassParameters,
-    },
-    /// Over test rows; see [`crate::kernel::regression_sums`].
-    EvaluateRegression {
-        /// The model.
-        at: Parameters,
-        /// Mean target of the test rows.
-        target_mean: f64,
-    },
-    /// Over test rows; see [`crate::kernel::classification_sums`].
-    EvaluateClassification {
-        /// The model.
-        at: Parameters,
-    },
-}
-
-/// The function `intercept + weights · (x - mean)`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Parameters {
-    /// Subtracted from every row.
-    pub mean: F64Block,
-    /// Raw weights.
-    pub weights: F64Block,
-    /// Value at the mean row.
-    pub intercept: f64,
-}
-
-/// The function `intercept + weights · (x - mean)` of each class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClassParameters {
-    /// Subtracted from every row.
-    pub mean: F64Block,
-    /// Raw weights, class by class.
-    pub weights: F64Block,
-    /// Values at the mean row, one for each class.
-    pub intercepts: F64Block,
-}
 
 /// What a round achieved, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -151,6 +64,9 @@ pub enum TrainError {
     /// The columns cannot be prepared as the job says.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// There is too much data for a tree.
+    #[error(transparent)]
+    Tree(#[from] TooManyValues),
     /// No solver does what the job asks for.
     #[error(transparent)]
     Solver(#[from] SolverError),
@@ -238,7 +154,8 @@ pub struct Trainer {
     pipeline: Pipeline,
     train_count: usize,
     test_count: usize,
-    choice: SolverChoice,
+    /// Of a model that is solved for.
+    choice: Option<SolverChoice>,
     phase: Phase,
 }
 
@@ -249,55 +166,26 @@ enum Phase {
     Squares { mean: Vec<f64>, target_mean: f64 },
     Classes { scaling: ColumnScaling },
     Optimise { outputs: Outputs, target_mean: f64, solver: Box<Solver> },
+    Gather { rows: GatheredRows },
     TestTarget { fit: Fit },
     Evaluate { fit: Fit, target_mean: f64 },
     Finished(Box<TrainedModel>),
 }
 
+/// What came of the training rows.
+#[derive(Debug, Clone)]
+enum Fit {
+    Solved(Box<Solved>),
+    Grown(Tree),
+}
+
 /// Where the solver ended.
 #[derive(Debug, Clone)]
-struct Fit {
+struct Solved {
     outputs: Outputs,
     solution: Evaluated,
     rounds: u32,
     stopped: Option<StopReason>,
-}
-
-impl Pass {
-    /// The rows the pass reads.
-    #[must_use]
-    pub fn split(&self) -> Split {
-        match self {
-            Self::ColumnSums { split } => *split,
-            Self::Prepare(_)
-            | Self::CentredSquares { .. }
-            | Self::ObjectiveGradient { .. }
-            | Self::ObjectiveCurvature { .. }
-            | Self::ClassCounts { .. }
-            | Self::ClassGradient { .. }
-            | Self::ClassCurvature { .. } => Split::Train,
-            Self::EvaluateRegression { .. } | Self::EvaluateClassification { .. } | Self::EvaluateClasses { .. } => {
-                Split::Test
-            }
-        }
-    }
-
-    /// Number of sums over data of `feature_count` features.
-    #[must_use]
-    pub fn partial_len(&self, feature_count: usize) -> usize {
-        match self {
-            Self::Prepare(pass) => pass.partial_len(feature_count),
-            Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
-            Self::CentredSquares { .. } => feature_count + 1,
-            Self::ObjectiveCurvature { .. } => curvature_sums(feature_count),
-            Self::ClassCounts { class_count } => *class_count,
-            Self::ClassGradient { at, .. } => 1 + at.intercepts.0.len() * (feature_count + 1),
-            Self::ClassCurvature { at, .. } => class_curvature_sums(feature_count, at.intercepts.0.len()),
-            Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
-            Self::EvaluateRegression { .. } => REGRESSION_SUMS,
-            Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
-        }
-    }
 }
 
 impl Trainer {
@@ -311,7 +199,10 @@ impl Trainer {
         let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
         let choice = choose_solver(&job, pipeline.columns().len(), classes.len())?;
-        let phase = if pipeline.pass().is_some() { Phase::Prepare } else { Phase::Columns };
+        let phase = match pipeline.pass() {
+            Some(_) => Phase::Prepare,
+            None => first_phase(&job, train_count, pipeline.columns().len())?,
+        };
         Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, phase })
     }
 
@@ -321,10 +212,10 @@ impl Trainer {
         &self.job
     }
 
-    /// The solver, and why it is this one.
+    /// The solver, and why it is this one; nothing if the model needs none.
     #[must_use]
-    pub fn solver(&self) -> &SolverChoice {
-        &self.choice
+    pub fn solver(&self) -> Option<&SolverChoice> {
+        self.choice.as_ref()
     }
 
     /// Columns of the rows as [`Self::steps`] leave them.
@@ -360,17 +251,11 @@ impl Trainer {
             Phase::Classes { .. } => Pass::ClassCounts { class_count: self.classes.len() },
             Phase::Optimise { outputs, solver, .. } => self.round_pass(outputs, solver),
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
-            Phase::Evaluate { fit, target_mean } => {
-                let (kind, point) = (self.job.model.kind, &fit.solution.point);
-                match (kind.class_loss(), kind.is_classifier()) {
-                    (Some(_), _) => Pass::EvaluateClasses { at: class_parameters(&fit.outputs, point) },
-                    (None, true) => Pass::EvaluateClassification { at: parameters(&fit.outputs, point) },
-                    (None, false) => {
-                        let at = parameters(&fit.outputs, point);
-                        Pass::EvaluateRegression { at, target_mean: *target_mean }
-                    }
-                }
+            Phase::Gather { rows } => {
+                let Window { from, rows } = rows.window().expect("this phase ends with the last window");
+                Pass::Rows { from, rows, class_count: self.tree_classes() }
             }
+            Phase::Evaluate { fit, target_mean } => self.evaluation(fit, *target_mean),
             Phase::Finished(model) => return Step::Finished(model.clone()),
         })
     }
@@ -399,6 +284,7 @@ impl Trainer {
             }
             Phase::Classes { scaling } => self.start_solver(scaling, &self.class_shares(sums)?),
             Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
+            Phase::Gather { .. } => return Ok(self.absorb_rows(sums)),
             Phase::TestTarget { fit } => {
                 let (_, target_mean) = column_means(self.test_count, sums)?;
                 Phase::Evaluate { fit: fit.clone(), target_mean }
@@ -415,11 +301,54 @@ impl Trainer {
         let mut pipeline = self.pipeline.clone();
         pipeline.absorb(sums)?;
         if pipeline.pass().is_none() {
-            self.choice = choose_solver(&self.job, pipeline.columns().len(), self.classes.len())?;
-            self.phase = Phase::Columns;
+            let feature_count = pipeline.columns().len();
+            let phase = first_phase(&self.job, self.train_count, feature_count)?;
+            self.choice = choose_solver(&self.job, feature_count, self.classes.len())?;
+            self.phase = phase;
         }
         self.pipeline = pipeline;
         Ok(())
+    }
+
+    /// Classes of the target, as a tree counts them.
+    fn tree_classes(&self) -> usize {
+        if self.job.model.kind.is_classifier() { self.classes.len() } else { 0 }
+    }
+
+    /// Takes a window of rows; with the last one the tree is grown.
+    fn absorb_rows(&mut self, sums: &[f64]) -> Option<Progress> {
+        let class_count = self.tree_classes();
+        let Phase::Gather { rows } = &mut self.phase else { unreachable!("called in this phase only") };
+        rows.absorb(sums);
+        if rows.window().is_some() {
+            return None;
+        }
+        let tree = rows.grow(class_count, &self.job.model.tree);
+        let objective = tree.remaining_impurity();
+        self.phase = self.after(Fit::Grown(tree));
+        Some(Progress { round: 1, objective, gradient_norm: 0.0 })
+    }
+
+    /// What follows a model: the mean of the test targets, if they are numbers, and then the test rows.
+    fn after(&self, fit: Fit) -> Phase {
+        match self.job.model.kind.is_classifier() {
+            false => Phase::TestTarget { fit },
+            true => Phase::Evaluate { fit, target_mean: 0.0 },
+        }
+    }
+
+    /// The pass over the test rows.
+    fn evaluation(&self, fit: &Fit, target_mean: f64) -> Pass {
+        let solved = match fit {
+            Fit::Grown(tree) => return Pass::EvaluateTree { tree: tree.clone(), target_mean },
+            Fit::Solved(solved) => solved,
+        };
+        let (kind, point) = (self.job.model.kind, &solved.solution.point);
+        match (kind.class_loss(), kind.is_classifier()) {
+            (Some(_), _) => Pass::EvaluateClasses { at: class_parameters(&solved.outputs, point) },
+            (None, true) => Pass::EvaluateClassification { at: parameters(&solved.outputs, point) },
+            (None, false) => Pass::EvaluateRegression { at: parameters(&solved.outputs, point), target_mean },
+        }
     }
 
     /// A round of the solver: gradient, and curvature if it is wanted.
@@ -462,7 +391,8 @@ impl Trainer {
             l1: outputs.absolute_penalty(model.l1),
             constant_curvature: loss.has_constant_curvature(),
         };
-        let solver = Box::new(Solver::new(self.choice.kind, outputs.start(), options));
+        let choice = self.choice.as_ref().expect("a model that is solved for has a solver");
+        let solver = Box::new(Solver::new(choice.kind, outputs.start(), options));
         Phase::Optimise { outputs, target_mean: targets[0].mean, solver }
     }
 
@@ -488,18 +418,15 @@ impl Trainer {
         };
         let solution = solver.solution().expect("a final verdict follows an evaluation").clone();
         let rounds = solver.rounds();
-        let fit = Fit { outputs: outputs.clone(), solution, rounds, stopped };
-        self.phase = match kind.is_classifier() {
-            false => Phase::TestTarget { fit },
-            true => Phase::Evaluate { fit, target_mean: 0.0 },
-        };
+        let solved = Solved { outputs: outputs.clone(), solution, rounds, stopped };
+        self.phase = self.after(Fit::Solved(Box::new(solved)));
         Ok(Progress { round: rounds, objective, gradient_norm })
     }
 
     /// Intercept and weights of each output as the user sees them: of the columns as `[prepare]` leaves them.
     ///
     /// Where no penalty chooses among the many that a softmax holds to be equal, they are those of mean 0 over the classes.
-    fn user_outputs(&self, fit: &Fit) -> Vec<(f64, Vec<f64>)> {
+    fn user_outputs(&self, fit: &Solved) -> Vec<(f64, Vec<f64>)> {
         let ColumnScaling { mean, scale } = &fit.outputs.first().scaling;
         let (model, scaled) = (&self.job.model, self.job.prepare.scale);
         let user = |(intercept, weights): (f64, Vec<f64>)| match scaled {
@@ -532,62 +459,114 @@ impl Trainer {
         outputs.into_iter().enumerate().flat_map(of_output).collect()
     }
 
+    /// The model, from the sums over the test rows.
     fn finish(&self, fit: &Fit, sums: &[f64]) -> Result<TrainedModel, TrainError> {
-        let outputs = self.user_outputs(fit);
-        let ColumnScaling { mean, scale } = fit.outputs.first().scaling.clone();
-        let scaling = (self.job.prepare.scale == Scale::Standard).then_some(ModelScaling { mean, scale });
-        let (kind, mut confusion) = (self.job.model.kind, Vec::new());
-        let (rows, metrics) = match kind {
-            ModelKind::Linear => (sums[0], regression_metrics(sums)),
-            ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums)),
-            ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums)),
-            ModelKind::Multinomial | ModelKind::LinearSvcOvr => {
+        let kind = self.job.model.kind;
+        let (rows, metrics, confusion) = match kind {
+            ModelKind::Linear | ModelKind::DecisionTreeRegressor => (sums[0], regression_metrics(sums), Vec::new()),
+            ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums), Vec::new()),
+            ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums), Vec::new()),
+            ModelKind::Multinomial | ModelKind::LinearSvcOvr | ModelKind::DecisionTreeClassifier => {
                 let (metrics, counted) = class_metrics(sums, kind.has_probabilities());
-                confusion = counted.counts().to_vec();
-                (sums[1..].iter().sum(), metrics)
+                (sums[1..].iter().sum(), metrics, counted.counts().to_vec())
             }
         };
         check_row_count(self.test_count, rows)?;
-        check_finite(outputs.iter().flat_map(|(intercept, values)| values.iter().chain([intercept])))?;
         check_finite(metrics.values())?;
-        let (intercept, intercepts) = match kind.class_loss() {
-            None => (outputs[0].0, Vec::new()),
-            Some(_) => (0.0, outputs.iter().map(|(intercept, _)| *intercept).collect()),
-        };
-        let is_plain = self.steps().is_empty() && self.input.iter().all(|column| !column.has_levels());
-        Ok(TrainedModel {
+        match fit {
+            Fit::Grown(tree) => Ok(self.with_tree(tree, self.unfitted(metrics, confusion))),
+            Fit::Solved(solved) => self.with_weights(solved, self.unfitted(metrics, confusion)),
+        }
+    }
+
+    /// All of the model that does not depend on what came of the training rows.
+    fn unfitted(&self, metrics: BTreeMap<String, f64>, confusion: Vec<Vec<u64>>) -> TrainedModel {
+        let has_input = !self.steps().is_empty()
+            || self.job.model.kind.is_tree()
+            || self.input.iter().any(|column| column.has_levels());
+        TrainedModel {
             classes: self.classes.clone(),
-            coefficients: self.coefficients(outputs),
+            coefficients: Vec::new(),
             confusion,
-            converged: fit.stopped.is_none(),
-            gradient_norm: fit.solution.gradient_norm(),
-            input: if is_plain { Vec::new() } else { self.input.clone() },
-            intercept,
-            intercepts,
+            converged: true,
+            gradient_norm: 0.0,
+            importances: Vec::new(),
+            input: if has_input { self.input.clone() } else { Vec::new() },
+            intercept: 0.0,
+            intercepts: Vec::new(),
             l1: self.job.model.l1,
             l2: self.job.model.l2,
             metrics,
             missing_words: self.job.data.missing_words.clone(),
             model: self.job.model.kind,
             name: self.job.name.clone(),
-            objective: fit.solution.value,
+            objective: 0.0,
             penalise_intercept: self.job.model.penalise_intercept,
-            rounds: fit.rounds,
-            scaling,
+            rounds: 1,
+            scaling: None,
             selection: self.pipeline.scores().to_vec(),
             steps: self.steps().to_vec(),
-            stopped: fit.stopped,
+            stopped: None,
             target: self.job.data.target.clone(),
             test_row_count: self.test_count,
             train_row_count: self.train_count,
+            tree: None,
             version: MODEL_VERSION,
+        }
+    }
+
+    fn with_tree(&self, tree: &Tree, model: TrainedModel) -> TrainedModel {
+        let columns = self.pipeline.columns();
+        let values = tree.importances(columns.len());
+        let importance =
+            |(column, value): (&PreparedColumn, f64)| Coefficient { class: None, name: column.name.clone(), value };
+        let importances = columns.iter().zip(values).map(importance).collect();
+        TrainedModel { importances, objective: tree.remaining_impurity(), tree: Some(tree.clone()), ..model }
+    }
+
+    fn with_weights(&self, solved: &Solved, model: TrainedModel) -> Result<TrainedModel, TrainError> {
+        let outputs = self.user_outputs(solved);
+        check_finite(outputs.iter().flat_map(|(intercept, values)| values.iter().chain([intercept])))?;
+        let ColumnScaling { mean, scale } = solved.outputs.first().scaling.clone();
+        let scaling = (self.job.prepare.scale == Scale::Standard).then_some(ModelScaling { mean, scale });
+        let (intercept, intercepts) = match self.job.model.kind.class_loss() {
+            None => (outputs[0].0, Vec::new()),
+            Some(_) => (0.0, outputs.iter().map(|(intercept, _)| *intercept).collect()),
+        };
+        Ok(TrainedModel {
+            coefficients: self.coefficients(outputs),
+            converged: solved.stopped.is_none(),
+            gradient_norm: solved.solution.gradient_norm(),
+            intercept,
+            intercepts,
+            objective: solved.solution.value,
+            rounds: solved.rounds,
+            scaling,
+            stopped: solved.stopped,
+            ..model
         })
     }
 }
 
-fn choose_solver(job: &TrainingJob, feature_count: usize, class_count: usize) -> Result<SolverChoice, SolverError> {
+/// What comes when the columns are prepared.
+fn first_phase(job: &TrainingJob, train_count: usize, feature_count: usize) -> Result<Phase, TrainError> {
+    Ok(match job.model.kind.is_tree() {
+        true => Phase::Gather { rows: GatheredRows::new(train_count, feature_count)? },
+        false => Phase::Columns,
+    })
+}
+
+/// Nothing for a model that is not solved for.
+fn choose_solver(
+    job: &TrainingJob,
+    feature_count: usize,
+    class_count: usize,
+) -> Result<Option<SolverChoice>, SolverError> {
+    if job.model.kind.is_tree() {
+        return Ok(None);
+    }
     let outputs = if job.model.kind.class_loss().is_some() { class_count } else { 1 };
-    SolverChoice::new(job.train.solver, outputs * (feature_count + 1), job.model.l1 > 0.0)
+    SolverChoice::new(job.train.solver, outputs * (feature_count + 1), job.model.l1 > 0.0).map(Some)
 }
 
 /// The parameters of the only output.
@@ -672,7 +651,7 @@ mod tests {
         let mut trainer = trainer(ModelKind::Linear);
         assert_eq!(trainer.absorb(&[4.0, 0.0, 12.0]), Ok(None));
         assert_eq!(trainer.absorb(&[4.0, 20.0]), Ok(None));
-        assert_eq!(trainer.solver().kind, SolverKind::Newton);
+        assert_eq!(trainer.solver().map(|choice| choice.kind), Some(SolverKind::Newton));
         loop {
             let (at, triangle) = match trainer.step() {
                 Step::Compute(Pass::ObjectiveCurvature { at, .. }) => (at, [4.0, 0.0, 4.0].as_slice()),

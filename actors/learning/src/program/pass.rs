@@ -1,0 +1,161 @@
+//! One reading of the rows of a split: what is summed, and how many sums there are.
+
+use odeon_protocol::block::F64Block;
+use serde::{Deserialize, Serialize};
+
+use crate::blocks::Split;
+use crate::kernel::{
+    CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
+    tree_outcome_sums,
+};
+use crate::prepare::PreparePass;
+use crate::tree::Tree;
+
+/// One reading of one split. Vectors are of shape `[features]`, in the units of the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Pass {
+    /// Over training rows, for a step of `[prepare]`.
+    Prepare(PreparePass),
+    /// See [`crate::kernel::column_sums`].
+    ColumnSums {
+        /// Rows to read.
+        split: Split,
+    },
+    /// Over training rows; see [`crate::kernel::centred_squares`].
+    CentredSquares {
+        /// Column means.
+        mean: F64Block,
+        /// Mean of the target.
+        target_mean: f64,
+    },
+    /// Over training rows; see [`crate::kernel::objective_gradient`].
+    ObjectiveGradient {
+        /// Loss of a row.
+        loss: Loss,
+        /// Where to evaluate.
+        at: Parameters,
+    },
+    /// Over training rows; see [`crate::kernel::objective_curvature`].
+    ObjectiveCurvature {
+        /// Loss of a row.
+        loss: Loss,
+        /// Where to evaluate.
+        at: Parameters,
+    },
+    /// Over training rows; see [`crate::kernel::class_counts`].
+    ClassCounts {
+        /// Classes of the target.
+        class_count: usize,
+    },
+    /// Over training rows; see [`crate::kernel::class_gradient`].
+    ClassGradient {
+        /// Loss of a row.
+        loss: ClassLoss,
+        /// Where to evaluate.
+        at: ClassParameters,
+    },
+    /// Over training rows; see [`crate::kernel::class_curvature`].
+    ClassCurvature {
+        /// Loss of a row.
+        loss: ClassLoss,
+        /// Where to evaluate.
+        at: ClassParameters,
+    },
+    /// Over test rows; see [`crate::kernel::class_outcomes`].
+    EvaluateClasses {
+        /// The model.
+        at: ClassParameters,
+    },
+    /// Over training rows; see [`crate::kernel::window_rows`].
+    Rows {
+        /// The first row, in the order of the split.
+        from: usize,
+        /// How many.
+        rows: usize,
+        /// Classes of the target; 0 for a number.
+        class_count: usize,
+    },
+    /// Over test rows; see [`crate::kernel::tree_outcomes`].
+    EvaluateTree {
+        /// The model.
+        tree: Tree,
+        /// Mean target of the test rows.
+        target_mean: f64,
+    },
+    /// Over test rows; see [`crate::kernel::regression_sums`].
+    EvaluateRegression {
+        /// The model.
+        at: Parameters,
+        /// Mean target of the test rows.
+        target_mean: f64,
+    },
+    /// Over test rows; see [`crate::kernel::classification_sums`].
+    EvaluateClassification {
+        /// The model.
+        at: Parameters,
+    },
+}
+
+/// The function `intercept + weights · (x - mean)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// Subtracted from every row.
+    pub mean: F64Block,
+    /// Raw weights.
+    pub weights: F64Block,
+    /// Value at the mean row.
+    pub intercept: f64,
+}
+
+/// The function `intercept + weights · (x - mean)` of each class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassParameters {
+    /// Subtracted from every row.
+    pub mean: F64Block,
+    /// Raw weights, class by class.
+    pub weights: F64Block,
+    /// Values at the mean row, one for each class.
+    pub intercepts: F64Block,
+}
+
+impl Pass {
+    /// The rows the pass reads.
+    #[must_use]
+    pub fn split(&self) -> Split {
+        match self {
+            Self::ColumnSums { split } => *split,
+            Self::Prepare(_)
+            | Self::CentredSquares { .. }
+            | Self::ObjectiveGradient { .. }
+            | Self::ObjectiveCurvature { .. }
+            | Self::ClassCounts { .. }
+            | Self::ClassGradient { .. }
+            | Self::ClassCurvature { .. }
+            | Self::Rows { .. } => Split::Train,
+            Self::EvaluateRegression { .. }
+            | Self::EvaluateClassification { .. }
+            | Self::EvaluateClasses { .. }
+            | Self::EvaluateTree { .. } => Split::Test,
+        }
+    }
+
+    /// Number of sums over data of `feature_count` features.
+    #[must_use]
+    pub fn partial_len(&self, feature_count: usize) -> usize {
+        match self {
+            Self::Prepare(pass) => pass.partial_len(feature_count),
+            Self::ColumnSums { .. } | Self::ObjectiveGradient { .. } => feature_count + 2,
+            Self::CentredSquares { .. } => feature_count + 1,
+            Self::ObjectiveCurvature { .. } => curvature_sums(feature_count),
+            Self::ClassCounts { class_count } => *class_count,
+            Self::ClassGradient { at, .. } => 1 + at.intercepts.0.len() * (feature_count + 1),
+            Self::ClassCurvature { at, .. } => class_curvature_sums(feature_count, at.intercepts.0.len()),
+            Self::Rows { rows, .. } => rows * (feature_count + 1),
+            Self::EvaluateTree { tree, .. } => tree_outcome_sums(tree),
+            Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
+            Self::EvaluateRegression { .. } => REGRESSION_SUMS,
+            Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
+        }
+    }
+}
