@@ -27,7 +27,17 @@ impl serde::de::Error for CodecError {
 /// # Errors
 /// [`CodecError`] if it holds what msgpack cannot.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    rmp_serde::to_vec_named(value).map_err(|error| CodecError(error.to_string()))
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a value behind what `bytes` holds, for who keeps a buffer.
+///
+/// # Errors
+/// As [`encode`]; part of the value may then have been written.
+pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
+    rmp_serde::encode::write_named(bytes, value).map_err(|error| CodecError(error.to_string()))
 }
 
 /// Reads a value; allocates no more than the bytes hold.

@@ -26,24 +26,24 @@ pub trait RemoteMessage:
     /// The queue that carries the message and its reply.
     const LANE: Lane = Lane::Control;
 
-    /// Writes the message, see [`codec::encode`](crate::codec::encode).
+    /// Writes the message behind what `bytes` holds, see [`codec::encode_into`](crate::codec::encode_into).
     ///
     /// These four are written out for each type by the macro, so that the code of a message is
     /// compiled once, where it is declared, and not in every crate that sends or hears it.
     ///
     /// # Errors
     /// [`CodecError`] if the message holds what msgpack cannot.
-    fn encode(&self) -> Result<Vec<u8>, CodecError>;
+    fn encode_into(&self, bytes: &mut Vec<u8>) -> Result<(), CodecError>;
     /// Reads a message, see [`codec::decode`](crate::codec::decode).
     ///
     /// # Errors
     /// [`CodecError`] if the bytes are not exactly one such message.
     fn decode(bytes: &[u8], depth_max: usize) -> Result<Self, CodecError>;
-    /// Writes a reply to the message.
+    /// Writes a reply to the message behind what `bytes` holds.
     ///
     /// # Errors
-    /// As [`Self::encode`].
-    fn encode_reply(reply: &Self::Result) -> Result<Vec<u8>, CodecError>;
+    /// As [`Self::encode_into`].
+    fn encode_reply_into(reply: &Self::Result, bytes: &mut Vec<u8>) -> Result<(), CodecError>;
     /// Reads a reply to the message.
     ///
     /// # Errors
@@ -85,14 +85,14 @@ macro_rules! remote_message {
         }
     };
     (@codec) => {
-        fn encode(&self) -> Result<Vec<u8>, $crate::codec::CodecError> {
-            $crate::codec::encode(self)
+        fn encode_into(&self, bytes: &mut Vec<u8>) -> Result<(), $crate::codec::CodecError> {
+            $crate::codec::encode_into(self, bytes)
         }
         fn decode(bytes: &[u8], depth_max: usize) -> Result<Self, $crate::codec::CodecError> {
             $crate::codec::decode(bytes, depth_max)
         }
-        fn encode_reply(reply: &Self::Result) -> Result<Vec<u8>, $crate::codec::CodecError> {
-            $crate::codec::encode(reply)
+        fn encode_reply_into(reply: &Self::Result, bytes: &mut Vec<u8>) -> Result<(), $crate::codec::CodecError> {
+            $crate::codec::encode_into(reply, bytes)
         }
         fn decode_reply(bytes: &[u8], depth_max: usize) -> Result<Self::Result, $crate::codec::CodecError> {
             $crate::codec::decode(bytes, depth_max)

@@ -3,7 +3,7 @@
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
 use crate::error::PeerError;
-use crate::frame::{self, Header, Kind};
+use crate::frame::{self, Head};
 use crate::name::NodeId;
 use crate::sender::From;
 use actix::dev::{RecipientRequest, ToEnvelope};
@@ -191,11 +191,12 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
         reply: ReplyFrame,
     ) -> Result<Answer<Vec<u8>>, PeerError> {
         let answer = self.ask(sender, decode::<M>(body, depth_max)?);
-        let header = Header::bare(Kind::Reply, reply.correlation);
         let framed = async move {
-            let body = M::encode_reply(&answer.await?).map_err(|e| PeerError::unencodable(M::WIRE_NAME, &e))?;
+            let answer = answer.await?;
             let mut frame = Vec::new();
-            frame::write(&mut frame, &header, &body, reply.bytes_max)?;
+            let start = frame::begin(&mut frame, &Head::Reply(reply.correlation));
+            M::encode_reply_into(&answer, &mut frame).map_err(|e| PeerError::unencodable(M::WIRE_NAME, &e))?;
+            frame::finish(&mut frame, start, reply.bytes_max)?;
             Ok(frame)
         };
         Ok(framed.boxed())

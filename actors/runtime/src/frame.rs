@@ -1,67 +1,106 @@
-//! Frames as bytes: header and body, and the greeting that opens a link. Pure.
+//! Frames as bytes: head and body, and the greeting that opens a link. Pure.
 //!
-//! A frame, after its length prefix: two bytes of header length, the header as a msgpack array, the
-//! body as msgpack with named fields. Queues and sockets are elsewhere.
+//! A frame is a length of four bytes, one byte for its kind, what that kind says at fixed places, and the body as
+//! msgpack with named fields. All numbers are big-endian. Queues and sockets are elsewhere.
 
 use crate::error::PeerError;
 use crate::name::NodeId;
-use serde::{Deserialize, Serialize};
 
 /// The version of this wire format; both ends of a link must speak the same one.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The largest greeting, in bytes.
 pub(crate) const HELLO_BYTES_MAX: usize = 1024;
+/// Names that one direction of a link may have given numbers to at the same time.
+pub(crate) const ROUTES_MAX: u16 = 64;
 const MAGIC: &[u8; 4] = b"ODEN";
 /// The length that precedes each frame, in bytes.
 pub(crate) const PREFIX_BYTES: usize = 4;
+/// In place of a route: the names follow.
+const NAMED: u16 = u16::MAX;
 
-/// What a frame is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub(crate) enum Kind {
+/// What a frame is for, as its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
     Ping,
     Tell,
     Ask,
     Reply,
     Refusal,
+    Define,
 }
 
-impl From<Kind> for u8 {
-    fn from(kind: Kind) -> Self {
-        kind as Self
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        let kinds = [Self::Ping, Self::Tell, Self::Ask, Self::Reply, Self::Refusal, Self::Define];
+        kinds.get(usize::from(byte)).copied()
     }
 }
 
-impl TryFrom<u8> for Kind {
-    type Error = String;
-    fn try_from(byte: u8) -> Result<Self, String> {
-        let kinds = [Self::Ping, Self::Tell, Self::Ask, Self::Reply, Self::Refusal];
-        kinds.into_iter().find(|kind| *kind as u8 == byte).ok_or_else(|| format!("unknown frame kind {byte}"))
-    }
-}
-
-/// The head of a frame; a reply repeats only the correlation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Header<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) correlation: u64,
+/// An actor and a message that it is to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Names<'a> {
     pub(crate) actor: &'a str,
     pub(crate) message: &'a str,
-    pub(crate) deadline_ms: u64,
 }
 
-impl Header<'_> {
-    /// A header that names no actor: ping, reply or refusal.
-    pub(crate) const fn bare(kind: Kind, correlation: u64) -> Header<'static> {
-        Header { kind, correlation, actor: "", message: "", deadline_ms: 0 }
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way<'a> {
+    /// By the number that an earlier [`Head::Define`] of the control lane gave to two names.
+    Route(u16),
+    /// By the names themselves.
+    Named(Names<'a>),
+}
+
+/// The head of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Head<'a> {
+    Ping,
+    Tell(Way<'a>),
+    Ask {
+        way: Way<'a>,
+        correlation: u64,
+        deadline_ms: u64,
+    },
+    Reply(u64),
+    Refusal(u64),
+    /// From here on the number means these names; below [`ROUTES_MAX`].
+    Define(u16, Names<'a>),
+}
+
+impl<'a> Head<'a> {
+    /// The names in it, if it carries any in place of a number.
+    pub(crate) fn names(&self) -> Option<Names<'a>> {
+        match *self {
+            Self::Tell(Way::Named(names)) | Self::Ask { way: Way::Named(names), .. } => Some(names),
+            _ => None,
+        }
+    }
+
+    /// The same with a number in place of its names.
+    pub(crate) fn by(self, route: u16) -> Self {
+        match self {
+            Self::Tell(_) => Self::Tell(Way::Route(route)),
+            Self::Ask { correlation, deadline_ms, .. } => {
+                Self::Ask { way: Way::Route(route), correlation, deadline_ms }
+            }
+            other => other,
+        }
     }
 }
 
 /// Why a frame or a greeting is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FrameError {
-    #[error("the frame header cannot be read: {0}")]
-    Header(String),
+    #[error("unknown frame kind {0}")]
+    Kind(u8),
+    #[error("the frame ends within its head")]
+    Short,
+    #[error("a name is not text")]
+    Text,
+    #[error("the route {0} is not defined")]
+    Route(u16),
     #[error("the other side does not speak this protocol")]
     Magic,
     #[error("protocol version {theirs} meets version {PROTOCOL_VERSION} of this node")]
@@ -70,37 +109,123 @@ pub(crate) enum FrameError {
     Hello(String),
 }
 
-/// Writes a frame with its length prefix in place of what `frame` held.
+/// Begins a frame behind what `bytes` holds; the body is to follow, then [`finish`] with the result.
+pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; PREFIX_BYTES]);
+    match *head {
+        Head::Ping => bytes.push(Kind::Ping as u8),
+        Head::Tell(way) => {
+            bytes.push(Kind::Tell as u8);
+            write_way(bytes, way);
+        }
+        Head::Ask { way, correlation, deadline_ms } => {
+            bytes.push(Kind::Ask as u8);
+            bytes.extend_from_slice(&correlation.to_be_bytes());
+            bytes.extend_from_slice(&deadline_ms.to_be_bytes());
+            write_way(bytes, way);
+        }
+        Head::Reply(correlation) | Head::Refusal(correlation) => {
+            let kind = if matches!(head, Head::Reply(_)) { Kind::Reply } else { Kind::Refusal };
+            bytes.push(kind as u8);
+            bytes.extend_from_slice(&correlation.to_be_bytes());
+        }
+        Head::Define(route, names) => {
+            bytes.push(Kind::Define as u8);
+            bytes.extend_from_slice(&route.to_be_bytes());
+            write_names(bytes, names);
+        }
+    }
+    start
+}
+
+fn write_way(bytes: &mut Vec<u8>, way: Way<'_>) {
+    match way {
+        Way::Route(route) => bytes.extend_from_slice(&route.to_be_bytes()),
+        Way::Named(names) => {
+            bytes.extend_from_slice(&NAMED.to_be_bytes());
+            write_names(bytes, names);
+        }
+    }
+}
+
+fn write_names(bytes: &mut Vec<u8>, names: Names<'_>) {
+    for name in [names.actor, names.message] {
+        let length =
+            u16::try_from(name.len()).expect("an actor has 255 bytes at most, and wire names are in the source");
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(name.as_bytes());
+    }
+}
+
+/// Ends the frame that began at `start`, or takes it away again.
 ///
 /// # Errors
 /// [`PeerError::TooLarge`] above `bytes_max`.
-pub(crate) fn write(frame: &mut Vec<u8>, header: &Header<'_>, body: &[u8], bytes_max: usize) -> Result<(), PeerError> {
-    const HEADER_AT: usize = PREFIX_BYTES + 2;
-    frame.clear();
-    frame.extend_from_slice(&[0; HEADER_AT]);
-    rmp_serde::encode::write(frame, header).expect("a vector takes any bytes");
-    let header_bytes = frame.len() - HEADER_AT;
-    let total = frame.len() - PREFIX_BYTES + body.len();
-    let too_large = || PeerError::TooLarge { bytes: total as u64, limit: bytes_max as u64 };
-    if total > bytes_max {
-        return Err(too_large());
-    }
-    let header_bytes = u16::try_from(header_bytes).map_err(|_| too_large())?;
-    let length = u32::try_from(total).map_err(|_| too_large())?;
-    frame[..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-    frame[PREFIX_BYTES..HEADER_AT].copy_from_slice(&header_bytes.to_be_bytes());
-    frame.extend_from_slice(body);
+pub(crate) fn finish(bytes: &mut Vec<u8>, start: usize, bytes_max: usize) -> Result<(), PeerError> {
+    let total = bytes.len() - start - PREFIX_BYTES;
+    let length = u32::try_from(total).ok().filter(|_| total <= bytes_max);
+    let Some(length) = length else {
+        bytes.truncate(start);
+        return Err(PeerError::TooLarge { bytes: total as u64, limit: bytes_max as u64 });
+    };
+    bytes[start..start + PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
 
-/// Splits a frame into its header and its body.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Header<'_>, &[u8]), FrameError> {
-    let short = || FrameError::Header("the frame is too short".into());
-    let (length, rest) = bytes.split_first_chunk::<2>().ok_or_else(short)?;
-    let length = usize::from(u16::from_be_bytes(*length));
-    let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
-    let header = rmp_serde::from_slice(head).map_err(|error| FrameError::Header(error.to_string()))?;
-    Ok((header, body))
+/// Writes a whole frame behind what `bytes` holds.
+///
+/// # Errors
+/// As [`finish`].
+pub(crate) fn write(bytes: &mut Vec<u8>, head: &Head<'_>, body: &[u8], bytes_max: usize) -> Result<(), PeerError> {
+    let start = begin(bytes, head);
+    bytes.extend_from_slice(body);
+    finish(bytes, start, bytes_max)
+}
+
+/// Splits a frame into its head and its body.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
+    let (&kind, rest) = bytes.split_first().ok_or(FrameError::Short)?;
+    let mut rest = rest;
+    let head = match Kind::of(kind).ok_or(FrameError::Kind(kind))? {
+        Kind::Ping => Head::Ping,
+        Kind::Tell => Head::Tell(read_way(&mut rest)?),
+        Kind::Ask => {
+            let correlation = u64::from_be_bytes(array(&mut rest)?);
+            let deadline_ms = u64::from_be_bytes(array(&mut rest)?);
+            Head::Ask { way: read_way(&mut rest)?, correlation, deadline_ms }
+        }
+        Kind::Reply => Head::Reply(u64::from_be_bytes(array(&mut rest)?)),
+        Kind::Refusal => Head::Refusal(u64::from_be_bytes(array(&mut rest)?)),
+        Kind::Define => {
+            let route = u16::from_be_bytes(array(&mut rest)?);
+            Head::Define(route, read_names(&mut rest)?)
+        }
+    };
+    Ok((head, rest))
+}
+
+fn array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], FrameError> {
+    let (taken, left) = rest.split_first_chunk().ok_or(FrameError::Short)?;
+    *rest = left;
+    Ok(*taken)
+}
+
+fn read_way<'a>(rest: &mut &'a [u8]) -> Result<Way<'a>, FrameError> {
+    match u16::from_be_bytes(array(rest)?) {
+        NAMED => Ok(Way::Named(read_names(rest)?)),
+        route => Ok(Way::Route(route)),
+    }
+}
+
+fn read_names<'a>(rest: &mut &'a [u8]) -> Result<Names<'a>, FrameError> {
+    let mut name = || {
+        let length = usize::from(u16::from_be_bytes(array(rest)?));
+        let (taken, left) = rest.split_at_checked(length).ok_or(FrameError::Short)?;
+        *rest = left;
+        std::str::from_utf8(taken).map_err(|_| FrameError::Text)
+    };
+    Ok(Names { actor: name()?, message: name()? })
 }
 
 /// Writes the greeting: magic and version in a form that every version can read, then the node.
@@ -135,26 +260,53 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_survives_the_wire() {
-        let header = Header { kind: Kind::Ask, correlation: 9, actor: "a/b", message: "m.v1.M", deadline_ms: 5000 };
-        let mut frame = b"left over".to_vec();
-        write(&mut frame, &header, b"body", 1024).unwrap();
-        let (prefix, rest) = frame.split_first_chunk().unwrap();
-        assert_eq!(u32::from_be_bytes(*prefix) as usize, rest.len());
-        assert_eq!(decode(rest), Ok((header, &b"body"[..])));
+    fn every_kind_of_frame_survives_the_wire() {
+        let names = Names { actor: "a/b", message: "m.v1.M" };
+        let heads = [
+            Head::Ping,
+            Head::Tell(Way::Route(7)),
+            Head::Tell(Way::Named(names)),
+            Head::Ask { way: Way::Route(63), correlation: u64::MAX, deadline_ms: 5000 },
+            Head::Ask { way: Way::Named(names), correlation: 9, deadline_ms: 0 },
+            Head::Reply(1),
+            Head::Refusal(2),
+            Head::Define(3, names),
+        ];
+        for head in heads {
+            let mut bytes = b"earlier".to_vec();
+            write(&mut bytes, &head, b"body", 1024).unwrap();
+            let (prefix, rest) = bytes[b"earlier".len()..].split_first_chunk().unwrap();
+            assert_eq!(u32::from_be_bytes(*prefix) as usize, rest.len());
+            assert_eq!(decode(rest), Ok((head, &b"body"[..])));
+        }
     }
 
     #[test]
-    fn a_frame_over_the_limit_is_refused_with_both_sizes() {
-        let refused = write(&mut Vec::new(), &Header::bare(Kind::Reply, 1), &[0; 100], 64);
-        assert!(matches!(refused, Err(PeerError::TooLarge { bytes: 108.., limit: 64 })), "{refused:?}");
+    fn a_frame_over_the_limit_is_refused_with_both_sizes_and_leaves_nothing_behind() {
+        let mut bytes = b"earlier".to_vec();
+        let refused = write(&mut bytes, &Head::Reply(1), &[0; 100], 64);
+        assert_eq!(refused, Err(PeerError::TooLarge { bytes: 109, limit: 64 }));
+        assert_eq!(bytes, b"earlier");
+    }
+
+    #[test]
+    fn a_frame_that_ends_within_its_head_is_none() {
+        let mut bytes = Vec::new();
+        let names = Names { actor: "actor", message: "m.v1.M" };
+        begin(&mut bytes, &Head::Ask { way: Way::Named(names), correlation: 1, deadline_ms: 1 });
+        let whole = &bytes[PREFIX_BYTES..];
+        assert!(decode(whole).is_ok());
+        for length in 0..whole.len() {
+            assert_eq!(decode(&whole[..length]), Err(FrameError::Short), "{length}");
+        }
+        assert_eq!(decode(&[99]), Err(FrameError::Kind(99)));
     }
 
     #[test]
     fn a_greeting_of_another_version_is_refused_with_both_versions() {
         assert_eq!(decode_hello(&encode_hello(PROTOCOL_VERSION, &node(), 3)), Ok((node(), 3)));
         let error = decode_hello(&encode_hello(9, &node(), 3)).unwrap_err();
-        assert_eq!(error.to_string(), "protocol version 9 meets version 1 of this node");
+        assert_eq!(error.to_string(), "protocol version 9 meets version 2 of this node");
         assert_eq!(decode_hello(b"GET / HTTP/1.1"), Err(FrameError::Magic));
     }
 

@@ -18,6 +18,8 @@ pub struct FabricLimits {
     pub body_depth_max: usize,
     /// Frames that wait on the control lane of a link.
     pub control_frames_max: usize,
+    /// Bytes that wait on the control lane of a link; a frame that finds it empty may be larger.
+    pub control_bytes_max: usize,
     /// Frames that wait on the bulk lane of a link.
     pub bulk_frames_max: usize,
     /// Asks of this node that are open on a link.
@@ -48,6 +50,7 @@ impl FabricLimits {
         frame_bytes_max: 8 * 1024 * 1024,
         body_depth_max: 128,
         control_frames_max: 1024,
+        control_bytes_max: 1024 * 1024,
         bulk_frames_max: 16,
         pending_asks_max: 4096,
         inbound_asks_max: 1024,
@@ -68,6 +71,7 @@ impl FabricLimits {
         let counts = [
             ("body_depth_max", self.body_depth_max),
             ("control_frames_max", self.control_frames_max),
+            ("control_bytes_max", self.control_bytes_max),
             ("bulk_frames_max", self.bulk_frames_max),
             ("pending_asks_max", self.pending_asks_max),
             ("inbound_asks_max", self.inbound_asks_max),

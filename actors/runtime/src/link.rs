@@ -4,10 +4,10 @@
 
 use crate::error::PeerError;
 use crate::fabric::lock;
-use crate::frame::{self, Header, Kind};
+use crate::frame::{self, Head, Names, Way};
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
-use crate::outgoing::{NotTaken, OnlyFor, Outgoing};
+use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing};
 use bytes::Bytes;
 use odeon_protocol::wire::Lane;
 use std::cell::Cell;
@@ -17,6 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
+
+/// Writes the body of a message behind what a buffer holds.
+pub(crate) type Encode<'a> = &'a dyn Fn(&mut Vec<u8>) -> Result<(), PeerError>;
 
 /// What an ask or a tell is about.
 pub(crate) struct Call<'a> {
@@ -71,36 +74,58 @@ impl Link {
     }
 
     /// Begins an ask: it is on its way when this returns, if there was room for it.
-    pub(crate) fn ask(&self, call: &Call<'_>, body: &[u8], within: Duration) -> Result<Asking<'_>, PeerError> {
+    pub(crate) fn ask(&self, call: &Call<'_>, encode: Encode<'_>, within: Duration) -> Result<Asking<'_>, PeerError> {
         let correlation = self.next.fetch_add(1, Ordering::Relaxed);
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let only_for = self.only_for(call, correlation)?;
-        with_scratch(|frame| {
-            frame::write(frame, &call.header(Kind::Ask, correlation, deadline_ms), body, self.frame_bytes_max)?;
+        let head = Head::Ask { way: call.way(), correlation, deadline_ms };
+        self.framed(call.lane, head, encode, |mut frame| {
             let mut asking = Asking { link: self, lane: call.lane, correlation, reply: None, unsent: None };
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                 asking.reply = Some(self.wait_for(correlation, permit)?);
-                match self.outgoing.push(call.lane, frame, only_for.clone()) {
+                match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                     Ok(()) => return Ok(asking),
                     Err(NotTaken::Ended) => return Err(self.unreachable()),
                     Err(NotTaken::Full) => {}
                 }
             }
-            asking.unsent = Some((std::mem::take(frame), only_for));
+            asking.unsent = Some((std::mem::take(frame.bytes), only_for));
             Ok(asking)
         })
     }
 
     /// Queues a tell, or refuses at once.
-    pub(crate) fn tell(&self, call: &Call<'_>, body: &[u8]) -> Result<(), PeerError> {
+    pub(crate) fn tell(&self, call: &Call<'_>, encode: Encode<'_>) -> Result<(), PeerError> {
         let only_for = self.only_for(call, 0)?;
-        with_scratch(|frame| {
-            frame::write(frame, &call.header(Kind::Tell, 0, 0), body, self.frame_bytes_max)?;
-            self.outgoing.push(call.lane, frame, only_for).map_err(|not_taken| match not_taken {
+        self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
+            self.outgoing.push_call(call.lane, &mut frame, only_for).map_err(|not_taken| match not_taken {
                 NotTaken::Full => PeerError::MailboxFull,
                 NotTaken::Ended => self.unreachable(),
             })
         })
+    }
+
+    /// Writes a frame, encoding its body in place: a bulk frame into a buffer that the lane will take, a control frame
+    /// into one of this thread, so that no code of a message runs while the lane is locked.
+    fn framed<R>(
+        &self,
+        lane: Lane,
+        head: Head<'_>,
+        encode: Encode<'_>,
+        push: impl FnOnce(NamedFrame<'_>) -> Result<R, PeerError>,
+    ) -> Result<R, PeerError> {
+        let bytes_max = self.frame_bytes_max;
+        let write = |bytes: &mut Vec<u8>| {
+            frame::begin(bytes, &head);
+            let body_at = bytes.len();
+            encode(bytes)?;
+            frame::finish(bytes, 0, bytes_max)?;
+            push(NamedFrame { head, bytes, body_at })
+        };
+        match lane {
+            Lane::Control => with_scratch(write),
+            Lane::Bulk => write(&mut Vec::new()),
+        }
     }
 
     /// The node at the other end, once the link is up.
@@ -220,8 +245,8 @@ impl Drop for Asking<'_> {
 }
 
 impl Call<'_> {
-    fn header(&self, kind: Kind, correlation: u64, deadline_ms: u64) -> Header<'_> {
-        Header { kind, correlation, actor: self.actor.as_str(), message: self.message, deadline_ms }
+    fn way(&self) -> Way<'_> {
+        Way::Named(Names { actor: self.actor.as_str(), message: self.message })
     }
 }
 
@@ -235,6 +260,7 @@ thread_local! {
 /// Lends a buffer of this thread, so that a small frame needs no allocation of its own.
 fn with_scratch<R>(write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut frame = SCRATCH.take();
+    frame.clear();
     let written = write(&mut frame);
     if frame.capacity() <= SCRATCH_BYTES_MAX {
         SCRATCH.set(frame);

@@ -4,8 +4,10 @@
 //! link sends at once, and a busy one gathers by itself, without timers. Sockets are elsewhere.
 
 use crate::fabric::lock;
+use crate::frame::{self, Head};
 use crate::limits::FabricLimits;
 use crate::name::NodeId;
+use crate::routes::Numbers;
 use odeon_protocol::wire::Lane;
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -21,7 +23,7 @@ pub(crate) type OnlyFor = Option<(NodeId, u64)>;
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTaken {
-    /// The lane holds as many frames as it may.
+    /// The lane holds as many frames or bytes as it may.
     Full,
     /// The link has ended.
     Ended,
@@ -39,6 +41,7 @@ struct Guarded {
 struct Waiting {
     control: Vec<u8>,
     control_frames: usize,
+    numbers: Numbers,
     guarded: Vec<Guarded>,
     bulk: VecDeque<(Vec<u8>, OnlyFor)>,
     ended: bool,
@@ -48,6 +51,7 @@ struct Waiting {
 pub(crate) struct Outgoing {
     waiting: Mutex<Waiting>,
     control_frames_max: usize,
+    control_bytes_max: usize,
     bulk_frames_max: usize,
     arrived: Notify,
     control_room: Notify,
@@ -69,6 +73,7 @@ impl Outgoing {
         Self {
             waiting: Mutex::default(),
             control_frames_max: limits.control_frames_max,
+            control_bytes_max: limits.control_bytes_max,
             bulk_frames_max: limits.bulk_frames_max,
             arrived: Notify::new(),
             control_room: Notify::new(),
@@ -78,22 +83,37 @@ impl Outgoing {
 
     /// Takes a whole frame, or leaves it as it is. A control frame is copied, a bulk frame is taken out of `frame`.
     pub(crate) fn push(&self, lane: Lane, frame: &mut Vec<u8>, only_for: OnlyFor) -> Result<(), NotTaken> {
+        self.add(lane, frame.len(), |waiting| match lane {
+            Lane::Control => waiting.append(only_for, |control| control.extend_from_slice(frame)),
+            Lane::Bulk => waiting.bulk.push_back((std::mem::take(frame), only_for)),
+        })
+    }
+
+    /// As [`push`](Self::push) for a frame that carries names; on the control lane a number crosses in their place.
+    pub(crate) fn push_call(&self, lane: Lane, frame: &mut NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
+        self.add(lane, frame.bytes.len(), |waiting| match lane {
+            Lane::Control => waiting.append_call(frame, only_for),
+            Lane::Bulk => waiting.bulk.push_back((std::mem::take(frame.bytes), only_for)),
+        })
+    }
+
+    fn add(&self, lane: Lane, bytes: usize, put: impl FnOnce(&mut Waiting)) -> Result<(), NotTaken> {
         let mut waiting = lock(&self.waiting);
-        let (count, most) = match lane {
-            Lane::Control => (waiting.control_frames, self.control_frames_max),
-            Lane::Bulk => (waiting.bulk.len(), self.bulk_frames_max),
-        };
         if waiting.ended {
             return Err(NotTaken::Ended);
         }
-        if count >= most {
+        let has_room = match lane {
+            Lane::Control => {
+                let bytes_fit = waiting.control.len() + bytes <= self.control_bytes_max || waiting.control.is_empty();
+                bytes_fit && waiting.control_frames < self.control_frames_max
+            }
+            Lane::Bulk => waiting.bulk.len() < self.bulk_frames_max,
+        };
+        if !has_room {
             return Err(NotTaken::Full);
         }
         let was_empty = waiting.control_frames == 0 && waiting.bulk.is_empty();
-        match lane {
-            Lane::Control => waiting.append(frame, only_for),
-            Lane::Bulk => waiting.bulk.push_back((std::mem::take(frame), only_for)),
-        }
+        put(&mut waiting);
         drop(waiting);
         if was_empty {
             self.arrived.notify_one();
@@ -167,19 +187,44 @@ impl Outgoing {
 }
 
 impl Waiting {
-    fn append(&mut self, frame: &[u8], only_for: OnlyFor) {
+    fn append(&mut self, only_for: OnlyFor, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.control.len();
-        self.control.extend_from_slice(frame);
+        write(&mut self.control);
         self.control_frames += 1;
         if let Some((node, correlation)) = only_for {
             self.guarded.push(Guarded { start, end: self.control.len(), node, correlation });
         }
     }
+
+    /// What defines a number is no part of the frame that needs it first: that one may be left out.
+    fn append_call(&mut self, frame: &NamedFrame<'_>, only_for: OnlyFor) {
+        const SHORTER: &str = "it is shorter than the frame it stands for";
+        let Some(names) = frame.head.names() else {
+            return self.append(only_for, |control| control.extend_from_slice(frame.bytes));
+        };
+        let (route, is_new) = self.numbers.of(names);
+        if is_new {
+            let define = Head::Define(route, names);
+            frame::write(&mut self.control, &define, &[], usize::MAX).expect(SHORTER);
+        }
+        let head = frame.head.by(route);
+        let body = &frame.bytes[frame.body_at..];
+        self.append(only_for, |control| frame::write(control, &head, body, usize::MAX).expect(SHORTER));
+    }
+}
+
+/// A whole frame that carries names, and what it is made of.
+pub(crate) struct NamedFrame<'a> {
+    pub(crate) head: Head<'a>,
+    pub(crate) bytes: &'a mut Vec<u8>,
+    /// Where its body begins.
+    pub(crate) body_at: usize,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Names, Way};
     use futures_util::FutureExt;
 
     fn node(name: &str) -> NodeId {
@@ -192,6 +237,70 @@ mod tests {
 
     fn push(outgoing: &Outgoing, lane: Lane, frame: &[u8]) -> Result<(), NotTaken> {
         outgoing.push(lane, &mut frame.to_vec(), None)
+    }
+
+    fn tell(outgoing: &Outgoing, lane: Lane, only_for: OnlyFor) -> Vec<u8> {
+        let head = Head::Tell(Way::Named(Names { actor: "a", message: "m.v1.M" }));
+        let mut bytes = Vec::new();
+        frame::begin(&mut bytes, &head);
+        let body_at = bytes.len();
+        bytes.extend_from_slice(b"body");
+        frame::finish(&mut bytes, 0, 1024).unwrap();
+        let whole = bytes.clone();
+        outgoing.push_call(lane, &mut NamedFrame { head, bytes: &mut bytes, body_at }, only_for).unwrap();
+        whole
+    }
+
+    fn control_of(outgoing: &Outgoing) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        assert!(matches!(outgoing.take(&mut buffer, &node("n"), |_, _| {}), Taken::Control));
+        buffer
+    }
+
+    /// The frames of a buffer.
+    fn frames(mut bytes: &[u8]) -> Vec<(Head<'_>, &[u8])> {
+        let mut frames = Vec::new();
+        while let Some((prefix, rest)) = bytes.split_first_chunk() {
+            let (frame, rest) = rest.split_at(u32::from_be_bytes(*prefix) as usize);
+            frames.push(frame::decode(frame).unwrap());
+            bytes = rest;
+        }
+        frames
+    }
+
+    #[test]
+    fn a_name_crosses_once_on_the_control_lane_and_always_on_the_bulk_lane() {
+        let outgoing = outgoing();
+        let names = Names { actor: "a", message: "m.v1.M" };
+        let numbered = (Head::Tell(Way::Route(0)), &b"body"[..]);
+        tell(&outgoing, Lane::Control, None);
+        tell(&outgoing, Lane::Control, None);
+        assert_eq!(frames(&control_of(&outgoing)), [(Head::Define(0, names), &b""[..]), numbered, numbered]);
+        tell(&outgoing, Lane::Control, None);
+        assert_eq!(frames(&control_of(&outgoing)), [numbered]);
+        let whole = tell(&outgoing, Lane::Bulk, None);
+        assert!(matches!(outgoing.take(&mut Vec::new(), &node("n"), |_, _| {}), Taken::Bulk(frame) if frame == whole));
+    }
+
+    #[test]
+    fn a_number_stays_defined_if_the_frame_that_needed_it_first_is_left_out() {
+        let outgoing = outgoing();
+        tell(&outgoing, Lane::Control, Some((node("other"), 1)));
+        tell(&outgoing, Lane::Control, None);
+        let buffer = control_of(&outgoing);
+        assert!(matches!(frames(&buffer)[..], [(Head::Define(0, _), _), (Head::Tell(Way::Route(0)), _)]));
+    }
+
+    #[test]
+    fn the_control_lane_is_bounded_in_bytes_too_but_takes_any_frame_if_it_is_empty() {
+        let limits = FabricLimits { control_bytes_max: 10, ..FabricLimits::DEFAULT };
+        let outgoing = Outgoing::new(&limits);
+        push(&outgoing, Lane::Control, &[0; 100]).unwrap();
+        assert_eq!(push(&outgoing, Lane::Control, b"x"), Err(NotTaken::Full));
+        control_of(&outgoing);
+        push(&outgoing, Lane::Control, &[0; 9]).unwrap();
+        push(&outgoing, Lane::Control, b"x").unwrap();
+        assert_eq!(push(&outgoing, Lane::Control, b"x"), Err(NotTaken::Full));
     }
 
     #[test]

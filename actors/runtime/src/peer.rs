@@ -72,10 +72,8 @@ impl<I> Peer<I> {
         match self.route()? {
             Route::Near => timeout(within, self.ask_near(message)?).await.unwrap_or(Err(late)),
             Route::Far(link) => {
-                let body = encode(&message)?;
+                let asking = link.ask(&self.call::<M>(), &|bytes| encode(&message, bytes), within)?;
                 drop(message);
-                let asking = link.ask(&self.call::<M>(), &body, within)?;
-                drop(body);
                 let reply = timeout(within, asking.reply()).await.unwrap_or(Err(late))?;
                 let depth_max = self.fabric.limits.body_depth_max;
                 M::decode_reply(&reply, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
@@ -102,7 +100,7 @@ impl<I> Peer<I> {
                 let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
                 door.tell(&self.fabric.id, message)
             }
-            Route::Far(link) => link.tell(&self.call::<M>(), &encode(&message)?),
+            Route::Far(link) => link.tell(&self.call::<M>(), &|bytes| encode(&message, bytes)),
         }
     }
 
@@ -157,6 +155,6 @@ impl<I> Peer<I> {
     }
 }
 
-fn encode<M: RemoteMessage>(message: &M) -> Result<Vec<u8>, PeerError> {
-    message.encode().map_err(|error| PeerError::unencodable(M::WIRE_NAME, &error))
+fn encode<M: RemoteMessage>(message: &M, bytes: &mut Vec<u8>) -> Result<(), PeerError> {
+    message.encode_into(bytes).map_err(|error| PeerError::unencodable(M::WIRE_NAME, &error))
 }

@@ -1,9 +1,9 @@
-//! Frames out of a byte stream: reads much at once, hands on frames as slices of what was read.
+//! Frames out of a byte stream: reads much at once, hands on each frame where it lies.
 //!
 //! The length prefix is checked against the limit before anything is allocated for the frame.
 
 use crate::frame::PREFIX_BYTES;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// What is read at once if no frame needs more, in bytes.
 const READ_BYTES: usize = 64 * 1024;
+/// What is read at once if the stream always has more, in bytes.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// When bytes last arrived.
 #[derive(Debug, Clone)]
@@ -36,6 +38,10 @@ impl LastHeard {
 pub(crate) struct FrameReader<R> {
     stream: R,
     buffer: BytesMut,
+    /// How much of the buffer has been handed on.
+    taken: usize,
+    /// How much room the next read is given.
+    read_bytes: usize,
     frame_bytes_max: usize,
     heard: LastHeard,
 }
@@ -43,7 +49,7 @@ pub(crate) struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(stream: R, frame_bytes_max: usize) -> Self {
         let heard = LastHeard { start: Instant::now(), last_ms: Arc::default() };
-        Self { stream, buffer: BytesMut::new(), frame_bytes_max, heard }
+        Self { stream, buffer: BytesMut::new(), taken: 0, read_bytes: READ_BYTES, frame_bytes_max, heard }
     }
 
     pub(crate) fn set_frame_bytes_max(&mut self, bytes: usize) {
@@ -58,18 +64,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     ///
     /// # Errors
     /// `InvalidData` if the frame is over the limit.
-    pub(crate) fn buffered(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
+    pub(crate) fn buffered(&mut self) -> io::Result<Option<&[u8]>> {
+        let rest = &self.buffer[self.taken..];
+        let Some(prefix) = rest.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;
         if length > self.frame_bytes_max {
             let text = format!("a frame of {length} bytes is over the limit of {}", self.frame_bytes_max);
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        if self.buffer.len() < PREFIX_BYTES + length {
+        if rest.len() < PREFIX_BYTES + length {
             return Ok(None);
         }
-        self.buffer.advance(PREFIX_BYTES);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        let start = self.taken + PREFIX_BYTES;
+        self.taken = start + length;
+        Ok(Some(&self.buffer[start..self.taken]))
     }
 
     /// Reads once; false at the end of the stream. Dropping the future loses nothing.
@@ -77,6 +85,24 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// # Errors
     /// Of the stream, or `UnexpectedEof` if it ends within a frame.
     pub(crate) async fn fill(&mut self) -> io::Result<bool> {
+        self.make_room();
+        let room = self.buffer.capacity() - self.buffer.len();
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 if self.buffer.is_empty() => Ok(false),
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                if count == room {
+                    self.read_bytes = READ_BYTES_MAX;
+                }
+                self.heard.note();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Memory follows what has arrived: a length alone reserves no more than has been received, twice over.
+    fn make_room(&mut self) {
+        self.buffer.advance(std::mem::take(&mut self.taken));
         let missing = match self.buffer.first_chunk::<PREFIX_BYTES>() {
             Some(prefix) => {
                 let length = (u32::from_be_bytes(*prefix) as usize).min(self.frame_bytes_max);
@@ -84,26 +110,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             None => 0,
         };
-        // Memory follows what has arrived: a length alone reserves no more than has been received, twice over.
-        let room = missing.min(self.buffer.len().max(READ_BYTES) * 2).max(READ_BYTES);
+        let room = missing.min(self.buffer.len().max(self.read_bytes) * 2).max(self.read_bytes);
         if self.buffer.capacity() - self.buffer.len() < room / 4 {
             self.buffer.reserve(room);
-        }
-        match self.stream.read_buf(&mut self.buffer).await? {
-            0 if self.buffer.is_empty() => Ok(false),
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => {
-                self.heard.note();
-                Ok(true)
-            }
         }
     }
 
     /// The next frame; none at the end of the stream. For the handshake, where one frame is awaited.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(frame) = self.buffered()? {
-                return Ok(Some(frame));
+                return Ok(Some(frame.to_vec()));
             }
             if !self.fill().await? {
                 return Ok(None);

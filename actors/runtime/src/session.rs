@@ -2,15 +2,15 @@
 //!
 //! The reader never waits for an actor or for the writer, so a slow actor delays nobody else.
 
-use crate::doors::DoorCache;
 use crate::error::PeerError;
 use crate::exports::{Answer, ReplyFrame};
 use crate::fabric::Fabric;
-use crate::frame::{self, Header, Kind};
+use crate::frame::{self, FrameError, Head, Way};
 use crate::link::Link;
 use crate::name::NodeId;
 use crate::outgoing::Taken;
 use crate::reader::{FrameReader, LastHeard};
+use crate::routes::{Doors, Found};
 use crate::transport::Connection;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -59,7 +59,7 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
         node: node.clone(),
-        doors: DoorCache::default(),
+        doors: Doors::default(),
         replies: FuturesUnordered::new(),
     };
     tokio::select! {
@@ -111,7 +111,7 @@ async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId
 /// A lane that is full says by itself that this node lives.
 fn beat(link: &Link) {
     let mut ping = Vec::new();
-    frame::write(&mut ping, &Header::bare(Kind::Ping, 0), &[], 1024).expect("a ping is small");
+    frame::write(&mut ping, &Head::Ping, &[], 1024).expect("a ping is small");
     let _ = link.outgoing.push(Lane::Control, &mut ping, None);
 }
 
@@ -119,7 +119,7 @@ struct Reader {
     fabric: Arc<Fabric>,
     link: Arc<Link>,
     node: NodeId,
-    doors: DoorCache,
+    doors: Doors,
     /// Asks of the other node that are being handled here.
     replies: FuturesUnordered<BoxFuture<'static, ()>>,
 }
@@ -131,7 +131,7 @@ impl Reader {
             loop {
                 match frames.buffered() {
                     Ok(None) => break,
-                    Ok(Some(bytes)) => match self.on_frame(&bytes) {
+                    Ok(Some(bytes)) => match self.on_frame(bytes) {
                         Ok(()) => {}
                         Err(error) => return self.refuse(&error.to_string()),
                     },
@@ -161,17 +161,20 @@ impl Reader {
         format!("a bad frame: {cause}")
     }
 
-    fn on_frame(&mut self, bytes: &Bytes) -> Result<(), frame::FrameError> {
-        let (header, body) = frame::decode(bytes)?;
-        match header.kind {
-            Kind::Ping => {}
-            Kind::Tell => self.on_tell(&header, body),
-            Kind::Ask => self.on_ask(&header, body),
-            Kind::Reply => self.on_reply(header.correlation, Ok(bytes.slice_ref(body))),
-            Kind::Refusal => {
+    fn on_frame(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        let (head, body) = frame::decode(bytes)?;
+        match head {
+            Head::Ping => {}
+            Head::Define(route, names) => self.doors.define(route, names)?,
+            Head::Tell(way) => self.on_tell(way, body)?,
+            Head::Ask { way, correlation, deadline_ms } => {
+                self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
+            }
+            Head::Reply(correlation) => self.on_reply(correlation, Ok(Bytes::copy_from_slice(body))),
+            Head::Refusal(correlation) => {
                 let error = codec::decode(body, self.fabric.limits.body_depth_max);
                 let error = error.unwrap_or_else(|error| PeerError::undecodable("the refusal", &error));
-                self.on_reply(header.correlation, Err(error));
+                self.on_reply(correlation, Err(error));
             }
         }
         Ok(())
@@ -184,35 +187,36 @@ impl Reader {
         }
     }
 
-    fn on_tell(&mut self, header: &Header<'_>, body: &[u8]) {
+    fn on_tell(&mut self, way: Way<'_>, body: &[u8]) -> Result<(), FrameError> {
+        let Found { names, door } = self.doors.find(&self.fabric, way)?;
         let depth_max = self.fabric.limits.body_depth_max;
-        let told = self.doors.door(&self.fabric, header.actor, header.message);
-        if let Err(error) = told.and_then(|door| door.tell_bytes(&self.node, body, depth_max)) {
+        if let Err(error) = door.and_then(|door| door.tell_bytes(&self.node, body, depth_max)) {
             self.fabric.counters.tells_dropped.fetch_add(1, Ordering::Relaxed);
-            warn!(node = %self.node, actor = header.actor, message = header.message, %error, "a message is dropped");
+            warn!(node = %self.node, actor = names.actor, message = names.message, %error, "a message is dropped");
         }
+        Ok(())
     }
 
-    fn on_ask(&mut self, header: &Header<'_>, body: &[u8]) {
+    fn on_ask(&mut self, way: Way<'_>, correlation: u64, within: Duration, body: &[u8]) -> Result<(), FrameError> {
+        let Found { door, .. } = self.doors.find(&self.fabric, way)?;
         let limits = &self.fabric.limits;
-        if self.replies.len() >= limits.inbound_asks_max {
-            return self.refuse_ask(header.correlation, &PeerError::MailboxFull);
-        }
-        let frame = ReplyFrame { correlation: header.correlation, bytes_max: limits.frame_bytes_max };
-        let asked = self.doors.door(&self.fabric, header.actor, header.message).and_then(|door| {
-            let answer = door.ask_bytes(&self.node, body, limits.body_depth_max, frame)?;
-            Ok((answer, door.lane()))
+        let frame = ReplyFrame { correlation, bytes_max: limits.frame_bytes_max };
+        let asked = door.and_then(|door| {
+            if self.replies.len() >= limits.inbound_asks_max {
+                return Err(PeerError::MailboxFull);
+            }
+            Ok((door.ask_bytes(&self.node, body, limits.body_depth_max, frame)?, door.lane()))
         });
         match asked {
-            Err(error) => self.refuse_ask(header.correlation, &error),
+            Err(error) => self.refuse_ask(correlation, &error),
             Ok((answer, lane)) => {
                 let reply = Replying { link: Arc::clone(&self.link), frame, lane };
-                let within = Duration::from_millis(header.deadline_ms);
                 // A panic can only come from how the reply is encoded; it costs this ask and not the link.
                 let contained = AssertUnwindSafe(reply.run(answer, within)).catch_unwind();
                 self.replies.push(Box::pin(contained.map(|_| ())));
             }
         }
+        Ok(())
     }
 
     /// Refuses without waiting: if even the refusal finds no room, the asker's timeout tells it.
@@ -227,11 +231,10 @@ impl Reader {
 
 /// A refusal that would not fit, as it quotes names from a hostile frame, says only that.
 fn refusal(correlation: u64, error: &PeerError, frame_bytes_max: usize) -> Vec<u8> {
-    let header = Header::bare(Kind::Refusal, correlation);
     let mut frame = Vec::new();
     let mut write = |error: &PeerError| {
         let body = codec::encode(error).expect("errors are plain data");
-        frame::write(&mut frame, &header, &body, frame_bytes_max)
+        frame::write(&mut frame, &Head::Refusal(correlation), &body, frame_bytes_max)
     };
     write(error).or_else(|too_large| write(&too_large)).expect("two numbers fit any allowed frame");
     frame

@@ -29,9 +29,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 
 impl AsyncRead for Flood {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let header = rmp_serde::to_vec(&(0_u8, 0_u64, "", "", 0_u64)).unwrap();
-        let length = u16::try_from(header.len()).unwrap().to_be_bytes();
-        let ping = framed(&[&length[..], &header].concat());
+        let ping = framed(&[0]);
         buf.put_slice(&std::mem::take(&mut self.greeting));
         while buf.remaining() >= ping.len() {
             buf.put_slice(&ping);

@@ -32,11 +32,20 @@ fn hello(version: u16) -> Vec<u8> {
     framed(&[b"ODEN".as_slice(), &version.to_be_bytes(), &node].concat())
 }
 
-/// A frame with a header as the fabric writes it.
+/// What stands before the names in place of a route.
+const NAMED: [u8; 2] = [0xff, 0xff];
+
+/// A tell or an ask as the fabric writes it if it gives no number to the names; other kinds stop at the correlation.
 fn frame(kind: u8, actor: &str, message: &str, body: &[u8]) -> Vec<u8> {
-    let header = rmp_serde::to_vec(&(kind, 1_u64, actor, message, 5000_u64)).unwrap();
-    let length = u16::try_from(header.len()).unwrap().to_be_bytes();
-    framed(&[&length[..], &header, body].concat())
+    let correlation = 1_u64.to_be_bytes();
+    let deadline = 5000_u64.to_be_bytes();
+    let length = |name: &str| u16::try_from(name.len()).unwrap().to_be_bytes();
+    let names = [&length(actor)[..], actor.as_bytes(), &length(message), message.as_bytes()].concat();
+    framed(&match kind {
+        1 => [&[kind][..], &NAMED, &names, body].concat(),
+        2 => [&[kind][..], &correlation, &deadline, &NAMED, &names, body].concat(),
+        _ => [&[kind][..], &correlation, body].concat(),
+    })
 }
 
 /// Everything the node says until it closes, or is silent for long.
@@ -111,7 +120,11 @@ async fn a_frame_over_the_limit_or_a_garbage_header_closes_the_link() {
     assert!(closes_after(&nodes, &framed(b"")).await);
     assert!(closes_after(&nodes, &framed(&[0xff; 40])).await);
     assert!(closes_after(&nodes, &frame(99, "actor", "probe.v1.Echo", b"")).await);
-    assert_eq!(nodes.home.counters().frames_refused, 4);
+    let tell_by_an_undefined_number = [1, 0, 7];
+    assert!(closes_after(&nodes, &framed(&tell_by_an_undefined_number)).await);
+    let number_beyond_the_last = [5, 1, 0, 0, 1, b'a', 0, 1, b'm'];
+    assert!(closes_after(&nodes, &framed(&number_beyond_the_last)).await);
+    assert_eq!(nodes.home.counters().frames_refused, 6);
     assert_eq!(far.send(Echo("after".into())).await, Ok("after".into()));
 }
 
