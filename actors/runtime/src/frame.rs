@@ -15,6 +15,12 @@ pub(crate) const ROUTES_MAX: u16 = 64;
 const MAGIC: &[u8; 4] = b"ODEN";
 /// The length that precedes each frame, in bytes.
 pub(crate) const PREFIX_BYTES: usize = 4;
+/// How much of a bulk frame leaves at once, in bytes: a control frame waits no longer than for one piece.
+pub(crate) const PIECE_BYTES: usize = 256 * 1024;
+/// Bytes of pieces that may be on the way, in bytes: what is in the buffers of the socket, no control frame overtakes.
+pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
+/// The receiver tells how much it has read once it is so much, in bytes.
+pub(crate) const CREDIT_BYTES: usize = WINDOW_BYTES / 4;
 /// In place of a route: the names follow.
 const NAMED: u16 = u16::MAX;
 
@@ -28,11 +34,15 @@ enum Kind {
     Reply,
     Refusal,
     Define,
+    Begin,
+    Piece,
+    Credit,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        let kinds = [Self::Ping, Self::Tell, Self::Ask, Self::Reply, Self::Refusal, Self::Define];
+        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Tell};
+        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit];
         kinds.get(usize::from(byte)).copied()
     }
 }
@@ -67,6 +77,12 @@ pub(crate) enum Head<'a> {
     Refusal(u64),
     /// From here on the number means these names; below [`ROUTES_MAX`].
     Define(u16, Names<'a>),
+    /// The body is the first piece of a bulk frame of so many bytes, which has a head of its own.
+    Begin(u32),
+    /// The body is the next piece of it.
+    Piece,
+    /// So many bytes of pieces have been read.
+    Credit(u32),
 }
 
 impl<'a> Head<'a> {
@@ -101,6 +117,10 @@ pub(crate) enum FrameError {
     Text,
     #[error("the route {0} is not defined")]
     Route(u16),
+    #[error("a piece does not belong to a bulk frame, or a bulk frame begins within another")]
+    Piece,
+    #[error("{count} bytes are said to be read, and {sent} were sent")]
+    Credit { count: u32, sent: usize },
     #[error("the other side does not speak this protocol")]
     Magic,
     #[error("protocol version {theirs} meets version {PROTOCOL_VERSION} of this node")]
@@ -135,6 +155,12 @@ pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
             bytes.extend_from_slice(&route.to_be_bytes());
             write_names(bytes, names);
         }
+        Head::Begin(count) | Head::Credit(count) => {
+            let kind = if matches!(head, Head::Begin(_)) { Kind::Begin } else { Kind::Credit };
+            bytes.push(kind as u8);
+            bytes.extend_from_slice(&count.to_be_bytes());
+        }
+        Head::Piece => bytes.push(Kind::Piece as u8),
     }
     start
 }
@@ -183,6 +209,11 @@ pub(crate) fn write(bytes: &mut Vec<u8>, head: &Head<'_>, body: &[u8], bytes_max
     finish(bytes, start, bytes_max)
 }
 
+/// Whether a frame, of which perhaps not all is there, is a piece of a bulk frame.
+pub(crate) fn is_piece(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|kind| [Kind::Begin as u8, Kind::Piece as u8].contains(kind))
+}
+
 /// Splits a frame into its head and its body.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
     let (&kind, rest) = bytes.split_first().ok_or(FrameError::Short)?;
@@ -201,6 +232,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
             let route = u16::from_be_bytes(array(&mut rest)?);
             Head::Define(route, read_names(&mut rest)?)
         }
+        Kind::Begin => Head::Begin(u32::from_be_bytes(array(&mut rest)?)),
+        Kind::Piece => Head::Piece,
+        Kind::Credit => Head::Credit(u32::from_be_bytes(array(&mut rest)?)),
     };
     Ok((head, rest))
 }
@@ -271,6 +305,9 @@ mod tests {
             Head::Reply(1),
             Head::Refusal(2),
             Head::Define(3, names),
+            Head::Begin(1 << 20),
+            Head::Piece,
+            Head::Credit(4),
         ];
         for head in heads {
             let mut bytes = b"earlier".to_vec();

@@ -58,6 +58,7 @@
 //! Deliberately absent: membership and placement (they are decided above), encryption, remote spawning,
 //! redelivery. A message is handled at most once, or the sender is told that this is not known.
 
+mod assembly;
 mod backoff;
 mod clock;
 mod commit_queue;

@@ -18,10 +18,12 @@ pub struct FabricLimits {
     pub body_depth_max: usize,
     /// Frames that wait on the control lane of a link.
     pub control_frames_max: usize,
-    /// Bytes that wait on the control lane of a link; a frame that finds it empty may be larger.
+    /// Bytes that wait on the control lane of a link; the last frame may go beyond.
     pub control_bytes_max: usize,
     /// Frames that wait on the bulk lane of a link.
     pub bulk_frames_max: usize,
+    /// Bytes that wait on the bulk lane of a link; the last frame may go beyond.
+    pub bulk_bytes_max: usize,
     /// Asks of this node that are open on a link.
     pub pending_asks_max: usize,
     /// Asks of the other node that are being handled here, for each link.
@@ -52,6 +54,7 @@ impl FabricLimits {
         control_frames_max: 1024,
         control_bytes_max: 1024 * 1024,
         bulk_frames_max: 16,
+        bulk_bytes_max: 32 * 1024 * 1024,
         pending_asks_max: 4096,
         inbound_asks_max: 1024,
         links_max: 65_536,
@@ -73,6 +76,7 @@ impl FabricLimits {
             ("control_frames_max", self.control_frames_max),
             ("control_bytes_max", self.control_bytes_max),
             ("bulk_frames_max", self.bulk_frames_max),
+            ("bulk_bytes_max", self.bulk_bytes_max),
             ("pending_asks_max", self.pending_asks_max),
             ("inbound_asks_max", self.inbound_asks_max),
             ("links_max", self.links_max),

@@ -97,6 +97,9 @@ impl Link {
     /// Queues a tell, or refuses at once.
     pub(crate) fn tell(&self, call: &Call<'_>, encode: Encode<'_>) -> Result<(), PeerError> {
         let only_for = self.only_for(call, 0)?;
+        if call.lane == Lane::Bulk && !self.outgoing.has_room(call.lane) {
+            return Err(if self.is_ended() { self.unreachable() } else { PeerError::MailboxFull });
+        }
         self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
             self.outgoing.push_call(call.lane, &mut frame, only_for).map_err(|not_taken| match not_taken {
                 NotTaken::Full => PeerError::MailboxFull,
@@ -124,7 +127,7 @@ impl Link {
         };
         match lane {
             Lane::Control => with_scratch(write),
-            Lane::Bulk => write(&mut Vec::new()),
+            Lane::Bulk => write(&mut self.outgoing.spare()),
         }
     }
 

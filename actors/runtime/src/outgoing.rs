@@ -1,20 +1,24 @@
 //! The frames of a link that wait for its writer: one open buffer for control, a queue of whole frames for bulk.
 //!
 //! Senders append under a short lock; the writer swaps the buffer for an empty one and writes all of it. So an idle
-//! link sends at once, and a busy one gathers by itself, without timers. Sockets are elsewhere.
+//! link sends at once, and a busy one gathers by itself, without timers. A bulk frame leaves in pieces, and only so
+//! many of them are on the way at a time. Sockets are elsewhere.
 
 use crate::fabric::lock;
-use crate::frame::{self, Head};
+use crate::frame::{self, FrameError, Head, PIECE_BYTES, PREFIX_BYTES, WINDOW_BYTES};
 use crate::limits::FabricLimits;
 use crate::name::NodeId;
 use crate::routes::Numbers;
 use odeon_protocol::wire::Lane;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Mutex;
 use tokio::sync::Notify;
 
 /// A buffer that grew beyond this, in bytes, is not kept for reuse.
-const SPARE_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const SPARE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many buffers of bulk frames are kept for reuse.
+const SPARE_BUFFERS_MAX: usize = 2;
 
 /// For a frame that was queued before the other node was known: the only node it is for, and the ask to refuse
 /// otherwise.
@@ -44,6 +48,12 @@ struct Waiting {
     numbers: Numbers,
     guarded: Vec<Guarded>,
     bulk: VecDeque<(Vec<u8>, OnlyFor)>,
+    bulk_bytes: usize,
+    spare: Vec<Vec<u8>>,
+    /// Bytes of pieces that have left and of which the other end has not said that it has read them.
+    on_the_way: usize,
+    /// Bytes of pieces that this end has read, for the other end to know.
+    credit: u32,
     ended: bool,
 }
 
@@ -53,6 +63,7 @@ pub(crate) struct Outgoing {
     control_frames_max: usize,
     control_bytes_max: usize,
     bulk_frames_max: usize,
+    bulk_bytes_max: usize,
     arrived: Notify,
     control_room: Notify,
     bulk_room: Notify,
@@ -62,8 +73,8 @@ pub(crate) struct Outgoing {
 pub(crate) enum Taken {
     /// The control frames are in the buffer that was handed in.
     Control,
-    /// One bulk frame.
-    Bulk(Vec<u8>),
+    /// The buffer holds the head of a piece, whose bytes are these of the bulk frame.
+    Piece(Range<usize>),
     /// There is nothing to write.
     Nothing,
 }
@@ -75,6 +86,7 @@ impl Outgoing {
             control_frames_max: limits.control_frames_max,
             control_bytes_max: limits.control_bytes_max,
             bulk_frames_max: limits.bulk_frames_max,
+            bulk_bytes_max: limits.bulk_bytes_max,
             arrived: Notify::new(),
             control_room: Notify::new(),
             bulk_room: Notify::new(),
@@ -83,36 +95,48 @@ impl Outgoing {
 
     /// Takes a whole frame, or leaves it as it is. A control frame is copied, a bulk frame is taken out of `frame`.
     pub(crate) fn push(&self, lane: Lane, frame: &mut Vec<u8>, only_for: OnlyFor) -> Result<(), NotTaken> {
-        self.add(lane, frame.len(), |waiting| match lane {
+        self.add(lane, |waiting| match lane {
             Lane::Control => waiting.append(only_for, |control| control.extend_from_slice(frame)),
-            Lane::Bulk => waiting.bulk.push_back((std::mem::take(frame), only_for)),
+            Lane::Bulk => waiting.queue(frame, only_for),
         })
     }
 
     /// As [`push`](Self::push) for a frame that carries names; on the control lane a number crosses in their place.
     pub(crate) fn push_call(&self, lane: Lane, frame: &mut NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
-        self.add(lane, frame.bytes.len(), |waiting| match lane {
+        self.add(lane, |waiting| match lane {
             Lane::Control => waiting.append_call(frame, only_for),
-            Lane::Bulk => waiting.bulk.push_back((std::mem::take(frame.bytes), only_for)),
+            Lane::Bulk => waiting.queue(frame.bytes, only_for),
         })
     }
 
-    fn add(&self, lane: Lane, bytes: usize, put: impl FnOnce(&mut Waiting)) -> Result<(), NotTaken> {
+    /// Whether a frame would be taken now; asked before a large body is encoded in vain.
+    pub(crate) fn has_room(&self, lane: Lane) -> bool {
+        self.room_in(&lock(&self.waiting), lane)
+    }
+
+    /// The last frame may go beyond the bytes that are allowed: its size is known too late to refuse it cheaply.
+    fn room_in(&self, waiting: &Waiting, lane: Lane) -> bool {
+        match lane {
+            Lane::Control => {
+                waiting.control_frames < self.control_frames_max && waiting.control.len() < self.control_bytes_max
+            }
+            Lane::Bulk => waiting.bulk.len() < self.bulk_frames_max && waiting.bulk_bytes < self.bulk_bytes_max,
+        }
+    }
+
+    fn add(&self, lane: Lane, put: impl FnOnce(&mut Waiting)) -> Result<(), NotTaken> {
         let mut waiting = lock(&self.waiting);
         if waiting.ended {
             return Err(NotTaken::Ended);
         }
-        let has_room = match lane {
-            Lane::Control => {
-                let bytes_fit = waiting.control.len() + bytes <= self.control_bytes_max || waiting.control.is_empty();
-                bytes_fit && waiting.control_frames < self.control_frames_max
-            }
-            Lane::Bulk => waiting.bulk.len() < self.bulk_frames_max,
-        };
-        if !has_room {
+        if !self.room_in(&waiting, lane) {
             return Err(NotTaken::Full);
         }
-        let was_empty = waiting.control_frames == 0 && waiting.bulk.is_empty();
+        // The writer may rest although bulk frames wait: until the other end has read more.
+        let was_empty = match lane {
+            Lane::Control => waiting.control_frames == 0,
+            Lane::Bulk => waiting.bulk.is_empty(),
+        };
         put(&mut waiting);
         drop(waiting);
         if was_empty {
@@ -146,16 +170,20 @@ impl Outgoing {
         self.arrived.notified().await;
     }
 
-    /// Takes all control frames into `buffer`, or else one bulk frame. Frames for another node than `node` are left
-    /// out; `refuse` hears of them.
-    pub(crate) fn take(&self, buffer: &mut Vec<u8>, node: &NodeId, mut refuse: impl FnMut(&NodeId, u64)) -> Taken {
+    /// Takes all control frames into `buffer`, or else the head of the next piece of a bulk frame, which `bulk` keeps
+    /// from one piece to the next. Frames for another node than `node` are left out; `refuse` hears of them.
+    pub(crate) fn take(
+        &self,
+        buffer: &mut Vec<u8>,
+        bulk: &mut BulkFrame,
+        node: &NodeId,
+        mut refuse: impl FnMut(&NodeId, u64),
+    ) -> Taken {
         buffer.clear();
         buffer.shrink_to(SPARE_BYTES_MAX);
         let mut waiting = lock(&self.waiting);
-        if waiting.control_frames > 0 {
-            std::mem::swap(&mut waiting.control, buffer);
-            waiting.control_frames = 0;
-            let guarded = std::mem::take(&mut waiting.guarded);
+        if waiting.control_frames > 0 || waiting.credit > 0 {
+            let guarded = waiting.swap_control(buffer);
             drop(waiting);
             self.control_room.notify_waiters();
             for frame in guarded.iter().rev().filter(|frame| frame.node != *node) {
@@ -164,16 +192,48 @@ impl Outgoing {
             }
             return Taken::Control;
         }
-        let Some((frame, only_for)) = waiting.bulk.pop_front() else { return Taken::Nothing };
-        drop(waiting);
-        self.bulk_room.notify_waiters();
-        match only_for {
-            Some((wanted, correlation)) if wanted != *node => {
-                refuse(&wanted, correlation);
-                Taken::Control
-            }
-            _ => Taken::Bulk(frame),
+        if waiting.on_the_way >= WINDOW_BYTES {
+            return Taken::Nothing;
         }
+        while bulk.is_done() {
+            let Some((frame, only_for)) = waiting.next_bulk() else { return Taken::Nothing };
+            self.bulk_room.notify_waiters();
+            match only_for {
+                Some((wanted, correlation)) if wanted != *node => refuse(&wanted, correlation),
+                _ => waiting.keep(bulk.replace(frame)),
+            }
+        }
+        let piece = bulk.next_piece(buffer);
+        waiting.on_the_way += piece.len();
+        Taken::Piece(piece)
+    }
+
+    /// Notes that this end has read so many bytes of pieces, for the other end to know. It needs no room: there is one
+    /// number, however many pieces have come.
+    pub(crate) fn grant(&self, bytes: usize) {
+        let mut waiting = lock(&self.waiting);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        waiting.credit = waiting.credit.saturating_add(bytes);
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    /// The other end has read so many bytes of pieces.
+    ///
+    /// # Errors
+    /// [`FrameError::Credit`] if they are more than were sent.
+    pub(crate) fn on_credit(&self, count: u32) -> Result<(), FrameError> {
+        let mut waiting = lock(&self.waiting);
+        let sent = waiting.on_the_way;
+        waiting.on_the_way = sent.checked_sub(count as usize).ok_or(FrameError::Credit { count, sent })?;
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// A buffer for a bulk frame: empty, but perhaps with room of an earlier one.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        lock(&self.waiting).spare.pop().unwrap_or_default()
     }
 
     /// Refuses all that comes from now on, and wakes who waits for room.
@@ -186,7 +246,76 @@ impl Outgoing {
     }
 }
 
+/// The bulk frame that leaves in pieces.
+#[derive(Default)]
+pub(crate) struct BulkFrame {
+    bytes: Vec<u8>,
+    /// How much of it has left, its length prefix included, which is told at the beginning only.
+    sent: usize,
+}
+
+impl BulkFrame {
+    fn is_done(&self) -> bool {
+        self.sent >= self.bytes.len()
+    }
+
+    /// Takes the next frame, and gives the last one back.
+    fn replace(&mut self, frame: Vec<u8>) -> Vec<u8> {
+        self.sent = PREFIX_BYTES;
+        std::mem::replace(&mut self.bytes, frame)
+    }
+
+    /// Writes the head of the next piece; the piece are these bytes.
+    fn next_piece(&mut self, buffer: &mut Vec<u8>) -> Range<usize> {
+        const SMALL: &str = "a frame has a length of four bytes, and so has a part of it";
+        let piece = self.sent..self.bytes.len().min(self.sent + PIECE_BYTES);
+        let head = match self.sent {
+            PREFIX_BYTES => Head::Begin(u32::try_from(self.bytes.len() - PREFIX_BYTES).expect(SMALL)),
+            _ => Head::Piece,
+        };
+        let start = frame::begin(buffer, &head);
+        let length = u32::try_from(buffer.len() - start - PREFIX_BYTES + piece.len()).expect(SMALL);
+        buffer[start..start + PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+        self.sent = piece.end;
+        piece
+    }
+
+    /// Some of its bytes.
+    pub(crate) fn part(&self, piece: Range<usize>) -> &[u8] {
+        &self.bytes[piece]
+    }
+}
+
 impl Waiting {
+    fn queue(&mut self, frame: &mut Vec<u8>, only_for: OnlyFor) {
+        self.bulk_bytes += frame.len();
+        self.bulk.push_back((std::mem::take(frame), only_for));
+    }
+
+    fn next_bulk(&mut self) -> Option<(Vec<u8>, OnlyFor)> {
+        let next = self.bulk.pop_front()?;
+        self.bulk_bytes -= next.0.len();
+        Some(next)
+    }
+
+    /// Keeps a buffer for a later frame, unless it is large or there are enough.
+    fn keep(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    fn swap_control(&mut self, buffer: &mut Vec<u8>) -> Vec<Guarded> {
+        if self.credit > 0 {
+            let credit = Head::Credit(std::mem::take(&mut self.credit));
+            frame::write(&mut self.control, &credit, &[], usize::MAX).expect("five bytes are no large frame");
+        }
+        std::mem::swap(&mut self.control, buffer);
+        self.control_frames = 0;
+        std::mem::take(&mut self.guarded)
+    }
+
     fn append(&mut self, only_for: OnlyFor, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.control.len();
         write(&mut self.control);
@@ -222,138 +351,5 @@ pub(crate) struct NamedFrame<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::{Names, Way};
-    use futures_util::FutureExt;
-
-    fn node(name: &str) -> NodeId {
-        NodeId { name: name.into(), incarnation: 1 }
-    }
-
-    fn outgoing() -> Outgoing {
-        Outgoing::new(&FabricLimits { control_frames_max: 3, bulk_frames_max: 1, ..FabricLimits::DEFAULT })
-    }
-
-    fn push(outgoing: &Outgoing, lane: Lane, frame: &[u8]) -> Result<(), NotTaken> {
-        outgoing.push(lane, &mut frame.to_vec(), None)
-    }
-
-    fn tell(outgoing: &Outgoing, lane: Lane, only_for: OnlyFor) -> Vec<u8> {
-        let head = Head::Tell(Way::Named(Names { actor: "a", message: "m.v1.M" }));
-        let mut bytes = Vec::new();
-        frame::begin(&mut bytes, &head);
-        let body_at = bytes.len();
-        bytes.extend_from_slice(b"body");
-        frame::finish(&mut bytes, 0, 1024).unwrap();
-        let whole = bytes.clone();
-        outgoing.push_call(lane, &mut NamedFrame { head, bytes: &mut bytes, body_at }, only_for).unwrap();
-        whole
-    }
-
-    fn control_of(outgoing: &Outgoing) -> Vec<u8> {
-        let mut buffer = Vec::new();
-        assert!(matches!(outgoing.take(&mut buffer, &node("n"), |_, _| {}), Taken::Control));
-        buffer
-    }
-
-    /// The frames of a buffer.
-    fn frames(mut bytes: &[u8]) -> Vec<(Head<'_>, &[u8])> {
-        let mut frames = Vec::new();
-        while let Some((prefix, rest)) = bytes.split_first_chunk() {
-            let (frame, rest) = rest.split_at(u32::from_be_bytes(*prefix) as usize);
-            frames.push(frame::decode(frame).unwrap());
-            bytes = rest;
-        }
-        frames
-    }
-
-    #[test]
-    fn a_name_crosses_once_on_the_control_lane_and_always_on_the_bulk_lane() {
-        let outgoing = outgoing();
-        let names = Names { actor: "a", message: "m.v1.M" };
-        let numbered = (Head::Tell(Way::Route(0)), &b"body"[..]);
-        tell(&outgoing, Lane::Control, None);
-        tell(&outgoing, Lane::Control, None);
-        assert_eq!(frames(&control_of(&outgoing)), [(Head::Define(0, names), &b""[..]), numbered, numbered]);
-        tell(&outgoing, Lane::Control, None);
-        assert_eq!(frames(&control_of(&outgoing)), [numbered]);
-        let whole = tell(&outgoing, Lane::Bulk, None);
-        assert!(matches!(outgoing.take(&mut Vec::new(), &node("n"), |_, _| {}), Taken::Bulk(frame) if frame == whole));
-    }
-
-    #[test]
-    fn a_number_stays_defined_if_the_frame_that_needed_it_first_is_left_out() {
-        let outgoing = outgoing();
-        tell(&outgoing, Lane::Control, Some((node("other"), 1)));
-        tell(&outgoing, Lane::Control, None);
-        let buffer = control_of(&outgoing);
-        assert!(matches!(frames(&buffer)[..], [(Head::Define(0, _), _), (Head::Tell(Way::Route(0)), _)]));
-    }
-
-    #[test]
-    fn the_control_lane_is_bounded_in_bytes_too_but_takes_any_frame_if_it_is_empty() {
-        let limits = FabricLimits { control_bytes_max: 10, ..FabricLimits::DEFAULT };
-        let outgoing = Outgoing::new(&limits);
-        push(&outgoing, Lane::Control, &[0; 100]).unwrap();
-        assert_eq!(push(&outgoing, Lane::Control, b"x"), Err(NotTaken::Full));
-        control_of(&outgoing);
-        push(&outgoing, Lane::Control, &[0; 9]).unwrap();
-        push(&outgoing, Lane::Control, b"x").unwrap();
-        assert_eq!(push(&outgoing, Lane::Control, b"x"), Err(NotTaken::Full));
-    }
-
-    #[test]
-    fn control_frames_leave_together_and_before_bulk() {
-        let outgoing = outgoing();
-        push(&outgoing, Lane::Bulk, b"bulk").unwrap();
-        push(&outgoing, Lane::Control, b"one").unwrap();
-        push(&outgoing, Lane::Control, b"two").unwrap();
-        let mut buffer = b"left over".to_vec();
-        assert!(matches!(outgoing.take(&mut buffer, &node("n"), |_, _| panic!()), Taken::Control));
-        assert_eq!(buffer, b"onetwo");
-        assert!(
-            matches!(outgoing.take(&mut buffer, &node("n"), |_, _| panic!()), Taken::Bulk(frame) if frame == b"bulk")
-        );
-        assert!(matches!(outgoing.take(&mut buffer, &node("n"), |_, _| panic!()), Taken::Nothing));
-        assert_eq!(buffer, b"");
-    }
-
-    #[test]
-    fn a_full_lane_takes_nothing_and_the_other_lane_is_not_concerned() {
-        let outgoing = outgoing();
-        (0..3).for_each(|_| push(&outgoing, Lane::Control, b"x").unwrap());
-        assert_eq!(push(&outgoing, Lane::Control, b"y"), Err(NotTaken::Full));
-        push(&outgoing, Lane::Bulk, b"b").unwrap();
-        let mut refused = b"c".to_vec();
-        assert_eq!(outgoing.push(Lane::Bulk, &mut refused, None), Err(NotTaken::Full));
-        assert_eq!(refused, b"c");
-    }
-
-    #[test]
-    fn who_waits_for_room_gets_it_or_hears_that_the_link_has_ended() {
-        let outgoing = outgoing();
-        push(&outgoing, Lane::Bulk, b"first").unwrap();
-        let (mut second, mut third) = (b"second".to_vec(), b"third".to_vec());
-        let mut waits = Box::pin(outgoing.push_when_room(Lane::Bulk, &mut second, None));
-        assert_eq!(waits.as_mut().now_or_never(), None);
-        assert!(matches!(outgoing.take(&mut Vec::new(), &node("n"), |_, _| panic!()), Taken::Bulk(_)));
-        assert_eq!(waits.now_or_never(), Some(true));
-        let mut waits = Box::pin(outgoing.push_when_room(Lane::Bulk, &mut third, None));
-        assert_eq!(waits.as_mut().now_or_never(), None);
-        outgoing.end();
-        assert_eq!(waits.now_or_never(), Some(false));
-        assert_eq!(push(&outgoing, Lane::Control, b"late"), Err(NotTaken::Ended));
-    }
-
-    #[test]
-    fn a_frame_for_another_node_is_cut_out_and_its_ask_refused() {
-        let outgoing = outgoing();
-        push(&outgoing, Lane::Control, b"a").unwrap();
-        outgoing.push(Lane::Control, &mut b"wrong".to_vec(), Some((node("other"), 7))).unwrap();
-        outgoing.push(Lane::Control, &mut b"right".to_vec(), Some((node("n"), 8))).unwrap();
-        let (mut buffer, mut refused) = (Vec::new(), Vec::new());
-        outgoing.take(&mut buffer, &node("n"), |node, correlation| refused.push((node.clone(), correlation)));
-        assert_eq!((buffer.as_slice(), refused.as_slice()), (&b"aright"[..], &[(node("other"), 7)][..]));
-    }
-}
+#[path = "outgoing_test.rs"]
+mod tests;

@@ -8,11 +8,11 @@ use crate::fabric::Fabric;
 use crate::frame::{self, FrameError, Head, Way};
 use crate::link::Link;
 use crate::name::NodeId;
-use crate::outgoing::Taken;
-use crate::reader::{FrameReader, LastHeard};
+use crate::outgoing::{BulkFrame, Taken};
+use crate::reader::{FrameReader, LastHeard, Received};
 use crate::routes::{Doors, Found};
 use crate::transport::Connection;
-use bytes::Bytes;
+use bytes::Buf;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -86,12 +86,12 @@ async fn watch(heard: &LastHeard, timeout: Duration) -> String {
 async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId, heartbeat: Duration) -> String {
     let mut beats = tokio::time::interval(heartbeat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut buffer = Vec::new();
+    let (mut buffer, mut bulk) = (Vec::new(), BulkFrame::default());
     loop {
         let refuse = |wanted: &NodeId, correlation| link.refuse_other_node(wanted, correlation);
-        let written = match link.outgoing.take(&mut buffer, node, refuse) {
+        let written = match link.outgoing.take(&mut buffer, &mut bulk, node, refuse) {
             Taken::Control => socket.write_all(&buffer).await,
-            Taken::Bulk(frame) => socket.write_all(&frame).await,
+            Taken::Piece(piece) => socket.write_all_buf(&mut buffer.chain(bulk.part(piece))).await,
             Taken::Nothing => {
                 let flushed = socket.flush().await;
                 tokio::select! {
@@ -131,12 +131,15 @@ impl Reader {
             loop {
                 match frames.buffered() {
                     Ok(None) => break,
-                    Ok(Some(bytes)) => match self.on_frame(bytes) {
+                    Ok(Some(received)) => match self.on_frame(received) {
                         Ok(()) => {}
                         Err(error) => return self.refuse(&error.to_string()),
                     },
                     Err(error) => return self.refuse(&error.to_string()),
                 }
+            }
+            if let Some(bytes) = frames.credit() {
+                self.link.outgoing.grant(bytes);
             }
             let filled = tokio::select! {
                 Some(()) = self.replies.next() => continue,
@@ -161,8 +164,8 @@ impl Reader {
         format!("a bad frame: {cause}")
     }
 
-    fn on_frame(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        let (head, body) = frame::decode(bytes)?;
+    fn on_frame(&mut self, received: Received<'_>) -> Result<(), FrameError> {
+        let (head, body) = frame::decode(received.bytes())?;
         match head {
             Head::Ping => {}
             Head::Define(route, names) => self.doors.define(route, names)?,
@@ -170,17 +173,22 @@ impl Reader {
             Head::Ask { way, correlation, deadline_ms } => {
                 self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
             }
-            Head::Reply(correlation) => self.on_reply(correlation, Ok(Bytes::copy_from_slice(body))),
+            Head::Reply(correlation) => {
+                let length = body.len();
+                self.on_reply(correlation, Ok(received.into_last(length)));
+            }
             Head::Refusal(correlation) => {
                 let error = codec::decode(body, self.fabric.limits.body_depth_max);
                 let error = error.unwrap_or_else(|error| PeerError::undecodable("the refusal", &error));
                 self.on_reply(correlation, Err(error));
             }
+            Head::Credit(count) => self.link.outgoing.on_credit(count)?,
+            Head::Begin(_) | Head::Piece => return Err(FrameError::Piece),
         }
         Ok(())
     }
 
-    fn on_reply(&self, correlation: u64, reply: Result<Bytes, PeerError>) {
+    fn on_reply(&self, correlation: u64, reply: Result<bytes::Bytes, PeerError>) {
         if !self.link.on_reply(correlation, reply) {
             self.fabric.counters.replies_late.fetch_add(1, Ordering::Relaxed);
             debug!(node = %self.node, correlation, "nobody waits for this reply any more");

@@ -124,7 +124,14 @@ async fn a_frame_over_the_limit_or_a_garbage_header_closes_the_link() {
     assert!(closes_after(&nodes, &framed(&tell_by_an_undefined_number)).await);
     let number_beyond_the_last = [5, 1, 0, 0, 1, b'a', 0, 1, b'm'];
     assert!(closes_after(&nodes, &framed(&number_beyond_the_last)).await);
-    assert_eq!(nodes.home.counters().frames_refused, 6);
+    let (begin, piece, credit) = ([6, 0, 0, 0, 9, b'x'], [7, b'x'], [8, 0, 0, 0, 1]);
+    assert!(closes_after(&nodes, &framed(&piece)).await);
+    assert!(closes_after(&nodes, &[framed(&begin), framed(&begin)].concat()).await);
+    assert!(closes_after(&nodes, &framed(&[6, 0xff, 0xff, 0xff, 0xff, b'x'])).await);
+    assert!(closes_after(&nodes, &framed(&credit)).await);
+    let piece_within_pieces = [6, 0, 0, 0, 2, 7, b'x'];
+    assert!(closes_after(&nodes, &framed(&piece_within_pieces)).await);
+    assert_eq!(nodes.home.counters().frames_refused, 11);
     assert_eq!(far.send(Echo("after".into())).await, Ok("after".into()));
 }
 

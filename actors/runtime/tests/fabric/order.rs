@@ -48,6 +48,19 @@ async fn control_overtakes_waiting_bulk() {
 }
 
 #[actix_rt::test]
+async fn a_small_ask_overtakes_a_bulk_message_that_is_under_way() {
+    tokio::time::pause();
+    let [_, far] = near_and_far::<ProbeApi>(Probe::exported()).await;
+    far.send(Echo("up".into())).await.unwrap();
+    far.try_tell(BulkNote(1, ByteBuf::from(vec![7; 6 * 1024 * 1024]))).unwrap();
+    // Lets the writer begin with it.
+    tokio::task::yield_now().await;
+    assert_eq!(far.send(Notes()).await, Ok(vec![]));
+    far.send(BulkNote(2, ByteBuf::new())).await.unwrap();
+    assert_eq!(far.send(Notes()).await, Ok(vec![1, 2]));
+}
+
+#[actix_rt::test]
 async fn asks_of_different_messages_keep_their_order_at_a_full_mailbox() {
     tokio::time::pause();
     for peer in near_and_far::<ProbeApi>(busy()).await {
