@@ -1,9 +1,11 @@
 //! Names of things: each kind of id is its own type, checked by the rules of Mesos.
 //!
 //! An id is 1 to 255 bytes, not `.` or `..`, and has no control character, slash or backslash, so
-//! that it can stand in a path. No id is generated here but from a caller's seed.
+//! that it can stand in a path. No id is generated here but from a caller's seed. The text is shared: a copy of
+//! an id, of which a cluster makes many for each offer, copies no text.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The longest id, in bytes.
 pub const ID_BYTES_MAX: usize = 255;
@@ -47,7 +49,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and takes a text.
@@ -57,7 +59,7 @@ macro_rules! id {
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 check_id(&text)?;
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The id as text.
@@ -83,7 +85,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.as_str().to_owned()
             }
         }
 
@@ -159,12 +161,12 @@ impl IdSource {
 
     /// The next id of a status update.
     pub fn next_status_uuid(&mut self) -> StatusUuid {
-        StatusUuid(self.next_uuid())
+        StatusUuid(self.next_uuid().into())
     }
 
     /// The next id of a container.
     pub fn next_container_id(&mut self) -> ContainerId {
-        ContainerId(self.next_uuid())
+        ContainerId(self.next_uuid().into())
     }
 }
 

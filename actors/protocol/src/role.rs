@@ -1,6 +1,7 @@
-//! Roles: the units between which resources are divided.
+//! Roles: the units between which resources are divided. The text is shared, as that of ids.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Why a text is not a role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +16,7 @@ pub struct RoleError {
 /// A role; `/` makes it a path in the tree of roles, `*` is the default one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Role(String);
+pub struct Role(Arc<str>);
 
 impl Role {
     /// Checks and takes a text.
@@ -37,7 +38,10 @@ impl Role {
         } else {
             None
         };
-        rule.map_or(Ok(Self(text.clone())), |rule| Err(RoleError { role: text, rule }))
+        match rule {
+            None => Ok(Self(text.into())),
+            Some(rule) => Err(RoleError { role: text, rule }),
+        }
     }
 
     /// Whether it lies below another role in the tree, at any depth.
@@ -49,7 +53,7 @@ impl Role {
     /// The role right above it in the tree; nothing at the top.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.to_owned()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
     /// Whether it stands for itself in the tree, not below another role.
@@ -67,7 +71,7 @@ impl Role {
 
 impl Default for Role {
     fn default() -> Self {
-        Self("*".to_owned())
+        Self("*".into())
     }
 }
 
@@ -87,7 +91,7 @@ impl std::str::FromStr for Role {
 
 impl From<Role> for String {
     fn from(role: Role) -> Self {
-        role.0
+        role.as_str().to_owned()
     }
 }
 

@@ -1,13 +1,16 @@
 //! Resources by class: what is reserved, on a certain disk, shared or revocable, apart from what is plain.
+//!
+//! Copies share what they hold until one of them changes: an offer of all that an agent has costs no copy.
 
 use super::{Class, Resources, ResourcesError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Amounts by class; no class is kept without an amount.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(Class, Resources)>", into = "Vec<(Class, Resources)>")]
-pub struct TypedResources(BTreeMap<Class, Resources>);
+pub struct TypedResources(Arc<BTreeMap<Class, Resources>>);
 
 impl TypedResources {
     /// Nothing.
@@ -19,9 +22,10 @@ impl TypedResources {
     /// Sets what there is of a class.
     #[must_use]
     pub fn with(mut self, class: Class, amounts: Resources) -> Self {
-        self.0.remove(&class);
+        let all = Arc::make_mut(&mut self.0);
+        all.remove(&class);
         if !amounts.is_empty() {
-            self.0.insert(class, amounts);
+            all.insert(class, amounts);
         }
         self
     }
@@ -113,7 +117,7 @@ impl TryFrom<Vec<(Class, Resources)>> for TypedResources {
 
 impl From<TypedResources> for Vec<(Class, Resources)> {
     fn from(resources: TypedResources) -> Self {
-        resources.0.into_iter().collect()
+        Arc::unwrap_or_clone(resources.0).into_iter().collect()
     }
 }
 
@@ -121,7 +125,7 @@ impl From<TypedResources> for Vec<(Class, Resources)> {
 impl std::fmt::Display for TypedResources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut texts = Vec::new();
-        for (class, amounts) in &self.0 {
+        for (class, amounts) in self.parts() {
             let text = amounts.to_string();
             let entries = text.split(';').filter_map(|entry| entry.split_once(':'));
             texts.extend(entries.map(|(name, amount)| format!("{name}{class}:{amount}")));
