@@ -98,6 +98,22 @@ trait Mailbox<M: RemoteMessage>: Send + Sync {
     /// the number of askers, which links and callers limit.
     fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result>;
     fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError>;
+    /// As `tell`, but at a full mailbox the message gets a slot of its own, as an ask does; then the answer says when it
+    /// has been handled.
+    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError>;
+}
+
+/// Puts a message into a mailbox, or into a slot of its own if that is full.
+fn in_or_behind<M>(recipient: &Recipient<M>, message: M) -> Result<Option<Answer<M::Result>>, PeerError>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    match recipient.try_send(message) {
+        Ok(()) => Ok(None),
+        Err(actix::prelude::SendError::Full(message)) => Ok(Some(accepted(recipient.send(message)))),
+        Err(actix::prelude::SendError::Closed(_)) => Err(PeerError::Stopped),
+    }
 }
 
 impl<M: RemoteMessage> Mailbox<M> for Recipient<M> {
@@ -107,6 +123,10 @@ impl<M: RemoteMessage> Mailbox<M> for Recipient<M> {
 
     fn tell(&self, _: &NodeId, message: M) -> Result<(), PeerError> {
         self.try_send(message).map_err(refusal)
+    }
+
+    fn tell_or_wait(&self, _: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
+        in_or_behind(self, message)
     }
 }
 
@@ -118,6 +138,10 @@ impl<M: RemoteMessage> Mailbox<M> for Recipient<From<M>> {
     fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
         self.try_send(From { node: sender.clone(), message }).map_err(refusal)
     }
+
+    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
+        in_or_behind(self, From { node: sender.clone(), message })
+    }
 }
 
 impl<M: RemoteMessage> Door<M> {
@@ -127,6 +151,10 @@ impl<M: RemoteMessage> Door<M> {
 
     pub(crate) fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
         self.0.tell(sender, message)
+    }
+
+    pub(crate) fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
+        self.0.tell_or_wait(sender, message)
     }
 }
 

@@ -16,9 +16,9 @@ const MAGIC: &[u8; 4] = b"ODEN";
 /// The length that precedes each frame, in bytes.
 pub(crate) const PREFIX_BYTES: usize = 4;
 /// How much of a bulk frame leaves at once, in bytes: a control frame waits no longer than for one piece.
-pub(crate) const PIECE_BYTES: usize = 256 * 1024;
+pub(crate) const PIECE_BYTES: usize = 64 * 1024;
 /// Bytes of pieces that may be on the way, in bytes: what is in the buffers of the socket, no control frame overtakes.
-pub(crate) const WINDOW_BYTES: usize = 1024 * 1024;
+pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
 /// The receiver tells how much it has read once it is so much, in bytes.
 pub(crate) const CREDIT_BYTES: usize = WINDOW_BYTES / 4;
 /// In place of a route: the names follow.

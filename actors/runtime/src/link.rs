@@ -108,6 +108,21 @@ impl Link {
         })
     }
 
+    /// Queues a tell, or hands it back as a frame that waits for room on its lane.
+    pub(crate) fn tell_when_room(&self, call: &Call<'_>, encode: Encode<'_>) -> Result<Option<Untold<'_>>, PeerError> {
+        let only_for = self.only_for(call, 0)?;
+        self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
+            match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
+                Ok(()) => Ok(None),
+                Err(NotTaken::Ended) => Err(self.unreachable()),
+                Err(NotTaken::Full) => {
+                    let frame = std::mem::take(frame.bytes);
+                    Ok(Some(Untold { link: self, lane: call.lane, frame, only_for }))
+                }
+            }
+        })
+    }
+
     /// Writes a frame, encoding its body in place: a bulk frame into a buffer that the lane will take, a control frame
     /// into one of this thread, so that no code of a message runs while the lane is locked.
     fn framed<R>(
@@ -244,6 +259,24 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         lock(&self.link.state).waiting.remove(&self.correlation);
+    }
+}
+
+/// A tell that waits for room on its lane.
+pub(crate) struct Untold<'a> {
+    link: &'a Link,
+    lane: Lane,
+    frame: Vec<u8>,
+    only_for: OnlyFor,
+}
+
+impl Untold<'_> {
+    /// Waits until the lane has taken it; bounded by the caller's timeout.
+    pub(crate) async fn taken(mut self) -> Result<(), PeerError> {
+        match self.link.outgoing.push_when_room(self.lane, &mut self.frame, self.only_for).await {
+            true => Ok(()),
+            false => Err(self.link.unreachable()),
+        }
     }
 }
 

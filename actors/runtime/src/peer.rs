@@ -104,6 +104,38 @@ impl<I> Peer<I> {
         }
     }
 
+    /// Sends a message without waiting for a reply, but waits for room, for as long as
+    /// [`send_timeout`](crate::FabricLimits::send_timeout) allows: far for room on the link, near, if the mailbox is
+    /// full, until the message has been handled. A sender that goes on only then is as slow as what it sends to, and nothing is made in vain.
+    ///
+    /// An acceptance is as uncertain as that of [`try_tell`](Self::try_tell). Dropping the future takes a message back
+    /// that still waits.
+    ///
+    /// # Errors
+    /// [`PeerError::Timeout`] if there was no room in time, or as [`try_tell`](Self::try_tell).
+    pub async fn tell<M>(&self, message: M) -> Result<(), PeerError>
+    where
+        M: RemoteMessage,
+        I: Accepts<M>,
+    {
+        let within = self.fabric.limits.send_timeout;
+        let late = || PeerError::Timeout { after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) };
+        match self.route()? {
+            Route::Near => {
+                let exports = self.fabric.exports_of(&self.actor)?;
+                let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
+                let Some(handled) = door.tell_or_wait(&self.fabric.id, message)? else { return Ok(()) };
+                timeout(within, handled).await.unwrap_or_else(|_| Err(late())).map(drop)
+            }
+            Route::Far(link) => {
+                let untold = link.tell_when_room(&self.call::<M>(), &|bytes| encode(&message, bytes))?;
+                drop(message);
+                let Some(untold) = untold else { return Ok(()) };
+                timeout(within, untold.taken()).await.unwrap_or_else(|_| Err(late()))
+            }
+        }
+    }
+
     /// Where the actor is, for use inside messages.
     #[must_use]
     pub fn address(&self) -> ActorAddress {

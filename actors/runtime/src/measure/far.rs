@@ -93,7 +93,7 @@ async fn fan_in(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Figur
     let start = Instant::now();
     let told = try_join_all(senders.iter().map(|(_, peer)| async move {
         for _ in 1..each {
-            load::tell_when_room::<Note>(peer, 64).await?;
+            peer.tell(Note::of(64)).await?;
         }
         peer.send(Note::of(64)).await
     }))
@@ -151,7 +151,7 @@ async fn beside_bulk(peer: &Peer<SinkApi>, scale: &Scale) -> Result<Vec<Figure>,
 /// Sends for as long as it is let; the result is why it could not.
 async fn saturate(peer: &Peer<SinkApi>, parcels: &Cell<u64>) -> PeerError {
     loop {
-        match load::tell_when_room::<Parcel>(peer, MIB).await {
+        match peer.tell(Parcel::of(MIB)).await {
             Ok(()) => parcels.set(parcels.get() + 1),
             Err(error) => return error,
         }

@@ -140,26 +140,12 @@ where
     let before = peer.send(M::of(bytes)).await?;
     let start = Instant::now();
     for _ in 1..count {
-        tell_when_room::<M>(peer, bytes).await?;
+        peer.tell(M::of(bytes)).await?;
     }
     // An ask on the same lane: it is handled after all that was told.
     let after = peer.send(M::of(bytes)).await?;
     let arrived = after.messages - before.messages;
     Ok(Rate { per_second: per_second(arrived, start), lost: count - arrived })
-}
-
-/// A full link is no failure of the measure: the sender stands aside until there is room.
-pub(super) async fn tell_when_room<M>(peer: &Peer<SinkApi>, bytes: usize) -> Result<(), PeerError>
-where
-    M: Load,
-    SinkApi: Accepts<M>,
-{
-    loop {
-        match peer.try_tell(M::of(bytes)) {
-            Err(PeerError::MailboxFull) => tokio::task::yield_now().await,
-            told => return told,
-        }
-    }
 }
 
 /// The times of single echoes, one after the other, in microseconds.

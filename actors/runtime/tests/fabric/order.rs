@@ -128,6 +128,38 @@ async fn a_full_mailbox_refuses_near_tells_and_holds_asks() {
 }
 
 #[actix_rt::test]
+async fn a_tell_that_waits_for_room_is_taken_in_order_near_and_far() {
+    tokio::time::pause();
+    let limits = FabricLimits { control_frames_max: 2, ..FabricLimits::DEFAULT };
+    let nodes = TwoNodes::start_with(1, limits).await;
+    nodes.home.export("actor", Probe::exported());
+    for peer in nodes.peers::<ProbeApi>("actor") {
+        for number in 0..100 {
+            peer.tell(Note(number)).await.unwrap();
+        }
+        let notes = peer.send(Notes()).await.unwrap();
+        assert_eq!(notes[notes.len() - 100..], (0..100).collect::<Vec<_>>(), "{peer:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_tell_that_finds_no_room_in_time_says_so_near_and_far() {
+    tokio::time::pause();
+    let limits =
+        FabricLimits { control_frames_max: 4, send_timeout: Duration::from_millis(500), ..FabricLimits::DEFAULT };
+    let nodes = TwoNodes::start_with(1, limits).await;
+    nodes.home.export("actor", busy());
+    nodes.network.cut("home", "away");
+    for peer in nodes.peers::<ProbeApi>("actor") {
+        tokio::task::yield_now().await;
+        for number in 0..4 {
+            peer.tell(Note(number)).await.unwrap();
+        }
+        assert_eq!(peer.tell(Note(4)).await, Err(PeerError::Timeout { after_ms: 500 }), "{peer:?}");
+    }
+}
+
+#[actix_rt::test]
 async fn far_tells_that_a_full_mailbox_refuses_are_counted() {
     tokio::time::pause();
     let nodes = TwoNodes::start(1).await;
