@@ -194,6 +194,9 @@ pub(crate) struct ReplyFrame {
     pub(crate) bytes_max: usize,
 }
 
+/// The end of a tell that waits behind a full mailbox.
+pub(crate) type Handled = BoxFuture<'static, ()>;
+
 /// A [`Door`] whose message type the link does not know.
 pub(crate) trait AnyDoor: Any + Send + Sync {
     /// Decodes and asks; the answer is the frame of the reply.
@@ -206,6 +209,9 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
     ) -> Result<Answer<Vec<u8>>, PeerError>;
     /// Decodes and tells.
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
+    /// Decodes and tells; at a full mailbox the message waits in a slot of its own, and the future ends when it has been
+    /// handled or never will be.
+    fn tell_bytes_or_wait(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Option<Handled>, PeerError>;
     /// The lane of the message and of its reply.
     fn lane(&self) -> Lane;
 }
@@ -232,6 +238,11 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
 
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
         self.tell(sender, decode(body, depth_max)?)
+    }
+
+    fn tell_bytes_or_wait(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Option<Handled>, PeerError> {
+        let waits = self.tell_or_wait(sender, decode(body, depth_max)?)?;
+        Ok(waits.map(|answer| answer.map(drop).boxed()))
     }
 
     fn lane(&self) -> Lane {

@@ -21,6 +21,10 @@ pub(crate) const PIECE_BYTES: usize = 64 * 1024;
 pub(crate) const WINDOW_BYTES: usize = 256 * 1024;
 /// The receiver tells how much it has read once it is so much, in bytes.
 pub(crate) const CREDIT_BYTES: usize = WINDOW_BYTES / 4;
+/// Bytes of tells of one route that may be without room in the mailbox of their actor; the last one may go beyond.
+pub(crate) const ROUTE_WINDOW_BYTES: usize = 256 * 1024;
+/// The receiver tells how much has found room once it is so much, in bytes.
+pub(crate) const ROUTE_CREDIT_BYTES: usize = ROUTE_WINDOW_BYTES / 4;
 /// In place of a route: the names follow.
 const NAMED: u16 = u16::MAX;
 
@@ -37,12 +41,13 @@ enum Kind {
     Begin,
     Piece,
     Credit,
+    Room,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Tell};
-        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit];
+        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Room, Tell};
+        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit, Room];
         kinds.get(usize::from(byte)).copied()
     }
 }
@@ -83,6 +88,8 @@ pub(crate) enum Head<'a> {
     Piece,
     /// So many bytes of pieces have been read.
     Credit(u32),
+    /// So many bytes of tells of a route have found room, or never will.
+    Room(u16, u32),
 }
 
 impl<'a> Head<'a> {
@@ -161,6 +168,11 @@ pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
             bytes.extend_from_slice(&count.to_be_bytes());
         }
         Head::Piece => bytes.push(Kind::Piece as u8),
+        Head::Room(route, count) => {
+            bytes.push(Kind::Room as u8);
+            bytes.extend_from_slice(&route.to_be_bytes());
+            bytes.extend_from_slice(&count.to_be_bytes());
+        }
     }
     start
 }
@@ -235,6 +247,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
         Kind::Begin => Head::Begin(u32::from_be_bytes(array(&mut rest)?)),
         Kind::Piece => Head::Piece,
         Kind::Credit => Head::Credit(u32::from_be_bytes(array(&mut rest)?)),
+        Kind::Room => {
+            let route = u16::from_be_bytes(array(&mut rest)?);
+            Head::Room(route, u32::from_be_bytes(array(&mut rest)?))
+        }
     };
     Ok((head, rest))
 }
@@ -308,6 +324,7 @@ mod tests {
             Head::Begin(1 << 20),
             Head::Piece,
             Head::Credit(4),
+            Head::Room(5, 6),
         ];
         for head in heads {
             let mut bytes = b"earlier".to_vec();

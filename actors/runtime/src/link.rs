@@ -109,15 +109,20 @@ impl Link {
     }
 
     /// Queues a tell, or hands it back as a frame that waits for room on its lane.
-    pub(crate) fn tell_when_room(&self, call: &Call<'_>, encode: Encode<'_>) -> Result<Option<Untold<'_>>, PeerError> {
+    pub(crate) fn tell_when_room<'a>(
+        &'a self,
+        call: &Call<'a>,
+        encode: Encode<'_>,
+    ) -> Result<Option<Untold<'a>>, PeerError> {
         let only_for = self.only_for(call, 0)?;
         self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
             match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                 Ok(()) => Ok(None),
                 Err(NotTaken::Ended) => Err(self.unreachable()),
                 Err(NotTaken::Full) => {
-                    let frame = std::mem::take(frame.bytes);
-                    Ok(Some(Untold { link: self, lane: call.lane, frame, only_for }))
+                    let NamedFrame { bytes, body_at, .. } = frame;
+                    let bytes = std::mem::take(bytes);
+                    Ok(Some(Untold { link: self, lane: call.lane, way: call.way(), bytes, body_at, only_for }))
                 }
             }
         })
@@ -266,22 +271,25 @@ impl Drop for Asking<'_> {
 pub(crate) struct Untold<'a> {
     link: &'a Link,
     lane: Lane,
-    frame: Vec<u8>,
+    way: Way<'a>,
+    bytes: Vec<u8>,
+    body_at: usize,
     only_for: OnlyFor,
 }
 
 impl Untold<'_> {
     /// Waits until the lane has taken it; bounded by the caller's timeout.
     pub(crate) async fn taken(mut self) -> Result<(), PeerError> {
-        match self.link.outgoing.push_when_room(self.lane, &mut self.frame, self.only_for).await {
+        let frame = NamedFrame { head: Head::Tell(self.way), bytes: &mut self.bytes, body_at: self.body_at };
+        match self.link.outgoing.push_call_when_room(self.lane, frame, self.only_for).await {
             true => Ok(()),
             false => Err(self.link.unreachable()),
         }
     }
 }
 
-impl Call<'_> {
-    fn way(&self) -> Way<'_> {
+impl<'a> Call<'a> {
+    fn way(&self) -> Way<'a> {
         Way::Named(Names { actor: self.actor.as_str(), message: self.message })
     }
 }

@@ -27,7 +27,7 @@ pub(crate) type OnlyFor = Option<(NodeId, u64)>;
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotTaken {
-    /// The lane holds as many frames or bytes as it may.
+    /// The lane holds as many frames or bytes as it may, or too many tells are without room at their actor.
     Full,
     /// The link has ended.
     Ended,
@@ -54,6 +54,8 @@ struct Waiting {
     on_the_way: usize,
     /// Bytes of pieces that this end has read, for the other end to know.
     credit: u32,
+    /// Bytes of tells, by route, that have found room at this end, for the other end to know.
+    room: Vec<(u16, u32)>,
     ended: bool,
 }
 
@@ -95,9 +97,12 @@ impl Outgoing {
 
     /// Takes a whole frame, or leaves it as it is. A control frame is copied, a bulk frame is taken out of `frame`.
     pub(crate) fn push(&self, lane: Lane, frame: &mut Vec<u8>, only_for: OnlyFor) -> Result<(), NotTaken> {
-        self.add(lane, |waiting| match lane {
-            Lane::Control => waiting.append(only_for, |control| control.extend_from_slice(frame)),
-            Lane::Bulk => waiting.queue(frame, only_for),
+        self.add(lane, |waiting| {
+            match lane {
+                Lane::Control => waiting.append(only_for, |control| control.extend_from_slice(frame)),
+                Lane::Bulk => waiting.queue(frame, only_for),
+            }
+            Ok(())
         })
     }
 
@@ -105,7 +110,10 @@ impl Outgoing {
     pub(crate) fn push_call(&self, lane: Lane, frame: &mut NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
         self.add(lane, |waiting| match lane {
             Lane::Control => waiting.append_call(frame, only_for),
-            Lane::Bulk => waiting.queue(frame.bytes, only_for),
+            Lane::Bulk => {
+                waiting.queue(frame.bytes, only_for);
+                Ok(())
+            }
         })
     }
 
@@ -124,7 +132,7 @@ impl Outgoing {
         }
     }
 
-    fn add(&self, lane: Lane, put: impl FnOnce(&mut Waiting)) -> Result<(), NotTaken> {
+    fn add(&self, lane: Lane, put: impl FnOnce(&mut Waiting) -> Result<(), NotTaken>) -> Result<(), NotTaken> {
         let mut waiting = lock(&self.waiting);
         if waiting.ended {
             return Err(NotTaken::Ended);
@@ -137,7 +145,7 @@ impl Outgoing {
             Lane::Control => waiting.control_frames == 0,
             Lane::Bulk => waiting.bulk.is_empty(),
         };
-        put(&mut waiting);
+        put(&mut waiting)?;
         drop(waiting);
         if was_empty {
             self.arrived.notify_one();
@@ -150,6 +158,15 @@ impl Outgoing {
     /// It tries before it waits: waiting also yields to the scheduler now and then, and would let frames of one task
     /// overtake each other although there is room.
     pub(crate) async fn push_when_room(&self, lane: Lane, frame: &mut Vec<u8>, only_for: OnlyFor) -> bool {
+        self.when_room(lane, || self.push(lane, frame, only_for.clone())).await
+    }
+
+    /// As [`push_when_room`](Self::push_when_room) for a frame that carries names.
+    pub(crate) async fn push_call_when_room(&self, lane: Lane, mut frame: NamedFrame<'_>, only_for: OnlyFor) -> bool {
+        self.when_room(lane, || self.push_call(lane, &mut frame, only_for.clone())).await
+    }
+
+    async fn when_room(&self, lane: Lane, mut push: impl FnMut() -> Result<(), NotTaken>) -> bool {
         let room = match lane {
             Lane::Control => &self.control_room,
             Lane::Bulk => &self.bulk_room,
@@ -157,7 +174,7 @@ impl Outgoing {
         loop {
             let mut freed = std::pin::pin!(room.notified());
             freed.as_mut().enable();
-            match self.push(lane, frame, only_for.clone()) {
+            match push() {
                 Ok(()) => return true,
                 Err(NotTaken::Ended) => return false,
                 Err(NotTaken::Full) => freed.await,
@@ -182,7 +199,7 @@ impl Outgoing {
         buffer.clear();
         buffer.shrink_to(SPARE_BYTES_MAX);
         let mut waiting = lock(&self.waiting);
-        if waiting.control_frames > 0 || waiting.credit > 0 {
+        if waiting.control_frames > 0 || waiting.credit > 0 || !waiting.room.is_empty() {
             let guarded = waiting.swap_control(buffer);
             drop(waiting);
             self.control_room.notify_waiters();
@@ -216,6 +233,25 @@ impl Outgoing {
         waiting.credit = waiting.credit.saturating_add(bytes);
         drop(waiting);
         self.arrived.notify_one();
+    }
+
+    /// Notes that so many bytes of tells of a route have found room at this end, for the other end to know. There is one
+    /// number for each route.
+    pub(crate) fn grant_room(&self, route: u16, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let mut waiting = lock(&self.waiting);
+        match waiting.room.iter_mut().find(|(known, _)| *known == route) {
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
+            None => waiting.room.push((route, bytes)),
+        }
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    /// So many bytes of tells of a route have found room at the other end.
+    pub(crate) fn on_room(&self, route: u16, bytes: u32) {
+        lock(&self.waiting).numbers.on_room(route, bytes as usize);
+        self.control_room.notify_waiters();
     }
 
     /// The other end has read so many bytes of pieces.
@@ -307,9 +343,13 @@ impl Waiting {
     }
 
     fn swap_control(&mut self, buffer: &mut Vec<u8>) -> Vec<Guarded> {
+        const SMALL: &str = "some bytes are no large frame";
         if self.credit > 0 {
             let credit = Head::Credit(std::mem::take(&mut self.credit));
-            frame::write(&mut self.control, &credit, &[], usize::MAX).expect("five bytes are no large frame");
+            frame::write(&mut self.control, &credit, &[], usize::MAX).expect(SMALL);
+        }
+        for (route, bytes) in self.room.drain(..) {
+            frame::write(&mut self.control, &Head::Room(route, bytes), &[], usize::MAX).expect(SMALL);
         }
         std::mem::swap(&mut self.control, buffer);
         self.control_frames = 0;
@@ -326,19 +366,27 @@ impl Waiting {
     }
 
     /// What defines a number is no part of the frame that needs it first: that one may be left out.
-    fn append_call(&mut self, frame: &NamedFrame<'_>, only_for: OnlyFor) {
+    fn append_call(&mut self, frame: &NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
         const SHORTER: &str = "it is shorter than the frame it stands for";
-        let Some(names) = frame.head.names() else {
-            return self.append(only_for, |control| control.extend_from_slice(frame.bytes));
-        };
+        let names = frame.head.names().expect("a call carries names");
         let (route, is_new) = self.numbers.of(names);
         if is_new {
             let define = Head::Define(route, names);
             frame::write(&mut self.control, &define, &[], usize::MAX).expect(SHORTER);
         }
+        // Asks are bounded in number at both ends. A frame that may be left out is no tell that finds room.
+        let is_counted = matches!(frame.head, Head::Tell(_)) && only_for.is_none();
+        if is_counted && !self.numbers.has_room(route) {
+            return Err(NotTaken::Full);
+        }
+        let start = self.control.len();
         let head = frame.head.by(route);
         let body = &frame.bytes[frame.body_at..];
         self.append(only_for, |control| frame::write(control, &head, body, usize::MAX).expect(SHORTER));
+        if is_counted {
+            self.numbers.on_tell(route, self.control.len() - start);
+        }
+        Ok(())
     }
 }
 

@@ -208,3 +208,35 @@ fn a_frame_for_another_node_is_cut_out_and_its_ask_refused() {
     outgoing.take(&mut buffer, &mut bulk, &node("n"), |node, correlation| refused.push((node.clone(), correlation)));
     assert_eq!((buffer.as_slice(), refused.as_slice()), (&b"aright"[..], &[(node("other"), 7)][..]));
 }
+
+#[test]
+fn tells_stop_at_the_window_of_their_route_until_some_have_found_room() {
+    let outgoing = outgoing();
+    let try_tell = || {
+        let head = Head::Tell(Way::Named(Names { actor: "a", message: "m.v1.M" }));
+        let mut bytes = Vec::new();
+        frame::begin(&mut bytes, &head);
+        let body_at = bytes.len();
+        bytes.resize(body_at + frame::ROUTE_WINDOW_BYTES / 2, 0);
+        outgoing.push_call(Lane::Control, &mut NamedFrame { head, bytes: &mut bytes, body_at }, None)
+    };
+    assert_eq!([try_tell(), try_tell()], [Ok(()), Ok(())]);
+    assert_eq!(try_tell(), Err(NotTaken::Full));
+    push(&outgoing, Lane::Control, b"reply").unwrap();
+    let sent = control_of(&outgoing).len();
+    assert_eq!(try_tell(), Err(NotTaken::Full), "writing is not finding room");
+    outgoing.on_room(0, u32::try_from(sent).unwrap());
+    assert_eq!(try_tell(), Ok(()));
+}
+
+#[test]
+fn room_that_was_found_is_one_frame_for_each_route() {
+    let outgoing = outgoing();
+    outgoing.grant_room(3, 4);
+    outgoing.grant_room(1, 2);
+    outgoing.grant_room(3, 5);
+    assert!(outgoing.arrived().now_or_never().is_some());
+    let buffer = control_of(&outgoing);
+    let expected = [(Head::Room(3, 9), &b""[..]), (Head::Room(1, 2), &b""[..])];
+    assert_eq!(frames(&buffer), expected);
+}

@@ -83,9 +83,9 @@ impl<I> Peer<I> {
 
     /// Sends a message without waiting for a reply: delivered at most once.
     ///
-    /// A refusal is certain; an acceptance is not: a far message is lost without notice to the
-    /// sender if the link breaks, or if the far actor is missing or its mailbox is full, which the
-    /// far node logs and counts.
+    /// A refusal is certain; an acceptance is not: a far message is lost without notice to the sender if the link
+    /// breaks, if the far actor is missing, or, on the bulk lane, if its mailbox is full. The far node logs and counts
+    /// the last two.
     ///
     /// # Errors
     /// [`PeerError`] if the message is refused here, at once.

@@ -6,7 +6,7 @@
 use crate::error::PeerError;
 use crate::exports::AnyDoor;
 use crate::fabric::Fabric;
-use crate::frame::{FrameError, Names, ROUTES_MAX, Way};
+use crate::frame::{FrameError, Names, ROUTE_CREDIT_BYTES, ROUTE_WINDOW_BYTES, ROUTES_MAX, Way};
 use crate::name::{ActorName, NameError};
 use std::sync::{Arc, Weak};
 
@@ -14,6 +14,8 @@ use std::sync::{Arc, Weak};
 #[derive(Default)]
 pub(crate) struct Numbers {
     known: Vec<(String, String)>,
+    /// Bytes of tells, by number, of which the other end has not said that they have found room.
+    on_the_way: Vec<usize>,
     last: usize,
     oldest: usize,
 }
@@ -34,16 +36,82 @@ impl Numbers {
         (u16::try_from(self.last).expect("there are fewer numbers"), is_new)
     }
 
+    /// Whether another tell may leave under the number.
+    pub(crate) fn has_room(&self, route: u16) -> bool {
+        self.on_the_way[usize::from(route)] < ROUTE_WINDOW_BYTES
+    }
+
+    /// A tell of so many bytes leaves.
+    pub(crate) fn on_tell(&mut self, route: u16, bytes: usize) {
+        self.on_the_way[usize::from(route)] += bytes;
+    }
+
+    /// The other end has found room for so many bytes. It may speak of names that have lost their number meanwhile, so
+    /// more than is on the way is no fault.
+    pub(crate) fn on_room(&mut self, route: u16, bytes: usize) {
+        if let Some(on_the_way) = self.on_the_way.get_mut(usize::from(route)) {
+            *on_the_way = on_the_way.saturating_sub(bytes);
+        }
+    }
+
     fn place(&mut self, names: (String, String)) -> usize {
         if self.known.len() < usize::from(ROUTES_MAX) {
             self.known.push(names);
+            self.on_the_way.push(0);
             return self.known.len() - 1;
         }
         let at = self.oldest;
         self.known[at] = names;
+        self.on_the_way[at] = 0;
         self.oldest = (at + 1) % self.known.len();
         at
     }
+}
+
+/// What has become of the tells of a link, by number, for who hears them.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    /// Bytes of tells that wait behind a full mailbox.
+    parked: Vec<usize>,
+    /// Bytes of tells that have found room and that the other end is not told of yet.
+    found: Vec<usize>,
+}
+
+impl Rooms {
+    /// Whether another tell may wait behind a full mailbox. A sender that keeps to what it was told always may.
+    pub(crate) fn may_park(&self, route: u16) -> bool {
+        self.parked.get(usize::from(route)).is_none_or(|bytes| *bytes < ROUTE_WINDOW_BYTES)
+    }
+
+    /// A tell of so many bytes waits.
+    pub(crate) fn park(&mut self, route: u16, bytes: usize) {
+        *at(&mut self.parked, route) += bytes;
+    }
+
+    /// A tell that waited has been handled.
+    pub(crate) fn unpark(&mut self, route: u16, bytes: usize) {
+        *at(&mut self.parked, route) -= bytes;
+        self.find(route, bytes);
+    }
+
+    /// A tell of so many bytes has found room, or never will.
+    pub(crate) fn find(&mut self, route: u16, bytes: usize) {
+        *at(&mut self.found, route) += bytes;
+    }
+
+    /// What the other end is to know by now: number and bytes; it is told in steps.
+    pub(crate) fn due(&mut self) -> impl Iterator<Item = (u16, usize)> {
+        let due = (0_u16..).zip(&mut self.found).filter(|(_, bytes)| **bytes >= ROUTE_CREDIT_BYTES);
+        due.map(|(route, bytes)| (route, std::mem::take(bytes)))
+    }
+}
+
+fn at(bytes: &mut Vec<usize>, route: u16) -> &mut usize {
+    let at = usize::from(route);
+    if bytes.len() <= at {
+        bytes.resize(at + 1, 0);
+    }
+    &mut bytes[at]
 }
 
 /// How many doors are remembered for frames that carry their names.
@@ -174,6 +242,40 @@ mod tests {
         assert_eq!(numbers.of(Names { actor: "a5", message: "m.v1.N" }), (0, true));
         assert_eq!(numbers.of(names("a0")), (1, true));
         assert_eq!(numbers.of(names("a2")), (2, false));
+    }
+
+    #[test]
+    fn a_route_has_no_room_once_its_window_is_used_and_new_names_begin_anew() {
+        let mut numbers = Numbers::default();
+        let (route, _) = numbers.of(names("a"));
+        numbers.on_tell(route, ROUTE_WINDOW_BYTES - 1);
+        assert!(numbers.has_room(route));
+        numbers.on_tell(route, 100);
+        assert!(!numbers.has_room(route));
+        numbers.on_room(route, 100);
+        assert!(numbers.has_room(route));
+        numbers.on_tell(route, 100);
+        numbers.on_room(ROUTES_MAX, 100);
+        assert!(!numbers.has_room(route));
+        let actors: Vec<String> = (0..ROUTES_MAX).map(|number| format!("b{number}")).collect();
+        let reused = actors.iter().map(|actor| numbers.of(names(actor)).0).filter(|number| *number == route).count();
+        assert_eq!((reused, numbers.has_room(route)), (1, true));
+        numbers.on_room(route, 1_000_000);
+        assert!(numbers.has_room(route));
+    }
+
+    #[test]
+    fn room_is_told_in_steps_each_byte_once_and_a_sender_that_sends_too_much_may_not_park() {
+        let mut rooms = Rooms::default();
+        rooms.find(3, ROUTE_CREDIT_BYTES - 1);
+        assert_eq!(rooms.due().collect::<Vec<_>>(), []);
+        rooms.park(3, ROUTE_WINDOW_BYTES);
+        assert!(!rooms.may_park(3) && rooms.may_park(2) && rooms.may_park(4));
+        rooms.unpark(3, ROUTE_WINDOW_BYTES);
+        assert!(rooms.may_park(3));
+        let due = ROUTE_CREDIT_BYTES - 1 + ROUTE_WINDOW_BYTES;
+        assert_eq!(rooms.due().collect::<Vec<_>>(), [(3, due)]);
+        assert_eq!(rooms.due().collect::<Vec<_>>(), []);
     }
 
     #[test]

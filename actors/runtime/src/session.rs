@@ -10,7 +10,7 @@ use crate::link::Link;
 use crate::name::NodeId;
 use crate::outgoing::{BulkFrame, Taken};
 use crate::reader::{FrameReader, LastHeard, Received};
-use crate::routes::{Doors, Found};
+use crate::routes::{Doors, Found, Rooms};
 use crate::transport::Connection;
 use bytes::Buf;
 use futures_util::future::BoxFuture;
@@ -60,6 +60,8 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         link: Arc::clone(link),
         node: node.clone(),
         doors: Doors::default(),
+        rooms: Rooms::default(),
+        parked: FuturesUnordered::new(),
         replies: FuturesUnordered::new(),
     };
     tokio::select! {
@@ -120,6 +122,9 @@ struct Reader {
     link: Arc<Link>,
     node: NodeId,
     doors: Doors,
+    rooms: Rooms,
+    /// Tells that wait behind a full mailbox, by route and bytes; as many as [`Rooms`] lets in.
+    parked: FuturesUnordered<BoxFuture<'static, (u16, usize)>>,
     /// Asks of the other node that are being handled here.
     replies: FuturesUnordered<BoxFuture<'static, ()>>,
 }
@@ -141,8 +146,15 @@ impl Reader {
             if let Some(bytes) = frames.credit() {
                 self.link.outgoing.grant(bytes);
             }
+            for (route, bytes) in self.rooms.due() {
+                self.link.outgoing.grant_room(route, bytes);
+            }
             let filled = tokio::select! {
                 Some(()) = self.replies.next() => continue,
+                Some((route, bytes)) = self.parked.next() => {
+                    self.rooms.unpark(route, bytes);
+                    continue;
+                }
                 filled = frames.fill() => filled,
             };
             reads += 1;
@@ -169,7 +181,7 @@ impl Reader {
         match head {
             Head::Ping => {}
             Head::Define(route, names) => self.doors.define(route, names)?,
-            Head::Tell(way) => self.on_tell(way, body)?,
+            Head::Tell(way) => self.on_tell(way, body, received.bytes().len() + frame::PREFIX_BYTES)?,
             Head::Ask { way, correlation, deadline_ms } => {
                 self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
             }
@@ -182,6 +194,7 @@ impl Reader {
                 let error = error.unwrap_or_else(|error| PeerError::undecodable("the refusal", &error));
                 self.on_reply(correlation, Err(error));
             }
+            Head::Room(route, bytes) => self.link.outgoing.on_room(route, bytes),
             Head::Credit(count) => self.link.outgoing.on_credit(count)?,
             Head::Begin(_) | Head::Piece => return Err(FrameError::Piece),
         }
@@ -195,12 +208,31 @@ impl Reader {
         }
     }
 
-    fn on_tell(&mut self, way: Way<'_>, body: &[u8]) -> Result<(), FrameError> {
+    /// A tell by number that finds the mailbox full waits behind it, and the sender hears of room later; a sender that
+    /// does not keep to that, and a tell of the bulk lane, which bears no number, find no room.
+    fn on_tell(&mut self, way: Way<'_>, body: &[u8], bytes: usize) -> Result<(), FrameError> {
         let Found { names, door } = self.doors.find(&self.fabric, way)?;
         let depth_max = self.fabric.limits.body_depth_max;
-        if let Err(error) = door.and_then(|door| door.tell_bytes(&self.node, body, depth_max)) {
+        let counted = match way {
+            Way::Route(route) => Some(route),
+            Way::Named(_) => None,
+        };
+        let may_park = counted.filter(|route| self.rooms.may_park(*route));
+        let told = door.and_then(|door| match may_park {
+            Some(_) => door.tell_bytes_or_wait(&self.node, body, depth_max),
+            None => door.tell_bytes(&self.node, body, depth_max).map(|()| None),
+        });
+        if let Err(error) = &told {
             self.fabric.counters.tells_dropped.fetch_add(1, Ordering::Relaxed);
             warn!(node = %self.node, actor = names.actor, message = names.message, %error, "a message is dropped");
+        }
+        match (counted, told) {
+            (Some(route), Ok(Some(handled))) => {
+                self.rooms.park(route, bytes);
+                self.parked.push(handled.map(move |()| (route, bytes)).boxed());
+            }
+            (Some(route), _) => self.rooms.find(route, bytes),
+            (None, _) => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Bytes from anyone: a listening node refuses them and goes on serving.
 
+use crate::order::busy;
 use crate::probe::{Echo, Probe, ProbeApi};
 use odeon_runtime::testkit::TwoNodes;
 use odeon_runtime::transport::Connection;
@@ -157,6 +158,21 @@ async fn unknown_names_and_bad_bodies_are_refused_and_the_link_stays() {
     assert!(!closes_after(&nodes, &frames.concat()).await);
     assert_eq!(nodes.home.counters().tells_dropped, 1);
     assert_eq!(nodes.home.counters().replies_late, 2);
+    assert_eq!(far.send(Echo("after".into())).await, Ok("after".into()));
+}
+
+#[actix_rt::test]
+async fn a_sender_that_sends_more_than_there_is_room_for_loses_the_rest_and_nobody_else_does() {
+    let (nodes, far) = serving().await;
+    nodes.home.export("slow", busy());
+    let names = [&[0, 4][..], b"slow", &[0, 13], b"probe.v1.Note"].concat();
+    let define = framed(&[&[5, 0, 0][..], &names].concat());
+    let tell = framed(&[1, 0, 0, 7]);
+    let sent = 40_000;
+    assert!(!closes_after(&nodes, &[define, tell.repeat(sent)].concat()).await);
+    let dropped = nodes.home.counters().tells_dropped as usize;
+    let room = 256 * 1024 / tell.len() + 5;
+    assert!(dropped >= sent - room && dropped < sent, "{dropped} of {sent}, with room for {room}");
     assert_eq!(far.send(Echo("after".into())).await, Ok("after".into()));
 }
 

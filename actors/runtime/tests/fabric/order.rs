@@ -111,7 +111,7 @@ impl actix::Handler<Notes> for Busy {
     }
 }
 
-fn busy() -> odeon_runtime::Exports {
+pub(crate) fn busy() -> odeon_runtime::Exports {
     let address = Busy(Probe::default()).start();
     odeon_runtime::Exports::new().accept::<Note, _>(&address).accept::<Notes, _>(&address)
 }
@@ -160,7 +160,7 @@ async fn a_tell_that_finds_no_room_in_time_says_so_near_and_far() {
 }
 
 #[actix_rt::test]
-async fn far_tells_that_a_full_mailbox_refuses_are_counted() {
+async fn far_tells_that_find_a_full_mailbox_wait_behind_it_and_none_is_lost() {
     tokio::time::pause();
     let nodes = TwoNodes::start(1).await;
     nodes.home.export("actor", busy());
@@ -168,9 +168,42 @@ async fn far_tells_that_a_full_mailbox_refuses_are_counted() {
     for number in 0..10 {
         far.try_tell(Note(number)).unwrap();
     }
-    let taken = far.send(Notes()).await.unwrap();
-    assert_eq!(taken.len() as u64 + nodes.home.counters().tells_dropped, 10);
-    assert_eq!(taken, (0..4).collect::<Vec<_>>());
+    assert_eq!(far.send(Notes()).await, Ok((0..10).collect()));
+    assert_eq!(nodes.home.counters().tells_dropped, 0);
+}
+
+/// Tells until there is no room although everybody else had their turn, and says how many were taken.
+async fn fill(peer: &odeon_runtime::Peer<ProbeApi>) -> u32 {
+    let (mut taken, mut refused) = (0, 0);
+    while refused < 100 {
+        match peer.try_tell(Note(taken)) {
+            Ok(()) => (taken, refused) = (taken + 1, 0),
+            Err(error) => {
+                assert_eq!(error, PeerError::MailboxFull);
+                refused += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    taken
+}
+
+#[actix_rt::test]
+async fn a_slow_receiver_slows_its_senders_and_nobody_else() {
+    tokio::time::pause();
+    let nodes = TwoNodes::start(1).await;
+    nodes.home.export("neighbour", Probe::exported());
+    let neighbours = nodes.peers::<ProbeApi>("neighbour");
+    for (slow, neighbour) in nodes.peers::<ProbeApi>("actor").into_iter().zip(neighbours) {
+        nodes.home.export("actor", busy());
+        let taken = fill(&slow).await;
+        assert!(taken >= 4, "{slow:?} took {taken}");
+        assert_eq!(neighbour.try_tell(Note(7)), Ok(()), "{neighbour:?}");
+        assert_eq!(neighbour.send(Notes()).await.unwrap().last(), Some(&7), "{neighbour:?}");
+        slow.tell(Note(taken)).await.unwrap();
+        assert_eq!(slow.send(Notes()).await, Ok((0..=taken).collect()), "{slow:?}");
+    }
+    assert_eq!(nodes.home.counters().tells_dropped, 0);
 }
 
 #[actix_rt::test]
