@@ -12,7 +12,10 @@ use crate::link::Link;
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
 use crate::transport::{Listener, Transport};
+use crate::watch::{EndReason, Ends};
 use dashmap::DashMap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,6 +99,7 @@ pub(crate) struct Fabric {
     exports: DashMap<ActorName, Arc<Exports>>,
     /// Rises with every change of the exports.
     exports_generation: AtomicU64,
+    ends: Ends,
     table: Mutex<Table>,
     links_started: AtomicU64,
 }
@@ -115,6 +119,7 @@ impl Fabric {
             random: Mutex::new(Seeded::new(seed)),
             exports: DashMap::new(),
             exports_generation: AtomicU64::new(0),
+            ends: Ends::default(),
             table: Mutex::default(),
             links_started: AtomicU64::new(0),
             limits,
@@ -129,15 +134,38 @@ impl Fabric {
     }
 
     /// Takes a name back unless something else is behind it by now.
-    pub(crate) fn retract_own(&self, actor: &ActorName, own: &Arc<Exports>) {
-        self.exports.remove_if(actor, |_, current| Arc::ptr_eq(current, own));
+    pub(crate) fn retract_own(&self, actor: &ActorName, own: &Arc<Exports>, reason: EndReason) {
+        let was_there = self.exports.remove_if(actor, |_, current| Arc::ptr_eq(current, own)).is_some();
         self.on_exports_changed();
+        if was_there {
+            self.ends.on_end(actor, reason);
+        }
     }
 
     pub(crate) fn retract(&self, actor: &ActorName) -> bool {
         let was_there = self.exports.remove(actor).is_some();
         self.on_exports_changed();
+        if was_there {
+            self.ends.on_end(actor, EndReason::Stopped);
+        }
         was_there
+    }
+
+    /// Waits for the end of an actor of this node, from now on.
+    pub(crate) fn watch(&self, actor: &ActorName) -> BoxFuture<'static, EndReason> {
+        let Some(mut end) = self.ends.subscribe(actor, || self.exports.contains_key(actor)) else {
+            return std::future::ready(EndReason::Unknown).boxed();
+        };
+        let stop = self.stop.clone();
+        let shut_down = || EndReason::NodeLost { cause: "this node has shut down".into() };
+        async move {
+            tokio::select! {
+                biased;
+                ended = end.wait_for(Option::is_some) => ended.ok().and_then(|reason| reason.clone()).unwrap_or_else(shut_down),
+                () = stop.cancelled() => shut_down(),
+            }
+        }
+        .boxed()
     }
 
     fn on_exports_changed(&self) {

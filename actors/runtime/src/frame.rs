@@ -42,12 +42,14 @@ enum Kind {
     Piece,
     Credit,
     Room,
+    Watch,
+    Unwatch,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Room, Tell};
-        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit, Room];
+        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Room, Tell, Unwatch, Watch};
+        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit, Room, Watch, Unwatch];
         kinds.get(usize::from(byte)).copied()
     }
 }
@@ -88,6 +90,10 @@ pub(crate) enum Head<'a> {
     Piece,
     /// So many bytes of pieces have been read.
     Credit(u32),
+    /// The body is the name of an actor, whose end is the reply.
+    Watch(u64),
+    /// Nobody waits for that end any more.
+    Unwatch(u64),
     /// So many bytes of tells of a route have found room, or never will.
     Room(u16, u32),
 }
@@ -152,11 +158,10 @@ pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
             bytes.extend_from_slice(&deadline_ms.to_be_bytes());
             write_way(bytes, way);
         }
-        Head::Reply(correlation) | Head::Refusal(correlation) => {
-            let kind = if matches!(head, Head::Reply(_)) { Kind::Reply } else { Kind::Refusal };
-            bytes.push(kind as u8);
-            bytes.extend_from_slice(&correlation.to_be_bytes());
-        }
+        Head::Reply(correlation) => write_number(bytes, Kind::Reply, correlation),
+        Head::Refusal(correlation) => write_number(bytes, Kind::Refusal, correlation),
+        Head::Watch(correlation) => write_number(bytes, Kind::Watch, correlation),
+        Head::Unwatch(correlation) => write_number(bytes, Kind::Unwatch, correlation),
         Head::Define(route, names) => {
             bytes.push(Kind::Define as u8);
             bytes.extend_from_slice(&route.to_be_bytes());
@@ -175,6 +180,11 @@ pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
         }
     }
     start
+}
+
+fn write_number(bytes: &mut Vec<u8>, kind: Kind, correlation: u64) {
+    bytes.push(kind as u8);
+    bytes.extend_from_slice(&correlation.to_be_bytes());
 }
 
 fn write_way(bytes: &mut Vec<u8>, way: Way<'_>) {
@@ -240,6 +250,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
         }
         Kind::Reply => Head::Reply(u64::from_be_bytes(array(&mut rest)?)),
         Kind::Refusal => Head::Refusal(u64::from_be_bytes(array(&mut rest)?)),
+        Kind::Watch => Head::Watch(u64::from_be_bytes(array(&mut rest)?)),
+        Kind::Unwatch => Head::Unwatch(u64::from_be_bytes(array(&mut rest)?)),
         Kind::Define => {
             let route = u16::from_be_bytes(array(&mut rest)?);
             Head::Define(route, read_names(&mut rest)?)
@@ -325,6 +337,8 @@ mod tests {
             Head::Piece,
             Head::Credit(4),
             Head::Room(5, 6),
+            Head::Watch(7),
+            Head::Unwatch(8),
         ];
         for head in heads {
             let mut bytes = b"earlier".to_vec();

@@ -90,6 +90,7 @@ mod session;
 mod supervisor;
 pub mod testkit;
 pub mod transport;
+mod watch;
 
 pub use clock::Clock;
 pub use commit_queue::{CommitQueue, Durable, WriteBatch};
@@ -112,3 +113,4 @@ pub use record_log::{AppendError, RecordLog};
 pub use reply::Reply;
 pub use sender::From;
 pub use supervisor::{ActorPanic, OnPanic, PanicPolicy, Supervised, SupervisedState, SupervisorSpec};
+pub use watch::{EndReason, Terminated};

@@ -28,6 +28,8 @@ pub struct FabricLimits {
     pub pending_asks_max: usize,
     /// Asks of the other node that are being handled here, for each link.
     pub inbound_asks_max: usize,
+    /// Actors of this node that the other node watches, for each link.
+    pub watches_max: usize,
     /// Links of the node, and endpoints it remembers.
     pub links_max: usize,
     /// Incoming connections that have not finished their handshake.
@@ -57,6 +59,7 @@ impl FabricLimits {
         bulk_bytes_max: 32 * 1024 * 1024,
         pending_asks_max: 4096,
         inbound_asks_max: 1024,
+        watches_max: 4096,
         links_max: 65_536,
         handshakes_max: 256,
         heartbeat_interval: Duration::from_secs(1),
@@ -79,6 +82,7 @@ impl FabricLimits {
             ("bulk_bytes_max", self.bulk_bytes_max),
             ("pending_asks_max", self.pending_asks_max),
             ("inbound_asks_max", self.inbound_asks_max),
+            ("watches_max", self.watches_max),
             ("links_max", self.links_max),
             ("handshakes_max", self.handshakes_max),
             ("link_events_max", self.link_events_max),

@@ -32,7 +32,8 @@ pub(crate) struct Call<'a> {
 
 struct Waiting {
     reply: oneshot::Sender<Result<Bytes, PeerError>>,
-    _permit: OwnedSemaphorePermit,
+    /// None for a watch, which the other end counts.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
@@ -82,7 +83,7 @@ impl Link {
         self.framed(call.lane, head, encode, |mut frame| {
             let mut asking = Asking { link: self, lane: call.lane, correlation, reply: None, unsent: None };
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-                asking.reply = Some(self.wait_for(correlation, permit)?);
+                asking.reply = Some(self.wait_for(correlation, Some(permit))?);
                 match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                     Ok(()) => return Ok(asking),
                     Err(NotTaken::Ended) => return Err(self.unreachable()),
@@ -126,6 +127,23 @@ impl Link {
                 }
             }
         })
+    }
+
+    /// Watches an actor; the reply is how it ended.
+    pub(crate) async fn watch(&self, actor: &ActorName, only: Option<&NodeId>) -> Result<Bytes, PeerError> {
+        let call = Call { actor, message: "", lane: Lane::Control, only };
+        let correlation = self.next.fetch_add(1, Ordering::Relaxed);
+        let only_for = self.only_for(&call, correlation)?;
+        let reply = self.wait_for(correlation, None)?;
+        let mut watching = Watching { link: self, correlation, is_open: true };
+        let mut frame = Vec::new();
+        frame::write(&mut frame, &Head::Watch(correlation), actor.as_str().as_bytes(), self.frame_bytes_max)?;
+        if !self.outgoing.push_when_room(Lane::Control, &mut frame, only_for).await {
+            return Err(self.unreachable());
+        }
+        let ended = reply.await;
+        watching.is_open = false;
+        ended.unwrap_or_else(|_| Err(self.unreachable()))
     }
 
     /// Writes a frame, encoding its body in place: a bulk frame into a buffer that the lane will take, a control frame
@@ -207,7 +225,7 @@ impl Link {
     fn wait_for(
         &self,
         correlation: u64,
-        permit: OwnedSemaphorePermit,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<oneshot::Receiver<Result<Bytes, PeerError>>, PeerError> {
         let (reply, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
@@ -249,7 +267,7 @@ impl Asking<'_> {
             Some(reply) => reply,
             None => {
                 let permit = Arc::clone(&self.link.permits).acquire_owned().await;
-                self.link.wait_for(self.correlation, permit.map_err(|_| self.link.unreachable())?)?
+                self.link.wait_for(self.correlation, Some(permit.map_err(|_| self.link.unreachable())?))?
             }
         };
         if let Some((mut frame, only_for)) = self.unsent.take()
@@ -264,6 +282,25 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         lock(&self.link.state).waiting.remove(&self.correlation);
+    }
+}
+
+/// A watch that has begun; dropping it tells the other end, if there is room to.
+struct Watching<'a> {
+    link: &'a Link,
+    correlation: u64,
+    is_open: bool,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        lock(&self.link.state).waiting.remove(&self.correlation);
+        if self.is_open {
+            let mut frame = Vec::new();
+            frame::write(&mut frame, &Head::Unwatch(self.correlation), &[], 1024).expect("nine bytes are few");
+            // Without room the other end keeps the watch until the actor or the link ends.
+            let _ = self.link.outgoing.push(Lane::Control, &mut frame, None);
+        }
     }
 }
 

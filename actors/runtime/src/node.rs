@@ -3,7 +3,7 @@
 //! It starts no actor system and keeps no global registry: it runs on whichever tokio runtime it is
 //! started on, and actors are handed to it by address.
 
-use crate::error::{ListenError, StartError};
+use crate::error::{ListenError, PeerError, StartError};
 use crate::events::LinkEvents;
 use crate::exports::Exports;
 use crate::fabric::{Fabric, Target, lock};
@@ -11,6 +11,7 @@ use crate::limits::FabricLimits;
 use crate::name::{ActorAddress, ActorName, Endpoint, NodeId};
 use crate::peer::Peer;
 use crate::transport::{Tcp, Transport};
+use crate::watch::Terminated;
 use odeon_protocol::id::check_id;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -202,6 +203,14 @@ impl Node {
             (Some(node), Some(endpoint)) => Target::OfAt(node.clone(), endpoint.clone()),
         };
         Peer::new(Arc::clone(&self.fabric), target, address.actor.clone())
+    }
+
+    /// Waits for the end of an actor, wherever it is, and tells it once; see [`Peer::watch`].
+    ///
+    /// # Errors
+    /// As [`Peer::watch`].
+    pub async fn watch(&self, address: &ActorAddress) -> Result<Terminated, PeerError> {
+        self.resolve::<()>(address).watch().await
     }
 
     /// Hears about links from now on.

@@ -5,7 +5,9 @@
 use crate::error::PeerError;
 use crate::fabric::{Fabric, Route, Target, lock};
 use crate::link::{Call, Link};
-use crate::name::{ActorAddress, ActorName};
+use crate::name::{ActorAddress, ActorName, NodeId};
+use crate::watch::{EndReason, Terminated};
+use odeon_protocol::codec;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use std::fmt;
 use std::marker::PhantomData;
@@ -136,6 +138,33 @@ impl<I> Peer<I> {
         }
     }
 
+    /// Waits for the end of the actor, and tells it once: that it stopped, failed for good, or that its node is lost,
+    /// which is heard within [`heartbeat_timeout`](crate::FabricLimits::heartbeat_timeout) if it is cut off. A name that
+    /// leads nowhere has ended already.
+    ///
+    /// It watches from the moment in which the future is first polled. Dropping the future ends the watch.
+    ///
+    /// # Errors
+    /// [`PeerError::MailboxFull`] if the node is watched as often over this link as it allows.
+    pub async fn watch(&self) -> Result<Terminated, PeerError> {
+        let reason = match self.route() {
+            Ok(Route::Near) => Ok(self.fabric.watch(&self.actor).await),
+            Ok(Route::Far(link)) => self.watch_far(&link).await,
+            Err(error) => Err(error),
+        };
+        let reason = match reason {
+            Err(PeerError::LinkLost { cause } | PeerError::Unreachable { cause, .. }) => EndReason::NodeLost { cause },
+            other => other?,
+        };
+        Ok(Terminated { actor: self.actor.clone(), reason })
+    }
+
+    async fn watch_far(&self, link: &Link) -> Result<EndReason, PeerError> {
+        let reply = link.watch(&self.actor, self.only()).await?;
+        let reason = codec::decode(&reply, self.fabric.limits.body_depth_max);
+        reason.map_err(|error| PeerError::undecodable("the end of an actor", &error))
+    }
+
     /// Where the actor is, for use inside messages.
     #[must_use]
     pub fn address(&self) -> ActorAddress {
@@ -175,11 +204,15 @@ impl<I> Peer<I> {
     }
 
     fn call<M: RemoteMessage>(&self) -> Call<'_> {
-        let only = match &self.target {
+        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, only: self.only() }
+    }
+
+    /// The only node that will do, if it matters.
+    fn only(&self) -> Option<&NodeId> {
+        match &self.target {
             Target::OfAt(node, _) => Some(node),
             _ => None,
-        };
-        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, only }
+        }
     }
 
     fn not_exported<M: RemoteMessage>(&self) -> PeerError {

@@ -7,17 +7,18 @@ use crate::exports::{Answer, ReplyFrame};
 use crate::fabric::Fabric;
 use crate::frame::{self, FrameError, Head, Way};
 use crate::link::Link;
-use crate::name::NodeId;
+use crate::name::{ActorName, NodeId};
 use crate::outgoing::{BulkFrame, Taken};
 use crate::reader::{FrameReader, LastHeard, Received};
 use crate::routes::{Doors, Found, Rooms};
 use crate::transport::Connection;
 use bytes::Buf;
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use odeon_protocol::codec;
 use odeon_protocol::wire::Lane;
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         doors: Doors::default(),
         rooms: Rooms::default(),
         parked: FuturesUnordered::new(),
+        watches: FuturesUnordered::new(),
+        unwatch: BTreeMap::new(),
         replies: FuturesUnordered::new(),
     };
     tokio::select! {
@@ -125,6 +128,10 @@ struct Reader {
     rooms: Rooms,
     /// Tells that wait behind a full mailbox, by route and bytes; as many as [`Rooms`] lets in.
     parked: FuturesUnordered<BoxFuture<'static, (u16, usize)>>,
+    /// Watches of the other node, which end with their correlation.
+    watches: FuturesUnordered<BoxFuture<'static, u64>>,
+    /// How each of them is broken off.
+    unwatch: BTreeMap<u64, AbortHandle>,
     /// Asks of the other node that are being handled here.
     replies: FuturesUnordered<BoxFuture<'static, ()>>,
 }
@@ -151,6 +158,10 @@ impl Reader {
             }
             let filled = tokio::select! {
                 Some(()) = self.replies.next() => continue,
+                Some(correlation) = self.watches.next() => {
+                    self.unwatch.remove(&correlation);
+                    continue;
+                }
                 Some((route, bytes)) = self.parked.next() => {
                     self.rooms.unpark(route, bytes);
                     continue;
@@ -194,6 +205,8 @@ impl Reader {
                 let error = error.unwrap_or_else(|error| PeerError::undecodable("the refusal", &error));
                 self.on_reply(correlation, Err(error));
             }
+            Head::Watch(correlation) => self.on_watch(correlation, body),
+            Head::Unwatch(correlation) => self.unwatch.remove(&correlation).iter().for_each(AbortHandle::abort),
             Head::Room(route, bytes) => self.link.outgoing.on_room(route, bytes),
             Head::Credit(count) => self.link.outgoing.on_credit(count)?,
             Head::Begin(_) | Head::Piece => return Err(FrameError::Piece),
@@ -257,6 +270,32 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    fn on_watch(&mut self, correlation: u64, actor: &[u8]) {
+        let limits = &self.fabric.limits;
+        if self.watches.len() >= limits.watches_max {
+            return self.refuse_ask(correlation, &PeerError::MailboxFull);
+        }
+        let actor = std::str::from_utf8(actor).ok().and_then(|actor| ActorName::new(actor).ok());
+        let Some(actor) = actor else {
+            let (message, cause) = ("a watch".into(), "it does not name an actor".into());
+            return self.refuse_ask(correlation, &PeerError::Undecodable { message, cause });
+        };
+        let (abort, registration) = AbortHandle::new_pair();
+        // The same number twice is no watch of its own.
+        self.unwatch.insert(correlation, abort).iter().for_each(AbortHandle::abort);
+        let (link, ended, bytes_max) = (Arc::clone(&self.link), self.fabric.watch(&actor), limits.frame_bytes_max);
+        let told = async move {
+            let body = codec::encode(&ended.await).expect("an end is plain data");
+            let mut frame = Vec::new();
+            if let Err(error) = frame::write(&mut frame, &Head::Reply(correlation), &body, bytes_max) {
+                frame = refusal(correlation, &error, bytes_max);
+            }
+            link.outgoing.push_when_room(Lane::Control, &mut frame, None).await;
+        };
+        // Broken off, there is nobody to tell.
+        self.watches.push(Abortable::new(told, registration).map(move |_| correlation).boxed());
     }
 
     /// Refuses without waiting: if even the refusal finds no room, the asker's timeout tells it.

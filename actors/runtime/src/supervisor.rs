@@ -6,6 +6,7 @@
 use crate::exports::Exports;
 use crate::name::ActorName;
 use crate::node::Node;
+use crate::watch::EndReason;
 use actix::{Actor, Addr, Context};
 use odeon_protocol::restart::RestartPolicy;
 use std::any::Any;
@@ -291,7 +292,13 @@ where
 
     fn finish(&self, run: &Run, state: SupervisedState) {
         info!(actor = %self.spec.name, ?state, "an actor has ended");
-        self.node.fabric.retract_own(&self.spec.name, &run.exports);
+        let reason = match &state {
+            SupervisedState::GaveUp { panic } | SupervisedState::Escalated { panic } => {
+                EndReason::Failed { panic: panic.clone() }
+            }
+            _ => EndReason::Stopped,
+        };
+        self.node.fabric.retract_own(&self.spec.name, &run.exports, reason);
         self.state.send_replace(state);
     }
 }

@@ -18,3 +18,5 @@ mod probe;
 mod supervision;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod watch;
