@@ -5,7 +5,7 @@
 
 use odeon_protocol::resources::{Range, Ranges};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Values of one kind by number, sorted; nothing is not kept.
 pub(crate) type Values<T> = Vec<(u32, T)>;
@@ -20,6 +20,12 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
+    /// Nothing, shared by all who hold nothing.
+    pub(crate) fn nothing() -> Arc<Self> {
+        static NOTHING: LazyLock<Arc<Bundle>> = LazyLock::new(Arc::default);
+        Arc::clone(&NOTHING)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.scalars.is_empty() && self.ranges.is_empty() && self.sets.is_empty()
     }

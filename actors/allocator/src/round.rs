@@ -298,7 +298,7 @@ impl Visitor for Round<'_> {
         let is_all = Arc::ptr_eq(&offer, &self.left);
         self.grants.push((slot, Arc::clone(&offer)));
         if is_all {
-            self.left = Arc::default();
+            self.left = Bundle::nothing();
             return true;
         }
         self.left = Arc::new(self.left.without(&offer));

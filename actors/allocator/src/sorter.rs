@@ -81,6 +81,8 @@ pub(crate) struct Node<C> {
 /// Where a node stands among its siblings.
 #[derive(Debug)]
 struct Key<C> {
+    /// The share's, at hand.
+    steps: Option<u64>,
     share: Share,
     grant_count: u64,
     path: Arc<str>,
@@ -373,8 +375,8 @@ impl<C: Copy> Node<C> {
     }
 
     fn key(&self, node: Slot<Self>, totals: &Totals) -> Key<C> {
-        let (path, client) = (Arc::clone(&self.path), self.client);
-        Key { share: self.share(totals), grant_count: self.grant_count, path, node, client }
+        let (path, client, share) = (Arc::clone(&self.path), self.client, self.share(totals));
+        Key { steps: share.steps(), share, grant_count: self.grant_count, path, node, client }
     }
 }
 
@@ -386,8 +388,11 @@ impl<C: Copy> Clone for Key<C> {
 }
 impl<C> Ord for Key<C> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let by_need = self.share.cmp(&other.share).then(self.grant_count.cmp(&other.grant_count));
-        by_need.then_with(|| self.path.cmp(&other.path))
+        let by_share = match (self.steps, other.steps) {
+            (Some(steps), Some(others)) if steps != others => steps.cmp(&others),
+            _ => self.share.cmp(&other.share),
+        };
+        by_share.then(self.grant_count.cmp(&other.grant_count)).then_with(|| self.path.cmp(&other.path))
     }
 }
 impl<C> PartialOrd for Key<C> {

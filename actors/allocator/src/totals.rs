@@ -74,7 +74,9 @@ impl Totals {
     /// Pairs sums with how much the cluster has; where it has nothing there is no pair.
     pub(crate) fn parts(&self, sums: &Sums) -> impl Iterator<Item = (u128, u128)> {
         let parts = (0_u32..).zip(sums.iter().zip(self.sums.iter()));
-        parts.filter(|(name, (_, whole))| *whole > 0 && !self.excluded.contains(name)).map(|(_, part)| part)
+        parts
+            .filter(|(name, (_, whole))| *whole > 0 && (self.excluded.is_empty() || !self.excluded.contains(name)))
+            .map(|(_, part)| part)
     }
 
     pub(crate) fn add(&mut self, amounts: &[(u32, u64)]) {

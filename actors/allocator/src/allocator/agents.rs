@@ -124,7 +124,7 @@ impl Agent {
         };
         let own = own(part, kinds);
         self.used = sum(&self.used, &own);
-        self.free = if Arc::ptr_eq(&self.free, &own) { Arc::default() } else { self.free.without(&own).into() };
+        self.free = if Arc::ptr_eq(&self.free, &own) { Bundle::nothing() } else { self.free.without(&own).into() };
         let place = self.held_index(client);
         match place {
             Ok(index) => self.held[index].1 = sum(&self.held[index].1, part),
@@ -149,7 +149,7 @@ impl Agent {
             *held = held.checked_sub(part)?.into();
         }
         let own = own(part, kinds);
-        self.used = if *self.used == *own { Arc::default() } else { self.used.without(&own).into() };
+        self.used = if *self.used == *own { Bundle::nothing() } else { self.used.without(&own).into() };
         self.renew_free();
         Some(is_last)
     }
@@ -204,11 +204,11 @@ impl Allocator {
             is_active: true,
             profile,
             maintenance: None,
-            total: Arc::default(),
+            total: Bundle::nothing(),
             reserved: Vec::new(),
             held: Vec::new(),
-            used: Arc::default(),
-            free: Arc::default(),
+            used: Bundle::nothing(),
+            free: Bundle::nothing(),
         });
         self.agents[slot].set_total(total, &mut self.roster.books, &self.kinds);
         for Holding { framework, role, resources } in holdings.iter().filter(|held| !held.resources.is_empty()) {

@@ -85,9 +85,9 @@ impl Allocator {
     pub(super) fn ask_back(&mut self, slots: &[Slot<Agent>], now: Duration) {
         for slot in slots {
             let agent = &mut self.agents[*slot];
+            let Some(mut maintenance) = agent.maintenance.take() else { continue };
             let holders = agent.held().iter().map(|(client, _)| self.roster.name(*client).0.clone());
             let holders: BTreeSet<FrameworkId> = holders.collect();
-            let Some(maintenance) = &mut agent.maintenance else { continue };
             maintenance.refused.retain(|_, until| *until > now);
             for framework in holders {
                 let is_active = self.frameworks.get(&framework).is_some_and(|framework| framework.is_active);
@@ -99,6 +99,7 @@ impl Allocator {
                     self.inverse.push(InverseGrant { framework, agent, unavailability });
                 }
             }
+            agent.maintenance = Some(maintenance);
         }
     }
 
