@@ -139,3 +139,17 @@ fn with_a_quota_nobody_is_offered_anything_until_most_agents_are_back() {
     assert_eq!(cluster.agent("a2", "cpus:2;mem:64"), NOTHING);
     assert_eq!(cluster.agent("a3", "cpus:2;mem:64").len(), 3);
 }
+
+#[test]
+fn an_agent_that_comes_twice_after_a_failover_counts_once() {
+    let mut cluster = Cluster::new();
+    cluster.framework("f1", "r");
+    cluster.allocator.set_quota(&role("q"), &quota("cpus:1", "")).unwrap();
+    cluster.allocator.await_agents(cluster.now, 2);
+    cluster.agent("a1", "cpus:2;mem:64");
+    cluster.allocator.remove_agent(&agent_id("a1")).unwrap();
+    assert_eq!(cluster.agent("a1", "cpus:2;mem:64"), NOTHING);
+    assert_eq!(cluster.agent("a2", "cpus:2;mem:64").len(), 2);
+    cluster.allocator.remove_agent(&agent_id("a2")).unwrap();
+    assert_eq!(cluster.agent("a3", "cpus:2;mem:64").len(), 1);
+}
