@@ -9,6 +9,7 @@ pub(crate) mod gangs;
 pub(crate) mod listing;
 pub(crate) mod maintenance;
 pub(crate) mod pause;
+pub(crate) mod preemption;
 pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod why;
@@ -34,6 +35,7 @@ use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::{CPUS, MEM, Resources, Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use pause::Pause;
+use preemption::Claim;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -117,6 +119,8 @@ pub struct Allocator {
     random: Random,
     inverse: Vec<InverseGrant>,
     gangs: Gangs,
+    priorities: BTreeMap<Role, u32>,
+    claims: Vec<Claim>,
     pause: Option<Pause>,
     run_count: u64,
 }
@@ -153,6 +157,8 @@ impl Allocator {
             random,
             inverse: Vec::new(),
             gangs: Gangs::default(),
+            priorities: BTreeMap::new(),
+            claims: Vec::new(),
             pause: None,
             run_count: 0,
             config,

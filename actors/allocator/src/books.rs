@@ -177,6 +177,15 @@ impl Books {
         limits.min()
     }
 
+    /// By path: what a role with a guarantee of a name, and each above it, has consumed beyond the guarantee.
+    pub(crate) fn above_guarantees(&self, slot: Slot<Book>, name: u32) -> impl Iterator<Item = (String, u128)> {
+        let above = |book: &&Book| book.parent.map(|parent| &self.books[parent]);
+        std::iter::successors(Some(&self.books[slot]), above).filter_map(move |book| {
+            let (_, guarantee) = book.guarantees.iter().find(|(guaranteed, _)| *guaranteed == name)?;
+            Some((book.path.clone(), book.consumed(name).saturating_sub(u128::from(*guarantee))))
+        })
+    }
+
     /// How much of a name is free beyond what guarantees still need.
     pub(crate) fn surplus(&self, name: u32) -> u128 {
         self.total.get(name).saturating_sub(self.used.get(name)).saturating_sub(self.needed.get(name))

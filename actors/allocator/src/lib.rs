@@ -22,10 +22,10 @@
 //!
 //! # What else is here
 //! Quota with guarantees and limits, reservations, volumes that are given out whole or shared, revocable resources,
-//! capabilities, constraints, declared demand, gangs, maintenance with inverse offers, the pause after a failover, and
-//! the reason why somebody is not offered something ([`Allocator::why`]). The rules are in `docs/allocator.md`.
+//! capabilities, constraints, declared demand, gangs, priorities, maintenance with inverse offers, the pause after a failover,
+//! and the reason why somebody is not offered something ([`Allocator::why`]). The rules are in `docs/allocator.md`.
 //!
-//! Deliberately absent: preemption, and what becomes of an offer.
+//! Deliberately absent: what becomes of an offer, and which tasks end when something is taken back.
 
 mod allocator;
 mod bits;
@@ -53,6 +53,7 @@ pub use allocator::frameworks::FrameworkError;
 pub use allocator::gangs::{Gang, GangError, GangId, GangOutcome};
 pub use allocator::listing::RoleShare;
 pub use allocator::maintenance::{InverseGrant, Unavailability};
+pub use allocator::preemption::{TakeBack, TakeBackStage};
 pub use allocator::recover::RecoverError;
 pub use allocator::why::Reason;
 pub use allocator::{Allocator, AllocatorConfig, Grant};

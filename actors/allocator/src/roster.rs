@@ -300,14 +300,46 @@ impl Roster {
 
     /// How much of a name a client may have before it is above its even part by weights, among those in the order.
     pub(crate) fn room_to_fair_part(&self, client: Slot<Client>, name: u32) -> u128 {
+        let (fair, has) = self.fair_and_held(client, name);
+        fair.saturating_sub(has)
+    }
+
+    /// As [`Self::room_to_fair_part`], and no more than what its role and each role above lack to theirs.
+    pub(crate) fn lack(&self, client: Slot<Client>, name: u32) -> u128 {
+        let leaf = self.roles[self.clients[client].role].leaf;
+        let levels = self.sorter.levels(leaf, None).map(|node| {
+            let part = self.part_of_total(self.sorter.part_of(node, Lottery::<()>::WHOLE), name);
+            part.saturating_sub(self.sorter.allocated(node).get(name))
+        });
+        levels.fold(self.room_to_fair_part(client, name), u128::min)
+    }
+
+    /// What of a name a client and the roles above it hold above their even parts, up to where the path of another
+    /// client meets theirs, and above the guarantees of all of them.
+    pub(crate) fn excess(&self, client: Slot<Client>, other: Slot<Client>, name: u32) -> Excess {
+        let (fair, has) = self.fair_and_held(client, name);
+        let [leaf, other] = [client, other].map(|client| self.roles[self.clients[client].role].leaf);
+        let above_parts = self.sorter.levels(leaf, Some(other)).map(|node| {
+            let part = self.part_of_total(self.sorter.part_of(node, Lottery::<()>::WHOLE), name);
+            (self.sorter.path(node).to_owned(), self.sorter.allocated(node).get(name).saturating_sub(part))
+        });
+        let book = self.roles[self.clients[client].role].book;
+        let levels = above_parts.chain(self.books.above_guarantees(book, name)).collect();
+        Excess { own: has.saturating_sub(fair), levels }
+    }
+
+    fn fair_and_held(&self, client: Slot<Client>, name: u32) -> (u128, u128) {
         let Client { role, leaf, .. } = &self.clients[client];
         let entry = &self.roles[*role];
-        let whole = u128::from(Lottery::<()>::WHOLE);
         let part = self.sorter.part_of(entry.leaf, Lottery::<()>::WHOLE);
-        let part = u128::from(entry.sorter.part_of(*leaf, part));
-        let total = self.totals.get(name);
-        let fair = total / whole * part + total % whole * part / whole;
-        fair.saturating_sub(entry.sorter.allocated(*leaf).get(name))
+        let fair = self.part_of_total(entry.sorter.part_of(*leaf, part), name);
+        (fair, entry.sorter.allocated(*leaf).get(name))
+    }
+
+    /// A part of all that the cluster has of a name.
+    fn part_of_total(&self, part: u64, name: u32) -> u128 {
+        let (whole, part, total) = (u128::from(Lottery::<()>::WHOLE), u128::from(part), self.totals.get(name));
+        total / whole * part + total % whole * part / whole
     }
 
     /// The nodes of the tree of roles, by path.
@@ -351,6 +383,16 @@ impl Roster {
             self.sorter.remove(entry.leaf, &self.totals);
         }
     }
+}
+
+/// What a client holds above what is its own.
+#[derive(Debug)]
+pub(crate) struct Excess {
+    /// Above its even part.
+    pub(crate) own: u128,
+    /// By path: above the even part, or the guarantee, of a role together with all below it. A path that ends in `/.`
+    /// is a role without those below.
+    pub(crate) levels: Vec<(String, u128)>,
 }
 
 /// A part of an agent that a client was given, gives back or exchanges.

@@ -253,6 +253,22 @@ impl<C: Copy> Sorter<C> {
         part
     }
 
+    /// A leaf and the nodes above it, without the root and those that another leaf has in common with it.
+    pub(crate) fn levels(
+        &self,
+        leaf: Slot<Node<C>>,
+        other: Option<Slot<Node<C>>>,
+    ) -> impl Iterator<Item = Slot<Node<C>>> {
+        let above = |slot: &Slot<Node<C>>| self.nodes[*slot].parent;
+        let others: BTreeSet<_> = std::iter::successors(other, above).chain([self.root]).collect();
+        std::iter::successors(Some(leaf), above).take_while(move |slot| !others.contains(slot))
+    }
+
+    /// Where a node is.
+    pub(crate) fn path(&self, node: Slot<Node<C>>) -> &str {
+        &self.nodes[node].path
+    }
+
     /// What a node was charged and not credited.
     pub(crate) fn allocated(&self, node: Slot<Node<C>>) -> &Sums {
         &self.nodes[node].allocated
