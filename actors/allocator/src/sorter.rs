@@ -241,13 +241,14 @@ impl<C: Copy> Sorter<C> {
         }
     }
 
-    /// What of a whole is a leaf's by the weights of the active siblings down its path, rounded down.
+    /// What of a whole is a leaf's by the weights of the active siblings down its path and its own, rounded down.
     pub(crate) fn part_of(&self, leaf: Slot<Node<C>>, whole: u64) -> u64 {
         let (mut part, mut slot) = (whole, leaf);
         while let Some(parent) = self.nodes[slot].parent {
             let weight = |slot: Slot<Node<C>>| u128::from(self.nodes[slot].weight.thousandths());
             let sum: u128 = self.nodes[parent].order.iter().map(|key| weight(key.node)).sum();
-            part = u64::try_from(u128::from(part) * weight(slot) / sum.max(weight(slot))).expect("a part of 64 bits");
+            let own = if self.nodes[slot].active_count > 0 { 0 } else { weight(slot) };
+            part = u64::try_from(u128::from(part) * weight(slot) / (sum + own)).expect("a part of 64 bits");
             slot = parent;
         }
         part

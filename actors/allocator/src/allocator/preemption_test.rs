@@ -107,6 +107,15 @@ fn a_claim_ends_when_it_is_no_longer_wanted_but_not_once_tasks_are_killed() {
 }
 
 #[test]
+fn who_wants_no_more_offers_gives_back_like_anyone() {
+    let mut allocator = held_by_low(1);
+    allocator.suppress(&id("low"), &BTreeSet::new()).unwrap();
+    assert_eq!(lines(&allocator.take_back(NOW, GRACE)), ["low a1 cpus:2;mem:20"]);
+    allocator.remove_framework(&id("low")).unwrap();
+    assert_eq!(allocator.take_back(GRACE, GRACE)[0].stage, TakeBackStage::Kill);
+}
+
+#[test]
 fn a_guarantee_above_the_even_part_is_not_touched() {
     let mut allocator = held_by_low(1);
     let cpus = |amount| BTreeMap::from([("cpus".to_owned(), Scalar::from_whole(amount))]);
