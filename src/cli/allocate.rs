@@ -117,6 +117,11 @@ fn rows(step: &StepReport) -> Vec<Row> {
     for inverse in &step.inverse_offers {
         rows.push(row("inverse offer", &inverse.agent, inverse.framework.clone(), empty()));
     }
+    for back in &step.taken_back {
+        let whom = format!("{}@{}", back.framework, back.role);
+        let detail = format!("{} for {}@{}", back.resources, back.claimant, back.claimant_role);
+        rows.push(row(back.stage, &back.agent, whom, detail));
+    }
     for line in &step.not_offered {
         let whom = format!("{}@{}", line.framework, line.role);
         rows.push(row("not offered", &line.agent, whom, line.detail.clone()));

@@ -27,6 +27,10 @@ pub(super) struct Expectation {
     pub(super) held: BTreeMap<FrameworkId, Parsed<TypedResources>>,
     /// Exactly these inverse offers, in any order.
     pub(super) inverse: Option<Vec<Parsed<OfferPattern>>>,
+    /// Exactly these frameworks are asked to give back, in any order.
+    pub(super) asked: Option<Vec<Parsed<OfferPattern>>>,
+    /// Of exactly these frameworks tasks are to be killed, in any order.
+    pub(super) killed: Option<Vec<Parsed<OfferPattern>>>,
     /// Dominant shares of roles, within 0.005.
     #[serde(default)]
     pub(super) shares: BTreeMap<Role, f64>,

@@ -170,6 +170,8 @@ events! {
     set_quota / "set-quota" => SetQuota(QuotaBody),
     remove_quota / "remove-quota" => RemoveQuota(Role),
     set_weight / "set-weight" => SetWeight(WeightBody),
+    set_priority / "set-priority" => SetPriority(PriorityBody),
+    take_back / "take-back" => TakeBack(TakeBackBody),
     set_unavailability / "set-unavailability" => SetUnavailability(Unavailability),
     answer_inverse / "answer-inverse" => AnswerInverse(AnswerInverse),
     await_agents / "await-agents" => AwaitAgents(usize),
@@ -389,6 +391,22 @@ pub(super) struct QuotaBody {
 pub(super) struct WeightBody {
     pub(super) role: Role,
     pub(super) weight: Weight,
+}
+
+/// A priority.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PriorityBody {
+    pub(super) role: Role,
+    pub(super) priority: u32,
+}
+
+/// Roles of a higher priority take back what they may.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakeBackBody {
+    /// From now.
+    pub(super) grace: HumanDuration,
 }
 
 /// When an agent will be away; without a start it will not.

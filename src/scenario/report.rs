@@ -26,6 +26,7 @@ pub(crate) struct StepReport {
     pub(crate) refused: Option<String>,
     pub(crate) offers: Vec<OfferLine>,
     pub(crate) inverse_offers: Vec<InverseLine>,
+    pub(crate) taken_back: Vec<TakenBackLine>,
     pub(crate) not_offered: Vec<NotOfferedLine>,
     /// How many more there are that are not listed.
     pub(crate) not_offered_more: usize,
@@ -46,6 +47,20 @@ pub(crate) struct OfferLine {
 pub(crate) struct InverseLine {
     pub(crate) agent: String,
     pub(crate) framework: String,
+}
+
+/// A part of an agent that a framework is to give back.
+#[derive(Debug, Serialize)]
+pub(crate) struct TakenBackLine {
+    pub(crate) agent: String,
+    pub(crate) framework: String,
+    pub(crate) role: String,
+    pub(crate) resources: String,
+    /// For whom.
+    pub(crate) claimant: String,
+    pub(crate) claimant_role: String,
+    /// `ask` or `kill`.
+    pub(crate) stage: &'static str,
 }
 
 /// A framework that is not offered an agent under a role.

@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use odeon_allocator::{
-    AgentProfile, Allocator, AllocatorConfig, Domain, GangId, GangOutcome, Grant, InverseGrant,
-    Weight as AllocatorWeight,
+    AgentProfile, Allocator, AllocatorConfig, Domain, GangId, GangOutcome, Grant, InverseGrant, TakeBack,
+    TakeBackStage, Weight as AllocatorWeight,
 };
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::resources::TypedResources;
 use odeon_protocol::role::Role;
 
 use super::format::{Scenario, Settings, Triggers};
-use super::report::{InverseLine, NotOfferedLine, OfferLine, Report, StepReport};
+use super::report::{InverseLine, NotOfferedLine, OfferLine, Report, StepReport, TakenBackLine};
 
 /// The version of the format.
 const FORMAT_VERSION: u32 = 1;
@@ -63,6 +63,8 @@ struct Stage {
     frameworks: BTreeMap<FrameworkId, BTreeSet<Role>>,
     /// By the names that the scenario gave them.
     gangs: BTreeMap<String, (GangId, GangState)>,
+    /// What this step takes back.
+    taken_back: Vec<TakeBack>,
 }
 
 /// Where a gang stands.
@@ -144,12 +146,14 @@ impl Stage {
             agents: BTreeMap::new(),
             frameworks: BTreeMap::new(),
             gangs: BTreeMap::new(),
+            taken_back: Vec::new(),
         }
     }
 
     fn step(&mut self, number: usize, mut step: super::format::Step) -> StepReport {
         let word = step.words().first().copied().unwrap_or("look");
         let event = step.note.take().map_or_else(|| word.to_owned(), |note| format!("{word}: {note}"));
+        self.taken_back.clear();
         let refused = step.take_event().and_then(|event| self.apply(event).err());
         let is_due = self.is_eventful && self.allocator.next_deadline().is_some_and(|at| at <= self.now);
         let ran = step.run && (self.allocator.is_pending() || is_due);
@@ -167,6 +171,7 @@ impl Stage {
             refused,
             offers: grants.iter().map(offer_line).collect(),
             inverse_offers: inverse.iter().map(inverse_line).collect(),
+            taken_back: self.taken_back.iter().map(taken_back_line).collect(),
             not_offered,
             not_offered_more,
             failures,
@@ -223,6 +228,18 @@ fn offer_line(grant: &Grant) -> OfferLine {
         framework: grant.framework.to_string(),
         role: grant.role.to_string(),
         resources: grant.resources.to_string(),
+    }
+}
+
+fn taken_back_line(back: &TakeBack) -> TakenBackLine {
+    TakenBackLine {
+        agent: back.agent.to_string(),
+        framework: back.framework.to_string(),
+        role: back.role.to_string(),
+        resources: back.resources.to_string(),
+        claimant: back.claimant.to_string(),
+        claimant_role: back.claimant_role.to_string(),
+        stage: if back.stage == TakeBackStage::Kill { "kill" } else { "ask" },
     }
 }
 

@@ -1,6 +1,6 @@
 //! Holds what came of a step against what was expected.
 
-use odeon_allocator::{Grant, InverseGrant};
+use odeon_allocator::{Grant, InverseGrant, TakeBack, TakeBackStage};
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::resources::TypedResources;
 use odeon_protocol::role::Role;
@@ -29,6 +29,14 @@ impl Stage {
             let nothing = TypedResources::empty();
             let asked: Vec<_> = inverse.iter().map(|inverse| inverse_parts(inverse, &nothing)).collect();
             failures.extend(mismatches("inverse offer", patterns, &asked));
+        }
+        let (killed, asked): (Vec<_>, Vec<_>) =
+            self.taken_back.iter().partition(|back| back.stage == TakeBackStage::Kill);
+        for (what, patterns, came) in [("claim", &expected.asked, asked), ("kill", &expected.killed, killed)] {
+            let Some(patterns) = patterns else { continue };
+            let resources: Vec<TypedResources> = came.iter().map(|back| (&back.resources).into()).collect();
+            let lines: Vec<_> = came.into_iter().zip(&resources).map(|(back, part)| back_parts(back, part)).collect();
+            failures.extend(mismatches(what, patterns, &lines));
         }
         for (framework, count) in &expected.offer_counts {
             let came = grants.iter().filter(|grant| grant.framework == *framework).count();
@@ -85,6 +93,11 @@ impl Stage {
 fn offer_parts(grant: &Grant) -> (String, OfferParts<'_>) {
     let Grant { agent, framework, role, resources } = grant;
     (format!("{agent} -> {framework}@{role}: {resources}"), (agent, framework, Some(role), resources))
+}
+
+fn back_parts<'a>(back: &'a TakeBack, part: &'a TypedResources) -> (String, OfferParts<'a>) {
+    let TakeBack { agent, framework, role, .. } = back;
+    (format!("{agent} -> {framework}@{role}: {part}"), (agent, framework, Some(role), part))
 }
 
 fn inverse_parts<'a>(inverse: &'a InverseGrant, nothing: &'a TypedResources) -> (String, OfferParts<'a>) {

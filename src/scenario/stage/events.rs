@@ -66,6 +66,14 @@ impl Stage {
                 self.allocator.set_weight(&body.role, body.weight.0);
                 Ok(())
             }
+            Event::SetPriority(body) => {
+                self.allocator.set_priority(&body.role, body.priority);
+                Ok(())
+            }
+            Event::TakeBack(body) => {
+                self.taken_back = self.allocator.take_back(self.now, body.grace.get());
+                Ok(())
+            }
             Event::SetUnavailability(body) => {
                 let when = body.start.map(|start| Unavailability {
                     start: self.now.saturating_add(start.get()),
