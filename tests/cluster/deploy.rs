@@ -158,6 +158,19 @@ fn actors_whose_host_is_killed_come_back_behind_their_names() {
 }
 
 #[test]
+fn actors_are_reached_at_the_host_that_their_agent_advertises() {
+    let stage = counter_stage();
+    let mut roles = Roles::start(&stage, 0);
+    roles.add_agent_with(&["--set", "advertise=localhost:5051"]);
+    deploy(&roles.client);
+    let endpoint = text(&actor(&roles.client, "counter/0")["location"]["endpoint"]);
+    assert!(endpoint.starts_with("localhost:") && endpoint != "localhost:5051", "{endpoint}");
+    assert_eq!(ask(&roles.client, "counter/0", r#""Get""#), 10);
+    roles.interrupt();
+    stage.wait_for_no_process();
+}
+
+#[test]
 fn actors_of_an_agent_that_is_killed_come_back_on_another_one() {
     let stage = counter_stage();
     let mut roles = Roles::start(&stage, 2);

@@ -50,6 +50,10 @@ pub(crate) struct Launcher {
     pub(crate) environment: BTreeMap<String, String>,
     /// Where executors reach the agent.
     pub(crate) endpoint: Endpoint,
+    /// Where actors in executors listen; port 0 for any.
+    pub(crate) actors_listen: Endpoint,
+    /// The host at which other hosts reach them.
+    pub(crate) actors_host: String,
     pub(crate) shutdown_grace: Duration,
     /// Where executors that outlive the agent find out how to reach the next one.
     pub(crate) endpoint_file: PathBuf,
@@ -110,6 +114,8 @@ impl Launcher {
         let basics = self.environment.iter().filter(|(name, _)| is_basic(name));
         let own = [
             ("ODEON_AGENT_ENDPOINT", self.endpoint.to_string()),
+            ("ODEON_ACTORS_LISTEN", self.actors_listen.to_string()),
+            ("ODEON_ACTORS_HOST", self.actors_host.clone()),
             ("ODEON_FRAMEWORK_ID", place.framework_id.to_string()),
             (EXECUTOR_ID, place.executor_id.to_string()),
             (CONTAINER_ID, place.container_id.to_string()),

@@ -112,7 +112,8 @@ impl AgentNode {
         };
         let core = AgentCore::recover(checkpoint, start, settings.limits.clone(), settings.seed)?;
         let (snapshot, reached) = (Record::Snapshot(Box::new(core.checkpoint())), local(&bound));
-        let launcher = launcher(&settings, &work_dir, reached.clone());
+        let reach = Reach { local: reached.clone(), bound, advertised: &endpoint };
+        let launcher = launcher(&settings, &work_dir, reach);
         let written = move || {
             let journal = journal.replace_with(&[snapshot])?;
             work_dir.tell_endpoint(&reached)?;
@@ -209,12 +210,24 @@ async fn listen(node: &Node, wanted: &Endpoint, last: Option<Endpoint>) -> Resul
     node.listen(wanted).await
 }
 
-fn launcher(settings: &AgentSettings, work_dir: &WorkDir, endpoint: Endpoint) -> Launcher {
+/// Where the agent is.
+struct Reach<'a> {
+    /// For processes of its host.
+    local: Endpoint,
+    bound: Endpoint,
+    /// For other hosts.
+    advertised: &'a Endpoint,
+}
+
+/// An executor listens where its agent does, and is reached where that is.
+fn launcher(settings: &AgentSettings, work_dir: &WorkDir, reach: Reach<'_>) -> Launcher {
     Launcher {
         sandboxes: Sandboxes::new(work_dir.sandboxes()),
         program: settings.program.clone(),
         environment: settings.environment.clone(),
-        endpoint,
+        endpoint: reach.local,
+        actors_listen: Endpoint::new(format!("{}:0", host(&reach.bound))),
+        actors_host: host(reach.advertised).to_owned(),
         shutdown_grace: settings.limits.executor_shutdown_grace,
         endpoint_file: work_dir.endpoint_file(),
         recovery_timeout: settings.limits.recovery_timeout,
@@ -228,6 +241,11 @@ fn info(settings: &AgentSettings, endpoint: &Endpoint) -> AgentInfo {
         resources: settings.resources.clone(),
         attributes: settings.attributes.clone(),
     }
+}
+
+/// An endpoint without its port.
+fn host(endpoint: &Endpoint) -> &str {
+    endpoint.as_str().rsplit_once(':').map_or(endpoint.as_str(), |(host, _)| host)
 }
 
 /// How processes of the same host reach an endpoint that may be bound to all addresses.

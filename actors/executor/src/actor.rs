@@ -79,7 +79,7 @@ impl ExecutorActor {
         Self {
             core: ExecutorCore::new(settings.identity.clone(), registry.names()),
             agent: node.peer_at(&settings.agent, "agent"),
-            doorway: Arc::new(Doorway::new(&node, &settings.agent)),
+            doorway: Arc::new(Doorway::new(&node, &settings.actors_listen, &settings.actors_host)),
             settings,
             registry,
             node,

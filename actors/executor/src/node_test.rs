@@ -89,6 +89,8 @@ fn settings() -> ExecutorSettings {
     let base_environment = BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]);
     ExecutorSettings {
         agent: Endpoint::new(AGENT),
+        actors_listen: Endpoint::new("executor-host:0"),
+        actors_host: "executor-host".into(),
         agent_file: None,
         identity,
         sandbox: PathBuf::from("/"),

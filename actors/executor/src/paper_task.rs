@@ -17,11 +17,11 @@ pub(crate) struct PaperTask {
 }
 
 impl PaperTask {
-    /// A task `t-1` on a node; the agent is at a host of the node's name.
+    /// A task `t-1` on a node; it listens at a host of the node's name.
     pub(crate) fn new(node: &Node, sandbox: &Path, data: &[u8]) -> Self {
         let (urgency, observed) = watch::channel(Urgency::None);
         let (report, reports) = watch::channel(String::new());
-        let agent = Endpoint::new(format!("{}:5051", node.id().name));
+        let (host, listen) = (&node.id().name, Endpoint::new(format!("{}:0", node.id().name)));
         let context = TaskContext {
             task_id: TaskId::new("t-1").unwrap(),
             name: "test".into(),
@@ -29,7 +29,7 @@ impl PaperTask {
             resources: Resources::empty(),
             sandbox: sandbox.to_owned(),
             node: node.clone(),
-            doorway: Arc::new(Doorway::new(node, &agent)),
+            doorway: Arc::new(Doorway::new(node, &listen, host)),
             urgency: observed,
             reports: report,
             over: watch::Sender::new(false),

@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// `host:port` of the agent.
 pub const AGENT_ENDPOINT: &str = "ODEON_AGENT_ENDPOINT";
+/// `host:0`, where the actors of tasks listen; where the agent is, if not set.
+pub const ACTORS_LISTEN: &str = "ODEON_ACTORS_LISTEN";
+/// The host at which other hosts reach them; that of the agent, if not set.
+pub const ACTORS_HOST: &str = "ODEON_ACTORS_HOST";
 /// The framework.
 pub const FRAMEWORK_ID: &str = "ODEON_FRAMEWORK_ID";
 /// The executor.
@@ -73,6 +77,10 @@ pub struct ExecutorSettings {
     pub agent: Endpoint,
     /// Where it says so if it is started again; absolute.
     pub agent_file: Option<PathBuf>,
+    /// Where the actors of tasks listen, once one wants to be reached.
+    pub actors_listen: Endpoint,
+    /// The host at which others reach them.
+    pub actors_host: String,
     /// Who this executor is.
     pub identity: Identity,
     /// The directory of the executor; absolute.
@@ -103,9 +111,12 @@ impl ExecutorSettings {
         };
         let agent_file = given(AGENT_ENDPOINT_FILE).map(|text| absolute(AGENT_ENDPOINT_FILE, text)).transpose()?;
         let sandbox = absolute(SANDBOX, get(SANDBOX)?)?;
-        let agent = Endpoint::new(get(AGENT_ENDPOINT)?);
+        let agent = get(AGENT_ENDPOINT)?;
+        let agent_host = agent.rsplit_once(':').map_or(agent.as_str(), |(host, _)| host);
         Ok(Self {
-            agent,
+            actors_listen: Endpoint::new(given(ACTORS_LISTEN).unwrap_or_else(|| format!("{agent_host}:0"))),
+            actors_host: given(ACTORS_HOST).unwrap_or_else(|| agent_host.to_owned()),
+            agent: Endpoint::new(agent),
             agent_file,
             identity,
             sandbox,
@@ -160,6 +171,17 @@ mod tests {
         assert_eq!(settings.agent, Endpoint::new("127.0.0.1:5051"));
         assert_eq!(settings.identity.shutdown_grace, Duration::from_secs(3));
         assert_eq!(settings.sandbox, PathBuf::from("/sandboxes/t"));
+    }
+
+    #[test]
+    fn actors_listen_where_the_agent_says_and_else_where_it_is() {
+        let settings = ExecutorSettings::from_environment(&variables()).unwrap();
+        assert_eq!((settings.actors_listen.as_str(), settings.actors_host.as_str()), ("127.0.0.1:0", "127.0.0.1"));
+        let mut variables = variables();
+        variables.insert(ACTORS_LISTEN.to_owned(), "0.0.0.0:0".to_owned());
+        variables.insert(ACTORS_HOST.to_owned(), "node-7".to_owned());
+        let settings = ExecutorSettings::from_environment(&variables).unwrap();
+        assert_eq!((settings.actors_listen.as_str(), settings.actors_host.as_str()), ("0.0.0.0:0", "node-7"));
     }
 
     #[test]
