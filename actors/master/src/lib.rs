@@ -5,6 +5,7 @@
 mod actor;
 mod core;
 pub mod effect;
+mod lanes;
 mod messenger;
 mod node;
 mod record;

@@ -1,39 +1,34 @@
 //! `Messenger`: carries out what the master wants others to hear.
 //!
-//! An agent has only so many commands at a time, in order; the others wait here, so that no burst overruns its mailbox.
+//! An agent has only so many commands at a time, and a scheduler only as many events as it has room for; the others
+//! wait here, in order, so that no burst overruns anybody.
 
 use crate::actor::{CommandAnswered, MASTER, MasterActor};
 use crate::core::CommandReceipt;
 use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, SchedulerEvent};
+use crate::lanes::{LaneLimits, Lanes};
 use actix::Addr;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused};
 use odeon_protocol::messages::master_scheduler::SchedulerForMaster;
 use odeon_runtime::{Node, NodeId, PeerError};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use tokio::sync::mpsc;
+use std::fmt::Display;
 use tracing::{error, warn};
 
 /// The name behind which an agent is exported.
 const AGENT: &str = "agent";
-/// Commands that an agent has not answered, at most.
-const COMMANDS_UNDER_WAY_MAX: usize = 256;
-/// Commands that may wait for one agent; what comes then has not reached it.
-const COMMANDS_WAITING_MAX: usize = 1 << 17;
+/// The commands of one agent; what finds no room has not reached it.
+const COMMANDS: LaneLimits = LaneLimits { under_way_max: 256, waiting_max: 1 << 17 };
+/// The events of one scheduler, one after the other; what finds no room is lost, and made good as any lost event is.
+const EVENTS: LaneLimits = LaneLimits { under_way_max: 1, waiting_max: 1 << 15 };
 
 /// Carries effects out. It waits for nothing; what agents answer goes to the actor.
 pub(crate) struct Messenger {
     node: Node,
-    own: Addr<MasterActor>,
-    lanes: Lanes,
+    commands: Lanes<NodeId, Order>,
+    events: Lanes<SchedulerAddress, SchedulerEvent>,
+    desk: Desk,
 }
-
-/// The ways to agents' nodes to which something is under way.
-type Lanes = Rc<RefCell<BTreeMap<NodeId, mpsc::Sender<Order>>>>;
 
 /// A command, and whose it is.
 struct Order {
@@ -43,86 +38,64 @@ struct Order {
 
 impl Messenger {
     pub(crate) fn new(node: &Node, own: Addr<MasterActor>) -> Self {
-        Self { node: node.clone(), own, lanes: Lanes::default() }
+        let desk = Desk { node: node.clone(), own };
+        let (agents, schedulers) = (desk.clone(), node.clone());
+        let commands = Lanes::new(COMMANDS, move |to, order| agents.clone().send(to, order));
+        let events = Lanes::new(EVENTS, move |to, event| tell(schedulers.clone(), to, event));
+        Self { node: node.clone(), commands, events, desk }
     }
 
     pub(crate) fn perform(&self, effect: Effect) {
         match effect {
-            Effect::TellScheduler { to, event } => self.tell(&to, event),
+            Effect::TellScheduler { to, event } => {
+                if self.events.post(to.clone(), event).is_err() {
+                    warn_lost(&to, &"too many events wait for it");
+                }
+            }
             Effect::CommandAgent { agent_id, node, command } => self.command(node, Order { agent_id, command }),
             Effect::StepDown { reason } => self.node.fail(MASTER, reason),
         }
     }
 
-    fn tell(&self, to: &SchedulerAddress, event: SchedulerEvent) {
-        let scheduler = self.node.peer_of::<SchedulerForMaster>(&to.node, &to.actor);
-        let told = match event {
-            SchedulerEvent::Offers(event) => scheduler.try_tell(event),
-            SchedulerEvent::Rescinded(event) => scheduler.try_tell(event),
-            SchedulerEvent::Updated(event) => scheduler.try_tell(event),
-            SchedulerEvent::AgentLost(event) => scheduler.try_tell(event),
-            SchedulerEvent::Failed(event) => scheduler.try_tell(event),
-        };
-        if let Err(cause) = told {
-            warn!(node = %to.node, actor = %to.actor, %cause, "an event did not reach its scheduler");
-        }
-    }
-
-    fn command(&self, node: NodeId, order: Order) {
-        let new = || {
-            let (sender, orders) = mpsc::channel(COMMANDS_WAITING_MAX);
-            actix_rt::spawn(self.lane(node.clone()).deliver(orders));
-            sender
-        };
-        let posted = self.lanes.borrow_mut().entry(node.clone()).or_insert_with(new).try_send(order);
-        if let Err(refused) = posted {
-            let (Order { agent_id, command }, lane) = (refused.into_inner(), self.lane(node));
+    fn command(&self, to: NodeId, order: Order) {
+        if let Err(Order { agent_id, command }) = self.commands.post(to.clone(), order) {
+            let (desk, receipt) = (self.desk.clone(), CommandReceipt::from(&command));
             let outcome = CommandOutcome::Undelivered("too many commands wait for the agent".to_owned());
-            actix_rt::spawn(async move { lane.answer(agent_id, CommandReceipt::from(&command), outcome).await });
+            actix_rt::spawn(async move { desk.answer(to, agent_id, receipt, outcome).await });
         }
-    }
-
-    fn lane(&self, to: NodeId) -> Lane {
-        Lane { node: self.node.clone(), own: self.own.clone(), to, lanes: Rc::clone(&self.lanes) }
     }
 }
 
-/// The way to the node of one agent.
-struct Lane {
+/// Tells a scheduler as soon as there is room on the way to it.
+async fn tell(node: Node, to: SchedulerAddress, event: SchedulerEvent) {
+    let scheduler = node.peer_of::<SchedulerForMaster>(&to.node, &to.actor);
+    let told = match event {
+        SchedulerEvent::Offers(event) => scheduler.tell(event).await,
+        SchedulerEvent::Rescinded(event) => scheduler.tell(event).await,
+        SchedulerEvent::Updated(event) => scheduler.tell(event).await,
+        SchedulerEvent::AgentLost(event) => scheduler.tell(event).await,
+        SchedulerEvent::Failed(event) => scheduler.tell(event).await,
+    };
+    if let Err(cause) = told {
+        warn_lost(&to, &cause);
+    }
+}
+
+fn warn_lost(to: &SchedulerAddress, cause: &dyn Display) {
+    warn!(node = %to.node, actor = %to.actor, %cause, "an event did not reach its scheduler");
+}
+
+/// Sends commands and takes in what agents answer.
+#[derive(Clone)]
+struct Desk {
     node: Node,
     own: Addr<MasterActor>,
-    to: NodeId,
-    lanes: Lanes,
 }
 
-impl Lane {
-    /// Delivers until nothing is left. Asks are first polled, and so reach the link, in the order in which they are
-    /// pushed.
-    async fn deliver(self, mut orders: mpsc::Receiver<Order>) {
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            while under_way.len() < COMMANDS_UNDER_WAY_MAX
-                && let Ok(order) = orders.try_recv()
-            {
-                under_way.push(self.send(order));
-            }
-            if under_way.is_empty() {
-                // Nothing can have been posted since: posting happens on this thread.
-                self.lanes.borrow_mut().remove(&self.to);
-                return;
-            }
-            tokio::select! {
-                _ = under_way.next() => {}
-                Some(order) = orders.recv(), if under_way.len() < COMMANDS_UNDER_WAY_MAX => {
-                    under_way.push(self.send(order));
-                }
-            }
-        }
-    }
-
-    async fn send(&self, Order { agent_id, command }: Order) {
+impl Desk {
+    async fn send(self, to: NodeId, Order { agent_id, command }: Order) {
         let receipt = CommandReceipt::from(&command);
-        let agent = self.node.peer_of::<AgentForMaster>(&self.to, AGENT);
+        let agent = self.node.peer_of::<AgentForMaster>(&to, AGENT);
         let answer = match command {
             AgentCommand::Launch(command) => agent.send(*command).await,
             AgentCommand::Kill(command) => agent.send(command).await,
@@ -131,14 +104,13 @@ impl Lane {
             AgentCommand::ShutdownFramework(command) => agent.send(command).await,
             AgentCommand::ShutdownAgent(command) => agent.send(command).await,
         };
-        self.answer(agent_id, receipt, outcome_of(answer)).await;
+        self.answer(to, agent_id, receipt, outcome_of(answer)).await;
     }
 
-    async fn answer(&self, agent_id: AgentId, receipt: CommandReceipt, outcome: CommandOutcome) {
+    async fn answer(&self, node: NodeId, agent_id: AgentId, receipt: CommandReceipt, outcome: CommandOutcome) {
         if !receipt.is_of_interest(&outcome) {
             return;
         }
-        let node = self.to.clone();
         if self.own.send(CommandAnswered { agent_id, node, receipt, outcome }).await.is_err() {
             error!("the master has stopped before a command was answered");
         }

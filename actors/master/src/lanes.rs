@@ -1,0 +1,170 @@
+//! `Lanes`: an ordered, bounded way to each of many receivers, so that a slow one holds up nobody else.
+//!
+//! A lane exists while something waits in it or is under way. What is delivered, and how, is its owner's.
+
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use tokio::sync::mpsc;
+
+/// How much a lane holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneLimits {
+    /// What may be under way at a time; with one, the next begins when the last has ended.
+    pub(crate) under_way_max: usize,
+    /// What may wait.
+    pub(crate) waiting_max: usize,
+}
+
+/// Lanes to receivers of type `K`, for items of type `T`. Clones are the same lanes. Lives on one arbiter.
+pub(crate) struct Lanes<K, T> {
+    shared: Rc<Shared<K, T>>,
+}
+
+struct Shared<K, T> {
+    limits: LaneLimits,
+    deliver: Box<dyn Fn(K, T) -> LocalBoxFuture<'static, ()>>,
+    open: RefCell<BTreeMap<K, mpsc::Sender<T>>>,
+}
+
+impl<K: Ord + Clone + 'static, T: 'static> Lanes<K, T> {
+    /// Lanes that deliver by the future that `deliver` makes of an item.
+    pub(crate) fn new<F: Future<Output = ()> + 'static>(
+        limits: LaneLimits,
+        deliver: impl Fn(K, T) -> F + 'static,
+    ) -> Self {
+        let deliver = Box::new(move |to, item| Box::pin(deliver(to, item)) as LocalBoxFuture<'static, ()>);
+        Self { shared: Rc::new(Shared { limits, deliver, open: RefCell::default() }) }
+    }
+
+    /// Puts an item behind those that wait for the same receiver.
+    ///
+    /// # Errors
+    /// The item, if too many wait.
+    pub(crate) fn post(&self, to: K, item: T) -> Result<(), T> {
+        let new = || {
+            let (sender, waiting) = mpsc::channel(self.shared.limits.waiting_max);
+            actix_rt::spawn(Rc::clone(&self.shared).drain(to.clone(), waiting));
+            sender
+        };
+        let mut open = self.shared.open.borrow_mut();
+        open.entry(to.clone()).or_insert_with(new).try_send(item).map_err(mpsc::error::TrySendError::into_inner)
+    }
+}
+
+impl<K: Ord + Clone + 'static, T: 'static> Shared<K, T> {
+    /// Delivers until nothing is left. Deliveries are first polled in the order in which they are begun.
+    async fn drain(self: Rc<Self>, to: K, mut waiting: mpsc::Receiver<T>) {
+        let under_way_max = self.limits.under_way_max;
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < under_way_max
+                && let Ok(item) = waiting.try_recv()
+            {
+                under_way.push((self.deliver)(to.clone(), item));
+            }
+            if under_way.is_empty() {
+                // Nothing can have been posted since: posting happens on this thread.
+                self.open.borrow_mut().remove(&to);
+                return;
+            }
+            tokio::select! {
+                _ = under_way.next() => {}
+                Some(item) = waiting.recv(), if under_way.len() < under_way_max => {
+                    under_way.push((self.deliver)(to.clone(), item));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    struct Stage {
+        lanes: Lanes<&'static str, u32>,
+        delivered: Rc<RefCell<Vec<(&'static str, u32)>>>,
+        /// One permit lets one delivery to `slow` end.
+        gate: Rc<Semaphore>,
+    }
+
+    fn stage(under_way_max: usize, waiting_max: usize) -> Stage {
+        let (delivered, gate) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Semaphore::new(0)));
+        let (seen, held) = (Rc::clone(&delivered), Rc::clone(&gate));
+        let lanes = Lanes::new(LaneLimits { under_way_max, waiting_max }, move |to, item| {
+            let (seen, held) = (Rc::clone(&seen), Rc::clone(&held));
+            async move {
+                if to == "slow" {
+                    held.acquire().await.expect("the gate is never closed").forget();
+                }
+                seen.borrow_mut().push((to, item));
+            }
+        });
+        Stage { lanes, delivered, gate }
+    }
+
+    /// Lets everything run that can.
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_receiver_gets_everything_in_order_and_its_lane_ends() {
+        let stage = stage(1, 100);
+        for item in 0..100 {
+            stage.lanes.post("quick", item).unwrap();
+        }
+        settle().await;
+        assert_eq!(*stage.delivered.borrow(), (0..100).map(|item| ("quick", item)).collect::<Vec<_>>());
+        assert!(stage.lanes.shared.open.borrow().is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn a_slow_receiver_holds_up_nobody_else() {
+        let stage = stage(1, 100);
+        stage.lanes.post("slow", 1).unwrap();
+        stage.lanes.post("slow", 2).unwrap();
+        stage.lanes.post("quick", 3).unwrap();
+        settle().await;
+        assert_eq!(*stage.delivered.borrow(), [("quick", 3)]);
+        stage.gate.add_permits(2);
+        settle().await;
+        assert_eq!(*stage.delivered.borrow(), [("quick", 3), ("slow", 1), ("slow", 2)]);
+    }
+
+    #[actix_rt::test]
+    async fn what_is_too_much_comes_back() {
+        let stage = stage(1, 2);
+        stage.lanes.post("slow", 1).unwrap();
+        settle().await;
+        stage.lanes.post("slow", 2).unwrap();
+        stage.lanes.post("slow", 3).unwrap();
+        assert_eq!(stage.lanes.post("slow", 4), Err(4));
+        stage.gate.add_permits(1);
+        settle().await;
+        assert_eq!(stage.lanes.post("slow", 5), Ok(()));
+        stage.gate.add_permits(3);
+        settle().await;
+        assert_eq!(*stage.delivered.borrow(), [("slow", 1), ("slow", 2), ("slow", 3), ("slow", 5)]);
+    }
+
+    #[actix_rt::test]
+    async fn no_more_is_under_way_than_allowed() {
+        let stage = stage(2, 100);
+        for item in 0..5 {
+            stage.lanes.post("slow", item).unwrap();
+        }
+        settle().await;
+        assert_eq!(stage.lanes.shared.open.borrow()["slow"].capacity(), 100 - 3, "two of five are under way");
+        stage.gate.add_permits(5);
+        settle().await;
+        assert_eq!(stage.delivered.borrow().len(), 5);
+    }
+}
