@@ -9,6 +9,7 @@ use odeon_framework::batch::{BatchEvent, BatchPlan, BatchResult, BatchScheduler}
 use odeon_framework::{DriverSettings, EndedScheduler, Outcome};
 use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::framework::FrameworkInfo;
+use odeon_protocol::id::ExecutorId;
 use odeon_protocol::messages::master_operator::GetAgents;
 use odeon_protocol::resources::{MEM, Resources};
 use odeon_protocol::role::Role;
@@ -76,6 +77,9 @@ pub(crate) struct RunArgs {
     /// Lets the copies outlive an agent that is killed and started again; otherwise they are lost with it
     #[arg(long)]
     checkpoint: bool,
+    /// Runs the copies that an agent gets in one executor process: quicker for many short ones, which then share its fate
+    #[arg(long)]
+    share_executor: bool,
     /// Puts the task id before every line
     #[arg(long)]
     label: bool,
@@ -112,6 +116,10 @@ impl RunArgs {
         let (name, id) = (self.task_name(), format!("{}-{:08x}", self.task_name(), seed >> 32));
         let plan = BatchPlan::copies(&id, self.instances, &command, &self.wanted()?);
         let plan = plan.or_exit(Exit::Usage)?.named(name).retries(self.retries);
+        let plan = match self.share_executor {
+            true => plan.shared_executor(&ExecutorId::new(id).or_exit(Exit::Usage)?),
+            false => plan,
+        };
         let plan = match self.kill_grace {
             Some(grace) => plan.kill_grace(grace.get()),
             None => plan,

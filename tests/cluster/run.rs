@@ -127,6 +127,37 @@ fn what_a_command_leaves_in_the_background_ends_with_it() {
 }
 
 #[test]
+fn copies_that_share_an_executor_run_in_one_process_an_agent_and_leave_nothing_behind() {
+    let stage = Stage::new();
+    let cluster = Cluster::of_two_agents(&stage);
+    // The executor lives on: it has to end what a task has left, whichever way it has gone.
+    let left = "sleep 86393 >/dev/null 2>&1 & (setsid sleep 86393 >/dev/null 2>&1 &)";
+    let script = format!("echo $ODEON_CONTAINER_ID $ODEON_TASK_ID; pwd >&2; {left}");
+    let arguments = ["--share-executor", "--instances", "20", "--cpus", "0.2", "--", "sh", "-c", &script];
+    let finished = cluster.client.run(&arguments).expect(0);
+    let column = |index| -> BTreeSet<&str> {
+        finished.text().lines().filter_map(|line| line.split_whitespace().nth(index)).collect()
+    };
+    assert!((1..=2).contains(&column(0).len()), "as many processes as agents: {:?}", column(0));
+    assert_eq!(column(1).len(), 20);
+    assert_eq!(finished.stderr.lines().collect::<BTreeSet<_>>().len(), 20, "each has a sandbox of its own");
+    assert_eq!(cluster.client.task_states(), ["TASK_FINISHED"; 20]);
+    stage.wait_for_no_command("sleep 86393");
+}
+
+#[test]
+fn one_copy_that_is_killed_leaves_the_others_of_its_executor_alone() {
+    let stage = Stage::new();
+    let cluster = Cluster::of_two_agents(&stage);
+    let script = "case $ODEON_TASK_ID in *.1) kill -9 $$;; esac; sleep 0.3";
+    let arguments = ["--share-executor", "--instances", "4", "--cpus", "0.2", "--", "sh", "-c", script];
+    cluster.client.run(&arguments).expect(128 + 9);
+    let mut states = cluster.client.task_states();
+    states.sort();
+    assert_eq!(states, ["TASK_FAILED", "TASK_FINISHED", "TASK_FINISHED", "TASK_FINISHED"]);
+}
+
+#[test]
 fn the_flag_wins_over_the_variable() {
     let stage = Stage::new();
     let cluster = Cluster::of_two_agents(&stage);

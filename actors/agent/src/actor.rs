@@ -10,7 +10,7 @@ use crate::launcher::RunEnd;
 use crate::performer::Performer;
 use crate::reader::read_sandbox;
 use crate::sandbox::Sandboxes;
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{
     ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatus,
@@ -21,11 +21,10 @@ use odeon_protocol::messages::master_agent::{
 };
 use odeon_protocol::messages::sandbox::{ReadSandbox, ReadSandboxError, SandboxChunk};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, From, LinkEvent, Node, NodeId, Reply};
+use odeon_runtime::{Clock, Committer, DeadlineTimer, From, LinkEvent, Node, NodeId, Reply};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -45,7 +44,7 @@ pub(crate) struct AgentActor {
     /// Left by earlier processes, until the core knows of it.
     found: Vec<FoundSandbox>,
     clock: Clock,
-    timer: Option<(Duration, SpawnHandle)>,
+    timer: DeadlineTimer,
     deferred: VecDeque<Deferred>,
     /// The node of the master that has answered last.
     master: Option<NodeId>,
@@ -61,7 +60,7 @@ impl AgentActor {
         found: Vec<FoundSandbox>,
     ) -> Self {
         let clock = Clock::start();
-        let (timer, deferred, master) = (None, VecDeque::new(), None);
+        let (timer, deferred, master) = (DeadlineTimer::new(clock), VecDeque::new(), None);
         Self { core, node, committer, performer, sandboxes, found, clock, timer, deferred, master }
     }
 
@@ -110,17 +109,7 @@ impl AgentActor {
     }
 
     fn set_timer(&mut self, context: &mut Context<Self>) {
-        let due = self.core.next_deadline();
-        if due == self.timer.map(|(due, _)| due) {
-            return;
-        }
-        if let Some((_, handle)) = self.timer.take() {
-            context.cancel_future(handle);
-        }
-        self.timer = due.map(|due| {
-            let wait = self.clock.until(due);
-            (due, context.run_later(wait, Self::on_timer))
-        });
+        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
     }
 
     fn look_at_disk(&mut self, context: &mut Context<Self>) {
@@ -134,7 +123,7 @@ impl AgentActor {
     }
 
     fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.fired();
         self.react(context, AgentCore::on_timer);
     }
 }

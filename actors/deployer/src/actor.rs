@@ -5,7 +5,7 @@
 use crate::core::{DeployerCore, DeployerOutbox, Effect};
 use crate::scheduler::{Forwarder, SchedulerEvent};
 use crate::state::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use odeon_framework::{DriverSettings, Outcome, SchedulerHandle, run_scheduler};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::FrameworkId;
@@ -13,7 +13,7 @@ use odeon_protocol::messages::deployments::{
     DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, ScaleDeployment, StartActor, StopActor,
 };
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, Endpoint, Exports, Node, RecordLog, Reply};
+use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, Node, RecordLog, Reply};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -52,13 +52,20 @@ pub(crate) struct DeployerActor {
     /// What the committer begins with; it needs the actor's address, and is built at the start.
     beginning: Option<(DeployerOutbox, Box<dyn RecordLog<Record>>)>,
     committer: Option<Committer<Effect, Record>>,
-    timer: Option<(SpawnHandle, Duration)>,
+    timer: DeadlineTimer,
 }
 
 impl DeployerActor {
     pub(crate) fn new(surroundings: Surroundings, beginning: Beginning) -> Self {
         let Beginning { core, first, log, clock } = beginning;
-        Self { surroundings, core, clock, beginning: Some((first, log)), committer: None, timer: None }
+        Self {
+            surroundings,
+            core,
+            clock,
+            beginning: Some((first, log)),
+            committer: None,
+            timer: DeadlineTimer::new(clock),
+        }
     }
 
     pub(crate) fn exports(own: &Addr<Self>) -> Exports {
@@ -91,18 +98,11 @@ impl DeployerActor {
     }
 
     fn set_timer(&mut self, context: &mut Context<Self>) {
-        let deadline = self.core.next_deadline();
-        if self.timer.map(|(_, at)| at) == deadline {
-            return;
-        }
-        if let Some((handle, _)) = self.timer.take() {
-            context.cancel_future(handle);
-        }
-        self.timer = deadline.map(|at| (context.run_later(self.clock.until(at), Self::on_timer), at));
+        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
     }
 
     fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.fired();
         drop(self.decide(context, |core, now, out| core.on_timer(now, out)));
     }
 }

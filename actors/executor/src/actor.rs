@@ -4,7 +4,7 @@
 //!
 //! [`ExecutorForAgent`]: odeon_protocol::messages::agent_executor::ExecutorForAgent
 
-use crate::command::CommandTask;
+use crate::command::{CommandTask, Stragglers};
 use crate::core::ExecutorCore;
 use crate::doorway::Doorway;
 use crate::effect::{CheckKind, Effect};
@@ -16,17 +16,16 @@ use crate::settings::ExecutorSettings;
 use crate::surroundings::Surroundings;
 use crate::task::{TaskContext, Urgency};
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture,
 };
 use futures_util::FutureExt;
+use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::messages::agent_executor::{
     AgentForExecutors, EndTask, RegisterExecutor, RunTask, ShutdownExecutor, UpdateStatus,
 };
 use odeon_protocol::task::{Check, TaskInfo, Work};
-use odeon_runtime::Clock;
-use odeon_runtime::{Endpoint, LinkEvent, Node, NodeId, Peer};
+use odeon_runtime::{Clock, DeadlineTimer, Endpoint, LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,7 +57,7 @@ pub(crate) struct ExecutorActor {
     agent_node: Option<NodeId>,
     running: BTreeMap<TaskId, Running>,
     clock: Clock,
-    timer: Option<(Duration, SpawnHandle)>,
+    timer: DeadlineTimer,
     ended: Option<oneshot::Sender<Ended>>,
 }
 
@@ -76,6 +75,7 @@ impl ExecutorActor {
         node: Node,
         ended: oneshot::Sender<Ended>,
     ) -> Self {
+        let clock = Clock::start();
         Self {
             core: ExecutorCore::new(settings.identity.clone(), registry.names()),
             agent: node.peer_at(&settings.agent, "agent"),
@@ -85,8 +85,8 @@ impl ExecutorActor {
             node,
             agent_node: None,
             running: BTreeMap::new(),
-            clock: Clock::start(),
-            timer: None,
+            timer: DeadlineTimer::new(clock),
+            clock,
             ended: Some(ended),
         }
     }
@@ -181,8 +181,8 @@ impl ExecutorActor {
         let (urgency, observed) = watch::channel(Urgency::None);
         let (report, reports) = watch::channel(String::new());
         let data: Arc<[u8]> = match &task.work {
-            Work::Command(_) => Arc::default(),
             Work::Registered { data, .. } => data.as_slice().into(),
+            Work::Command(_) | Work::SharedCommand { .. } => Arc::default(),
         };
         let context = TaskContext {
             task_id: task.task_id.clone(),
@@ -199,13 +199,22 @@ impl ExecutorActor {
         (context, Channels { urgency, reports })
     }
 
+    fn command(
+        &self,
+        command: CommandInfo,
+        stragglers: Stragglers,
+        context: TaskContext,
+        surroundings: &Surroundings,
+    ) -> (runner::Work, Force) {
+        let stragglers = if self.settings.owns_process { stragglers } else { Stragglers::Spared };
+        let task = CommandTask { command, surroundings: surroundings.clone(), stragglers };
+        (task.run(context).boxed_local(), Force::Own)
+    }
+
     fn work(&self, work: Work, context: TaskContext, surroundings: &Surroundings) -> (runner::Work, Force) {
         match work {
-            Work::Command(command) => {
-                let (surroundings, owns_process) = (surroundings.clone(), self.settings.owns_process);
-                let task = CommandTask { command, surroundings, owns_process };
-                (task.run(context).boxed_local(), Force::Own)
-            }
+            Work::Command(command) => self.command(command, Stragglers::Children, context, surroundings),
+            Work::SharedCommand { command, .. } => self.command(command, Stragglers::OfTask, context, surroundings),
             Work::Registered { task_type, .. } => {
                 let run = self.registry.get(&task_type).expect("the core starts types of the registry only");
                 context.report("");
@@ -230,20 +239,12 @@ impl ExecutorActor {
         ctx.stop();
     }
 
-    /// Keeps one timer at the core's next deadline.
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
-        let next = self.core.next_deadline();
-        if self.timer.map(|(at, _)| at) == next {
-            return;
-        }
-        if let Some((_, handle)) = self.timer.take() {
-            ctx.cancel_future(handle);
-        }
-        self.timer = next.map(|at| (at, ctx.run_later(self.clock.until(at), Self::on_timer)));
+        self.timer.keep(ctx, self.core.next_deadline(), Self::on_timer);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.fired();
         let mut out = Vec::new();
         self.core.on_timer(self.clock.now(), &mut out);
         self.do_all(out, ctx);

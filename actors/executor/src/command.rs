@@ -2,7 +2,7 @@
 //!
 //! No resource limits here: those are the agent's, around the whole executor.
 
-use crate::node::end_orphans;
+use crate::node::{end_orphans, end_orphans_of};
 use crate::surroundings::{Surroundings, not_started};
 use crate::task::{TaskContext, TaskFailure, Urgency};
 use nix::sys::signal::{Signal, killpg};
@@ -23,8 +23,19 @@ use tracing::warn;
 pub(crate) struct CommandTask {
     pub(crate) command: CommandInfo,
     pub(crate) surroundings: Surroundings,
-    /// Whether the process has this command alone.
-    pub(crate) owns_process: bool,
+    pub(crate) stragglers: Stragglers,
+}
+
+/// What happens to processes below the executor that have left the group of the command and outlive it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stragglers {
+    /// All are ended: the command has its executor to itself.
+    Children,
+    /// Those are ended that carry the task's id in their environment. One that has cleared it as well is ended with
+    /// the executor.
+    OfTask,
+    /// The process is not the executor's alone: nothing is known of its children.
+    Spared,
 }
 
 impl CommandTask {
@@ -37,12 +48,19 @@ impl CommandTask {
         drop(group);
         // What is asked of it has no answer any more, and must not be taken for one that was left behind.
         context.over.send_replace(true);
-        // What has left the group as well: a command has its executor to itself.
-        end_orphans(self.owns_process).await;
+        self.end_stragglers().await;
         let exit = status.map(exit_of).map_err(|error| TaskFailure::new(format!("cannot wait for it: {error}")))?;
         match exit {
             TaskExit::Code(0) => Ok(()),
             exit => Err(TaskFailure::of_command(format!("the command {exit}"), exit)),
+        }
+    }
+
+    async fn end_stragglers(&self) {
+        match self.stragglers {
+            Stragglers::Children => end_orphans().await,
+            Stragglers::OfTask => end_orphans_of(&self.surroundings.task_id).await,
+            Stragglers::Spared => {}
         }
     }
 

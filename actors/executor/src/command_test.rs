@@ -30,7 +30,7 @@ async fn stage(argv: &[&str]) -> Stage {
         task_id: context.task_id.clone(),
         sandbox: context.sandbox.clone(),
     };
-    let task = CommandTask { command, surroundings, owns_process: false };
+    let task = CommandTask { command, surroundings, stragglers: Stragglers::Spared };
     Stage { sandbox, task, urgency, reports, context }
 }
 

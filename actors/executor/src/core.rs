@@ -271,11 +271,11 @@ impl ExecutorCore {
                 let reason = StatusReason::TaskKilledDuringLaunch;
                 Some(self.refused(&task.task_id, TaskState::Killed, reason, "the executor is ending", now))
             }
-            Work::Command(command) if command.argv.is_empty() => invalid("the command is empty"),
+            work if work.command().is_some_and(|command| command.argv.is_empty()) => invalid("the command is empty"),
             Work::Registered { task_type, .. } if !self.task_types.contains(task_type) => {
                 invalid(&self.unknown_type(task_type))
             }
-            Work::Command(_) | Work::Registered { .. } => None,
+            _ => None,
         }
     }
 

@@ -46,6 +46,11 @@ fn registered(task_type: &str) -> Work {
     Work::Registered { executor: executor_info(), task_type: task_type.into(), data: vec![] }
 }
 
+fn shared(argv: &[&str]) -> Work {
+    let command = command(argv).command().cloned().unwrap();
+    Work::SharedCommand { executor: executor_info(), command }
+}
+
 fn executor_info() -> ExecutorInfo {
     let executor_id = ExecutorId::new("e").unwrap();
     ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None }
@@ -246,14 +251,23 @@ fn a_command_executor_ends_when_the_agent_knows_the_end_of_its_command() {
 }
 
 #[test]
-fn an_executor_of_registered_tasks_stays_for_the_next_one() {
-    let mut core = running(&[("t", registered("nap"))]);
-    let mut out = Vec::new();
-    core.on_task_ended(&id("t"), TaskEnd::Done, at(1), &mut out);
-    core.on_update_answered(1, Some(Ok(())), at(2), &mut out);
-    assert!(!out.iter().any(|effect| matches!(effect, Effect::End(_))));
-    let next = effects(&mut core, |core, out| core.on_run_task(run_task("u", registered("nap")), at(3), out));
-    assert!(matches!(&next[..], [Effect::StartTask { .. }]));
+fn an_executor_that_its_tasks_name_stays_for_the_next_one() {
+    for work in [registered("nap"), shared(&["true"])] {
+        let mut core = running(&[("t", work.clone())]);
+        let mut out = Vec::new();
+        core.on_task_ended(&id("t"), TaskEnd::Done, at(1), &mut out);
+        core.on_update_answered(1, Some(Ok(())), at(2), &mut out);
+        assert!(!out.iter().any(|effect| matches!(effect, Effect::End(_))));
+        let next = effects(&mut core, |core, out| core.on_run_task(run_task("u", work), at(3), out));
+        assert!(matches!(&next[..], [Effect::StartTask { .. }]));
+    }
+}
+
+#[test]
+fn a_shared_command_that_has_finished_has_the_exit_code_of_one() {
+    let mut core = running(&[("t", shared(&["true"]))]);
+    let out = effects(&mut core, |core, out| core.on_task_ended(&id("t"), TaskEnd::Done, at(1), out));
+    assert_eq!(the_status(&out).exit, Some(TaskExit::Code(0)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::runner::RunningTask;
 use crate::settings::ExecutorSettings;
 use actix::{Actor, Addr};
 use futures_util::future::join_all;
-use odeon_protocol::id::ContainerId;
+use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::messages::agent_executor::{EndTask, RunTask, ShutdownExecutor};
 use odeon_runtime::transport::Transport;
 use odeon_runtime::{Exports, Node, StartError};
@@ -57,7 +57,9 @@ pub async fn run_executor(
         }
         Err(_) => Err(RunExecutorError::Panicked),
     };
-    end_orphans(owns_process).await;
+    if owns_process {
+        end_orphans().await;
+    }
     node.shut_down();
     end
 }
@@ -74,15 +76,22 @@ fn start(settings: ExecutorSettings, registry: TaskRegistry, node: Node) -> ones
     ended
 }
 
-/// Ends what has lost its parent below this process, if the process is the executor's alone.
-pub(crate) async fn end_orphans(owns_process: bool) {
+/// Ends what has lost its parent below this process, which is the executor's alone.
+pub(crate) async fn end_orphans() {
+    // It cannot panic, and if it did, nothing would be left to do.
     #[cfg(target_os = "linux")]
-    if owns_process {
-        // It cannot panic, and if it did, nothing would be left to do.
-        let _ = tokio::task::spawn_blocking(crate::orphans::end_all).await;
+    let _ = tokio::task::spawn_blocking(crate::orphans::end_all).await;
+}
+
+/// As [`end_orphans`], for what carries the id of a task.
+pub(crate) async fn end_orphans_of(task_id: &TaskId) {
+    #[cfg(target_os = "linux")]
+    if crate::orphans::has_any_of(task_id) {
+        let task_id = task_id.clone();
+        let _ = tokio::task::spawn_blocking(move || crate::orphans::end_those_of(&task_id)).await;
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = owns_process;
+    let _ = task_id;
 }
 
 fn exports(address: &Addr<ExecutorActor>) -> Exports {

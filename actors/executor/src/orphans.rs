@@ -3,10 +3,13 @@
 //! A process can leave its group and session and clear its environment, but not its ancestry: the system gives an
 //! orphan to the nearest ancestor that has asked for it (`prctl(2)`, `PR_SET_CHILD_SUBREAPER`). Only Linux does.
 
+use crate::surroundings::TASK_ID;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+use odeon_protocol::id::TaskId;
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 use tracing::warn;
@@ -27,18 +30,45 @@ pub(crate) fn take_in() {
 ///
 /// Only for a process that has no children but those of tasks that have ended.
 pub(crate) fn end_all() {
+    end(|| if has_children() { children() } else { Vec::new() });
+}
+
+/// Whether a child of this process carries the id of the task in its environment. A look at a child takes some
+/// microseconds.
+pub(crate) fn has_any_of(task_id: &TaskId) -> bool {
+    children().into_iter().any(|child| is_of(child, task_id))
+}
+
+/// As [`end_all`], for the children that carry the id of the task. Blocks.
+///
+/// Only for a task whose own process has ended.
+pub(crate) fn end_those_of(task_id: &TaskId) {
+    end(|| children().into_iter().filter(|child| is_of(*child, task_id)).collect());
+}
+
+/// Kills and buries what is found until nothing is.
+fn end(find: impl Fn() -> Vec<Pid>) {
+    let mut unburied = BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
-        if !has_children() {
+        unburied.extend(find());
+        if unburied.is_empty() {
             return;
         }
-        for child in children() {
+        unburied.retain(|child| {
             // It may have ended since.
-            let _ = kill(child, Signal::SIGKILL);
-            let _ = waitpid(child, Some(WaitPidFlag::WNOHANG));
-        }
+            let _ = kill(*child, Signal::SIGKILL);
+            waitpid(*child, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
+        });
         sleep(ROUND_INTERVAL);
     }
     warn!("processes of a task cannot be killed");
+}
+
+/// A process that has ended has no environment any more.
+fn is_of(pid: Pid, task_id: &TaskId) -> bool {
+    let mark = format!("{TASK_ID}={task_id}");
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
 }
 
 /// One call where there are none, which is nearly always.
@@ -47,7 +77,20 @@ fn has_children() -> bool {
     waitid(Id::All, look) != Err(Errno::ECHILD)
 }
 
+/// The children of all threads, or, on a kernel that does not list them, what names this process as its parent.
 fn children() -> Vec<Pid> {
+    let listed = || {
+        let mut found = Vec::new();
+        for thread in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+            let line = std::fs::read_to_string(thread.path().join("children")).ok()?;
+            found.extend(line.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
+        }
+        Some(found)
+    };
+    listed().unwrap_or_else(children_by_parent)
+}
+
+fn children_by_parent() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let own = Pid::this().as_raw();

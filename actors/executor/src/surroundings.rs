@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
+/// Names the task to its processes, and its processes to the executor.
+pub(crate) const TASK_ID: &str = "ODEON_TASK_ID";
 /// What a shell returns for a program that is not there.
 const NOT_FOUND: TaskExit = TaskExit::Code(127);
 /// What a shell returns for a program that cannot be run.
@@ -62,7 +64,7 @@ impl Surroundings {
         let own = [
             (SANDBOX, sandbox.clone()),
             ("MESOS_SANDBOX", sandbox),
-            ("ODEON_TASK_ID", task_id.clone()),
+            (TASK_ID, task_id.clone()),
             ("MESOS_TASK_ID", task_id),
             (CONTAINER_ID, self.container_id.to_string()),
         ];

@@ -7,18 +7,13 @@ use crate::core::DriverCore;
 use crate::effect::{CallAnswer, Effect, MasterCall, Ticket};
 use crate::event::MasterEvent;
 use crate::scheduler::Scheduler;
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, StreamHandler,
-    WrapFuture,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture};
 use odeon_protocol::messages::master_scheduler::{
     AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded, OffersMade, Subscribe, TaskUpdated,
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
-use odeon_runtime::Clock;
-use odeon_runtime::{ActorName, LinkEvent, Node, NodeId, Peer, PeerError};
-use std::time::Duration;
+use odeon_runtime::{ActorName, Clock, DeadlineTimer, LinkEvent, Node, NodeId, Peer, PeerError};
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
@@ -36,7 +31,7 @@ pub struct SchedulerDriver<S: Scheduler> {
     /// The run of the master that has admitted the framework.
     master_node: Option<NodeId>,
     clock: Clock,
-    timer: Option<(Duration, SpawnHandle)>,
+    timer: DeadlineTimer,
     ended: Option<oneshot::Sender<(S, Outcome)>>,
 }
 
@@ -50,7 +45,16 @@ impl<S: Scheduler> SchedulerDriver<S> {
     ) -> Self {
         let clock = Clock::start();
         let core = Some(Box::new(core));
-        Self { core, node, master, name, master_node: None, clock, timer: None, ended: Some(ended) }
+        Self {
+            core,
+            node,
+            master,
+            name,
+            master_node: None,
+            clock,
+            timer: DeadlineTimer::new(clock),
+            ended: Some(ended),
+        }
     }
 
     /// Calls the core, unless the run is over, and does what it wants.
@@ -136,20 +140,13 @@ impl<S: Scheduler> SchedulerDriver<S> {
         ctx.stop();
     }
 
-    /// Keeps one timer at the core's next deadline.
     fn set_timer(&mut self, ctx: &mut Context<Self>) {
-        let next = self.core.as_ref().and_then(|core| core.next_deadline());
-        if self.timer.map(|(at, _)| at) == next {
-            return;
-        }
-        if let Some((_, handle)) = self.timer.take() {
-            ctx.cancel_future(handle);
-        }
-        self.timer = next.map(|at| (at, ctx.run_later(self.clock.until(at), Self::on_timer)));
+        let deadline = self.core.as_ref().and_then(|core| core.next_deadline());
+        self.timer.keep(ctx, deadline, Self::on_timer);
     }
 
     fn on_timer(&mut self, ctx: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.fired();
         self.with_core(ctx, |core, now, out| core.on_timer(now, out));
     }
 

@@ -6,7 +6,7 @@ use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
 use crate::effect::{CommandOutcome, Effect};
 use crate::messenger::Messenger;
 use crate::record::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::master_agent::{ForwardStatus, RegisterAgent};
 use odeon_protocol::messages::master_operator::{
@@ -22,8 +22,7 @@ use odeon_protocol::messages::operations::{
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, Exports, From, LinkEvent, Node, NodeId, RecordLog, Reply};
-use std::time::Duration;
+use odeon_runtime::{Clock, Committer, DeadlineTimer, Exports, From, LinkEvent, Node, NodeId, RecordLog, Reply};
 
 /// The name behind which the master is exported.
 pub(crate) const MASTER: &str = "master";
@@ -45,15 +44,14 @@ pub(crate) struct MasterActor {
     /// What the committer begins with; it needs the actor's address, and is built at the start.
     beginning: Option<(MasterOutbox, Box<dyn RecordLog<Record>>)>,
     committer: Option<Committer<Effect, Record>>,
-    /// The timer that is set, and when it is due.
-    timer: Option<(SpawnHandle, Duration)>,
+    timer: DeadlineTimer,
 }
 
 impl MasterActor {
     pub(crate) fn new(node: &Node, beginning: Beginning) -> Self {
         let Beginning { core, first, log, clock } = beginning;
         let beginning = Some((first, log));
-        Self { node: node.clone(), core, clock, beginning, committer: None, timer: None }
+        Self { node: node.clone(), core, clock, beginning, committer: None, timer: DeadlineTimer::new(clock) }
     }
 
     /// What the master takes from peers: all of its three interfaces.
@@ -119,23 +117,12 @@ impl MasterActor {
         self.committer.as_ref().expect("the actor has started before it handles anything")
     }
 
-    /// Keeps one timer, at the core's next deadline.
     fn set_timer(&mut self, context: &mut Context<Self>) {
-        let deadline = self.core.next_deadline();
-        if self.timer.map(|(_, at)| at) == deadline {
-            return;
-        }
-        if let Some((handle, _)) = self.timer.take() {
-            context.cancel_future(handle);
-        }
-        self.timer = deadline.map(|at| {
-            let wait = self.clock.until(at);
-            (context.run_later(wait, Self::on_timer), at)
-        });
+        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
     }
 
     fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer = None;
+        self.timer.fired();
         self.note(context, |core, now, out| core.on_timer(now, out));
     }
 

@@ -44,6 +44,13 @@ pub struct TaskInfo {
 pub enum Work {
     /// A command, in an executor process of its own.
     Command(CommandInfo),
+    /// A command, in an executor process that it shares with others; it costs a process less.
+    SharedCommand {
+        /// The executor that runs it; started by the first of its tasks.
+        executor: ExecutorInfo,
+        /// The command.
+        command: CommandInfo,
+    },
     /// A task type that is registered in the executor's binary; tasks with one executor id share a process.
     Registered {
         /// The executor that runs it; started by the first of its tasks.
@@ -54,6 +61,26 @@ pub enum Work {
         #[serde(with = "serde_bytes")]
         data: Vec<u8>,
     },
+}
+
+impl Work {
+    /// The command, if it is one.
+    #[must_use]
+    pub fn command(&self) -> Option<&CommandInfo> {
+        match self {
+            Self::Command(command) | Self::SharedCommand { command, .. } => Some(command),
+            Self::Registered { .. } => None,
+        }
+    }
+
+    /// The executor that the framework names; none if the work has one of its own.
+    #[must_use]
+    pub fn named_executor(&self) -> Option<&ExecutorInfo> {
+        match self {
+            Self::SharedCommand { executor, .. } | Self::Registered { executor, .. } => Some(executor),
+            Self::Command(_) => None,
+        }
+    }
 }
 
 impl TaskInfo {
@@ -75,14 +102,11 @@ impl TaskInfo {
     /// The executor that runs the task; a command has one of its own, named after the task.
     #[must_use]
     pub fn executor(&self) -> ExecutorInfo {
-        match &self.work {
-            Work::Registered { executor, .. } => executor.clone(),
-            Work::Command(_) => ExecutorInfo {
-                executor_id: ExecutorId::new(self.task_id.as_str()).expect("ids of tasks and executors have one rule"),
-                name: format!("command executor of {}", self.task_id),
-                resources: Resources::empty(),
-                program: None,
-            },
-        }
+        self.work.named_executor().cloned().unwrap_or_else(|| ExecutorInfo {
+            executor_id: ExecutorId::new(self.task_id.as_str()).expect("ids of tasks and executors have one rule"),
+            name: format!("command executor of {}", self.task_id),
+            resources: Resources::empty(),
+            program: None,
+        })
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct TasksBenchArgs {
     /// What a task is
     #[arg(long, value_enum, default_value_t = Kind::Process)]
     kind: Kind,
-    /// How many tasks may run at the same time [default: 8 processes, all inline tasks]
+    /// How many tasks may run at the same time [default: 8 commands, all inline tasks]
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<usize>,
     /// The frameworks checkpoint: launches, updates and acknowledgements are on the agent's disk before they count
@@ -63,6 +63,8 @@ pub(crate) struct TasksBenchArgs {
 enum Kind {
     /// The command `true`, with an executor of its own.
     Process,
+    /// The command `true`, in one executor that runs all of them.
+    Shared,
     /// A task type that does nothing, in one executor that runs all of them.
     Inline,
 }
@@ -87,7 +89,7 @@ impl TasksBenchArgs {
     /// What each task takes, so that so many of them fit on the agent as may run.
     fn each(&self) -> Resources {
         let usual = match self.kind {
-            Kind::Process => 8,
+            Kind::Process | Kind::Shared => 8,
             Kind::Inline => INSTANCES_MAX,
         };
         let slots = u64::try_from(self.slots.unwrap_or(usual)).unwrap_or(u64::MAX);
@@ -110,14 +112,16 @@ impl TasksBenchArgs {
     }
 
     fn work(&self) -> Result<Work, Failure> {
-        if self.kind == Kind::Process {
-            let argv = vec![floors::NOTHING.to_owned()];
-            return Ok(Work::Command(CommandInfo { argv, environment: [].into(), working_directory: None }));
-        }
+        let argv = vec![floors::NOTHING.to_owned()];
+        let command = CommandInfo { argv, environment: [].into(), working_directory: None };
         let executor_id = ExecutorId::new("bench").or_exit(Exit::WorkFailed)?;
         let executor =
             ExecutorInfo { executor_id, name: "bench".to_owned(), resources: Resources::empty(), program: None };
-        Ok(Work::Registered { executor, task_type: Nothing::NAME.to_owned(), data: Vec::new() })
+        Ok(match self.kind {
+            Kind::Process => Work::Command(command),
+            Kind::Shared => Work::SharedCommand { executor, command },
+            Kind::Inline => Work::Registered { executor, task_type: Nothing::NAME.to_owned(), data: Vec::new() },
+        })
     }
 }
 
@@ -237,7 +241,7 @@ async fn rates(kind: Kind, rate: f64, singles: &Times) -> Result<Vec<Row>, Failu
         Row::new("single task, p99", singles.at(99), "us"),
     );
     Ok(match kind {
-        Kind::Process => {
+        Kind::Process | Kind::Shared => {
             let floors =
                 tokio::task::spawn_blocking(|| Ok((floors::spawn_rate(SPAWNS)?, floors::spawn_times(SPAWNS)?)));
             let floors: std::io::Result<(f64, Times)> = floors.await.or_exit(Exit::WorkFailed)?;

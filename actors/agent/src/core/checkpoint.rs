@@ -12,7 +12,7 @@ use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ContainerId, FrameworkId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::role::Role;
-use odeon_protocol::task::{TaskInfo, TaskState, Work};
+use odeon_protocol::task::{TaskInfo, TaskState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -125,7 +125,7 @@ impl Checkpoint {
             let new = || KeptExecutor {
                 framework_id: framework_id.clone(),
                 info: info.executor(),
-                is_command: matches!(info.work, Work::Command(_)),
+                is_command: info.work.named_executor().is_none(),
                 killing_state,
                 sequences: Sequences::default(),
             };

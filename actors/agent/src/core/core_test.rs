@@ -119,6 +119,21 @@ fn every_command_has_an_executor_of_its_own() {
 }
 
 #[test]
+fn commands_that_name_one_executor_share_it_and_it_stays_when_they_have_ended() {
+    let mut agent = Agent::admitted();
+    agent.launch(0, shared_command("a", "e"));
+    agent.launch(0, shared_command("b", "e"));
+    assert_eq!(agent.told(), ["start e"]);
+    assert_eq!(agent.container_of("a"), agent.container_of("b"));
+    agent.register("a");
+    agent.update(1, "a", TaskState::Finished);
+    agent.update(1, "b", TaskState::Finished);
+    agent.take();
+    agent.launch(2, shared_command("c", "e"));
+    assert_eq!(agent.told(), ["run c"]);
+}
+
+#[test]
 fn an_executor_that_does_not_register_in_time_is_killed_and_its_tasks_fail() {
     let mut agent = Agent::admitted();
     agent.launch(1000, command("t"));

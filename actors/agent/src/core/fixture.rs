@@ -48,6 +48,12 @@ pub(super) fn registered(name: &str, executor: &str) -> TaskInfo {
     TaskInfo { work, ..command(name) }
 }
 
+pub(super) fn shared_command(name: &str, executor: &str) -> TaskInfo {
+    let executor = registered(name, executor).executor();
+    let command = command(name).work.command().cloned().unwrap();
+    TaskInfo { work: Work::SharedCommand { executor, command }, ..self::command(name) }
+}
+
 pub(super) fn admitted(epoch: Epoch, kill: Vec<TaskKey>) -> AgentRegistered {
     AgentRegistered {
         agent_id: AgentId::new("m-S0").unwrap(),

@@ -11,7 +11,7 @@ use odeon_protocol::messages::agent_executor::{ExecutorRegistered, RegisterExecu
 use odeon_protocol::messages::master_agent::{CommandRefused, LaunchTask};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::resources::{Resources, ResourcesError};
-use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus, Work};
+use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 
 /// Why a task is not taken; the framework hears it in an update.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,7 @@ impl AgentCore {
 
     /// A live executor that the task names; a command always has one of its own.
     fn executor_for(&self, framework_id: &FrameworkId, task: &TaskInfo) -> Option<&Executor> {
-        let Work::Registered { executor: wanted, .. } = &task.work else { return None };
+        let wanted = task.work.named_executor()?;
         self.executors.values().find(|executor| {
             let named = (&executor.place.framework_id, &executor.place.executor_id);
             named == (framework_id, &wanted.executor_id) && !executor.is_command && executor.takes_tasks()
@@ -155,7 +155,7 @@ impl AgentCore {
     ) {
         let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor(), task.checkpoint);
         let deadline = now.after(self.limits.executor_registration_timeout);
-        let is_command = matches!(task.info.work, Work::Command(_));
+        let is_command = task.info.work.named_executor().is_none();
         let mut executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
         executor.killing_state = task.killing_state;
         let (place, info) = (executor.place.clone(), executor.info.clone());

@@ -48,7 +48,7 @@ impl ExecutorCore {
                 let done = self.tasks.none_lives() && (nobody_listens || self.updates.is_empty());
                 done.then(|| ending.end.clone())
             }
-            None => self.command_is_done().then_some(ExecutorEnd::TaskDone),
+            None => self.owner_is_done().then_some(ExecutorEnd::TaskDone),
         };
         if let Some(end) = end.filter(|_| !self.ended) {
             self.ended = true;
@@ -56,9 +56,9 @@ impl ExecutorCore {
         }
     }
 
-    /// A command has its executor to itself, which is of no use once the agent knows the end.
-    fn command_is_done(&self) -> bool {
-        self.tasks.commands_have_ended() && self.updates.is_empty()
+    /// An executor of one command is of no use once the agent knows its end.
+    fn owner_is_done(&self) -> bool {
+        self.tasks.owner_has_ended() && self.updates.is_empty()
     }
 
     /// Reports the end of a task.

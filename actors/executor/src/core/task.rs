@@ -2,12 +2,14 @@
 
 use super::checks::Checks;
 use odeon_protocol::moment::Moment;
-use odeon_protocol::task::{TaskInfo, Work};
+use odeon_protocol::task::TaskInfo;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) is_command: bool,
+    /// Whether the executor is for this task alone.
+    pub(super) owns_executor: bool,
     /// How long it has to end if it names a time.
     pub(super) kill_grace: Option<Duration>,
     /// Set when it is asked to end.
@@ -34,7 +36,8 @@ impl Task {
     /// A task that is about to start.
     pub(super) fn new(info: &TaskInfo, now: Moment) -> Self {
         Self {
-            is_command: matches!(info.work, Work::Command(_)),
+            is_command: info.work.command().is_some(),
+            owns_executor: info.work.named_executor().is_none(),
             kill_grace: info.kill_grace,
             asked: false,
             force_at: None,

@@ -15,8 +15,8 @@ pub(super) struct Tasks {
     timed: BTreeSet<TaskId>,
     ended: BTreeSet<TaskId>,
     ended_in_order: VecDeque<TaskId>,
-    /// Whether there was a task, and all were commands.
-    only_commands: Option<bool>,
+    /// Whether there was a task, and the executor was started for it alone.
+    owns_executor: Option<bool>,
 }
 
 impl Tasks {
@@ -26,7 +26,7 @@ impl Tasks {
             timed: BTreeSet::new(),
             ended: BTreeSet::new(),
             ended_in_order: VecDeque::new(),
-            only_commands: None,
+            owns_executor: None,
         }
     }
 
@@ -36,7 +36,7 @@ impl Tasks {
     }
 
     pub(super) fn start(&mut self, task_id: TaskId, task: Task) {
-        self.only_commands = Some(self.only_commands.unwrap_or(true) && task.is_command);
+        self.owns_executor = Some(self.owns_executor.unwrap_or(true) && task.owns_executor);
         if task.is_supervised() {
             self.timed.insert(task_id.clone());
         }
@@ -83,9 +83,9 @@ impl Tasks {
         self.live.is_empty()
     }
 
-    /// Whether there were only commands, one at least, and all have ended.
-    pub(super) fn commands_have_ended(&self) -> bool {
-        self.only_commands == Some(true) && self.live.is_empty()
+    /// Whether what the executor was started for has ended.
+    pub(super) fn owner_has_ended(&self) -> bool {
+        self.owns_executor == Some(true) && self.live.is_empty()
     }
 
     /// When something is due of a task.

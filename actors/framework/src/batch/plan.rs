@@ -1,7 +1,7 @@
 //! What a batch should run.
 
-use odeon_protocol::executor::CommandInfo;
-use odeon_protocol::id::{ID_BYTES_MAX, IdError, TaskId};
+use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
+use odeon_protocol::id::{ExecutorId, ID_BYTES_MAX, IdError, TaskId};
 use odeon_protocol::resources::{Resources, ResourcesError};
 use odeon_protocol::task::{HealthCheck, TaskInfo, Work};
 use std::collections::BTreeSet;
@@ -102,6 +102,23 @@ impl BatchPlan {
             }
         }
         Ok(Self { tasks, retries: 0, placement_timeout: None })
+    }
+
+    /// Runs all commands of the batch that are placed on one agent in one executor process, with this id.
+    #[must_use]
+    pub fn shared_executor(mut self, executor_id: &ExecutorId) -> Self {
+        let executor = ExecutorInfo {
+            executor_id: executor_id.clone(),
+            name: "shared command executor".to_owned(),
+            resources: Resources::empty(),
+            program: None,
+        };
+        for task in &mut self.tasks {
+            if let Work::Command(command) = &task.work {
+                task.work = Work::SharedCommand { executor: executor.clone(), command: command.clone() };
+            }
+        }
+        self
     }
 
     /// Gives all tasks one name for people; their ids stay.

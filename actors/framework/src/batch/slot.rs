@@ -2,7 +2,7 @@
 
 use odeon_protocol::id::TaskId;
 use odeon_protocol::resources::Resources;
-use odeon_protocol::task::{TaskInfo, TaskStatus, Work};
+use odeon_protocol::task::{TaskInfo, TaskStatus};
 
 /// How far a task has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,11 +49,6 @@ impl Slot {
 
 /// An executor that is shared is counted with every task: at worst a little is left unused.
 fn needs(task: &TaskInfo) -> Resources {
-    match &task.work {
-        Work::Command(_) => task.resources.clone(),
-        // The plan has checked that the sum is possible.
-        Work::Registered { executor, .. } => {
-            task.resources.checked_add(&executor.resources).unwrap_or_else(|_| task.resources.clone())
-        }
-    }
+    // The plan has checked that the sum is possible.
+    task.resources.checked_add(&task.executor().resources).unwrap_or_else(|_| task.resources.clone())
 }

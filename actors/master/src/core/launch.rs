@@ -13,7 +13,7 @@ use odeon_protocol::messages::master_scheduler::{AcceptOffers, CallError};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::resources::{Resources, ResourcesError};
 use odeon_protocol::role::Role;
-use odeon_protocol::task::{StatusReason, TaskInfo, TaskState, Work};
+use odeon_protocol::task::{StatusReason, TaskInfo, TaskState};
 use odeon_runtime::NodeId;
 use std::collections::BTreeSet;
 
@@ -150,7 +150,7 @@ impl MasterCore {
         if task.resources.is_empty() {
             return Err(TaskInvalid::NoResources);
         }
-        if matches!(&task.work, Work::Command(command) if command.argv.first().is_none_or(String::is_empty)) {
+        if task.work.command().is_some_and(|command| command.argv.first().is_none_or(String::is_empty)) {
             return Err(TaskInvalid::NoProgram);
         }
         let left = pool.left.checked_sub(&task.resources).map_err(TaskInvalid::DoesNotFit)?;
