@@ -9,6 +9,7 @@ use crate::core::ExecutorCore;
 use crate::doorway::Doorway;
 use crate::effect::{CheckKind, Effect};
 use crate::end::ExecutorEnd;
+use crate::leaders::Leaders;
 use crate::probe;
 use crate::registry::TaskRegistry;
 use crate::runner::{self, Channels, Force, RunningTask, TaskNews};
@@ -56,6 +57,7 @@ pub(crate) struct ExecutorActor {
     /// The run of the agent that has registered this executor.
     agent_node: Option<NodeId>,
     running: BTreeMap<TaskId, Running>,
+    leaders: Leaders,
     clock: Clock,
     timer: DeadlineTimer,
     ended: Option<oneshot::Sender<Ended>>,
@@ -85,6 +87,7 @@ impl ExecutorActor {
             node,
             agent_node: None,
             running: BTreeMap::new(),
+            leaders: Leaders::default(),
             timer: DeadlineTimer::new(clock),
             clock,
             ended: Some(ended),
@@ -214,7 +217,9 @@ impl ExecutorActor {
     fn work(&self, work: Work, context: TaskContext, surroundings: &Surroundings) -> (runner::Work, Force) {
         match work {
             Work::Command(command) => self.command(command, Stragglers::Children, context, surroundings),
-            Work::SharedCommand { command, .. } => self.command(command, Stragglers::OfTask, context, surroundings),
+            Work::SharedCommand { command, .. } => {
+                self.command(command, Stragglers::OfTask(self.leaders.clone()), context, surroundings)
+            }
             Work::Registered { task_type, .. } => {
                 let run = self.registry.get(&task_type).expect("the core starts types of the registry only");
                 context.report("");

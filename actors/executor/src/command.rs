@@ -2,6 +2,7 @@
 //!
 //! No resource limits here: those are the agent's, around the whole executor.
 
+use crate::leaders::Leaders;
 use crate::node::{end_orphans, end_orphans_of};
 use crate::surroundings::{Surroundings, not_started};
 use crate::task::{TaskContext, TaskFailure, Urgency};
@@ -27,13 +28,13 @@ pub(crate) struct CommandTask {
 }
 
 /// What happens to processes below the executor that have left the group of the command and outlive it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Stragglers {
     /// All are ended: the command has its executor to itself.
     Children,
     /// Those are ended that carry the task's id in their environment. One that has cleared it as well is ended with
     /// the executor.
-    OfTask,
+    OfTask(Leaders),
     /// The process is not the executor's alone: nothing is known of its children.
     Spared,
 }
@@ -41,11 +42,15 @@ pub(crate) enum Stragglers {
 impl CommandTask {
     /// Runs the command to its end. Whatever is left of its process group then is killed.
     pub(crate) async fn run(self, context: TaskContext) -> Result<(), TaskFailure> {
-        let child = self.spawn()?;
+        let child = self.spawn().await?;
+        let leader = match &self.stragglers {
+            Stragglers::OfTask(leaders) => Some(leaders.add(&child)),
+            Stragglers::Children | Stragglers::Spared => None,
+        };
         let group = ProcessGroup::of(&child);
         context.report("");
         let status = group.wait(child, &context).await;
-        drop(group);
+        drop((group, leader));
         // What is asked of it has no answer any more, and must not be taken for one that was left behind.
         context.over.send_replace(true);
         self.end_stragglers().await;
@@ -57,20 +62,27 @@ impl CommandTask {
     }
 
     async fn end_stragglers(&self) {
-        match self.stragglers {
+        match &self.stragglers {
             Stragglers::Children => end_orphans().await,
-            Stragglers::OfTask => end_orphans_of(&self.surroundings.task_id).await,
+            Stragglers::OfTask(leaders) => end_orphans_of(&self.surroundings.task_id, leaders).await,
             Stragglers::Spared => {}
         }
     }
 
-    fn spawn(&self) -> Result<Child, TaskFailure> {
-        let mut command = self.surroundings.prepare(&self.command)?;
-        let sandbox = &self.surroundings.sandbox;
-        command.stdout(open_output(sandbox, "stdout")?);
-        command.stderr(open_output(sandbox, "stderr")?);
-        command.spawn().map_err(|error| not_started(&self.command.argv[0], &error))
+    /// Making directories and starting a process would hold up the other tasks of the executor.
+    async fn spawn(&self) -> Result<Child, TaskFailure> {
+        let (command, surroundings) = (self.command.clone(), self.surroundings.clone());
+        let started = tokio::task::spawn_blocking(move || start(&command, &surroundings)).await;
+        started.unwrap_or_else(|error| Err(TaskFailure::new(format!("cannot be started: {error}"))))
     }
+}
+
+/// Starts the program of a command. It is killed if nobody takes it.
+fn start(info: &CommandInfo, surroundings: &Surroundings) -> Result<Child, TaskFailure> {
+    let mut command = surroundings.prepare(info)?;
+    command.stdout(open_output(&surroundings.sandbox, "stdout")?);
+    command.stderr(open_output(&surroundings.sandbox, "stderr")?);
+    command.kill_on_drop(true).spawn().map_err(|error| not_started(&info.argv[0], &error))
 }
 
 /// For the task's user alone: what programs print may be secret.

@@ -16,6 +16,7 @@ mod end;
 mod host;
 mod json_door;
 mod keyed;
+mod leaders;
 mod messages;
 mod node;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use crate::actor::{Ended, ExecutorActor};
 use crate::end::ExecutorEnd;
+use crate::leaders::Leaders;
 use crate::registry::TaskRegistry;
 use crate::runner::RunningTask;
 use crate::settings::ExecutorSettings;
@@ -84,14 +85,14 @@ pub(crate) async fn end_orphans() {
 }
 
 /// As [`end_orphans`], for what carries the id of a task.
-pub(crate) async fn end_orphans_of(task_id: &TaskId) {
+pub(crate) async fn end_orphans_of(task_id: &TaskId, leaders: &Leaders) {
     #[cfg(target_os = "linux")]
-    if crate::orphans::has_any_of(task_id) {
+    if crate::orphans::has_any_of(task_id, leaders) {
         let task_id = task_id.clone();
         let _ = tokio::task::spawn_blocking(move || crate::orphans::end_those_of(&task_id)).await;
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = task_id;
+    let _ = (task_id, leaders);
 }
 
 fn exports(address: &Addr<ExecutorActor>) -> Exports {

@@ -3,6 +3,7 @@
 //! A process can leave its group and session and clear its environment, but not its ancestry: the system gives an
 //! orphan to the nearest ancestor that has asked for it (`prctl(2)`, `PR_SET_CHILD_SUBREAPER`). Only Linux does.
 
+use crate::leaders::Leaders;
 use crate::surroundings::TASK_ID;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -10,6 +11,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use odeon_protocol::id::TaskId;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 use tracing::warn;
@@ -33,10 +35,12 @@ pub(crate) fn end_all() {
     end(|| if has_children() { children() } else { Vec::new() });
 }
 
-/// Whether a child of this process carries the id of the task in its environment. A look at a child takes some
-/// microseconds.
-pub(crate) fn has_any_of(task_id: &TaskId) -> bool {
-    children().into_iter().any(|child| is_of(child, task_id))
+/// Whether a child of this process that is no leader carries the id of the task in its environment. It is quick, since
+/// orphans come to the first thread of this process, and most often there are none.
+pub(crate) fn has_any_of(task_id: &TaskId, leaders: &Leaders) -> bool {
+    let first = format!("/proc/self/task/{}", Pid::this());
+    let children = children_of_thread(Path::new(&first)).unwrap_or_else(children_by_parent);
+    children.into_iter().any(|child| !leaders.has(child) && is_of(child, task_id))
 }
 
 /// As [`end_all`], for the children that carry the id of the task. Blocks.
@@ -82,12 +86,16 @@ fn children() -> Vec<Pid> {
     let listed = || {
         let mut found = Vec::new();
         for thread in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
-            let line = std::fs::read_to_string(thread.path().join("children")).ok()?;
-            found.extend(line.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
+            found.extend(children_of_thread(&thread.path())?);
         }
         Some(found)
     };
     listed().unwrap_or_else(children_by_parent)
+}
+
+fn children_of_thread(thread: &Path) -> Option<Vec<Pid>> {
+    let line = std::fs::read_to_string(thread.join("children")).ok()?;
+    Some(line.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect())
 }
 
 fn children_by_parent() -> Vec<Pid> {

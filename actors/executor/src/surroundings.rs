@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -37,8 +37,10 @@ impl Surroundings {
     /// A command that is ready to start, in a process group of its own and without input.
     pub(crate) fn prepare(&self, info: &CommandInfo) -> Result<Command, TaskFailure> {
         let (program, arguments) = info.argv.split_first().ok_or(TaskFailure::new("the command is empty"))?;
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.directory(info)?).env_clear().envs(self.environment(info));
+        let (directory, environment) = (self.directory(info)?, self.environment(info));
+        let found = environment.get("PATH").and_then(|path| find_program(program, path));
+        let mut command = Command::new(found.as_deref().unwrap_or(Path::new(program)));
+        command.arg0(program).args(arguments).current_dir(directory).env_clear().envs(environment);
         command.stdin(Stdio::null()).process_group(0);
         Ok(command)
     }
@@ -73,6 +75,16 @@ impl Surroundings {
     }
 }
 
+/// Where a program that is named without a slash is on the task's own path. To leave the search to the system, the
+/// executor would have to be copied for each command, instead of lending its memory until the program has begun.
+fn find_program(name: &str, path: &str) -> Option<PathBuf> {
+    let is_program = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let directories = path.split(':').filter(|directory| directory.starts_with('/') && !name.contains('/'));
+    directories.map(|directory| Path::new(directory).join(name)).find(is_program)
+}
+
 /// Makes the directory of a task, for this user only; nothing happens if it is there.
 pub(crate) fn make_sandbox(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -97,4 +109,31 @@ pub(crate) fn not_started(program: &str, error: &io::Error) -> TaskFailure {
         _ => (format!("the program {program} cannot be started: {error}"), NOT_EXECUTABLE),
     };
     TaskFailure::of_command(message, exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+
+    #[test]
+    fn a_program_is_the_first_executable_file_on_the_path_of_its_task() {
+        let root = tempfile::tempdir().unwrap();
+        let place = |name: &str, mode: u32| {
+            let directory = root.path().join(name);
+            create_dir(&directory).unwrap();
+            write(directory.join("tool"), "").unwrap();
+            set_permissions(directory.join("tool"), Permissions::from_mode(mode)).unwrap();
+            directory
+        };
+        let (plain, first, second) = (place("plain", 0o644), place("first", 0o755), place("second", 0o755));
+        create_dir(root.path().join("directories")).unwrap();
+        create_dir(root.path().join("directories/tool")).unwrap();
+        let path = [&root.path().join("directories"), &plain, &first, &second];
+        let path = path.map(|directory| directory.to_str().unwrap()).join(":");
+        assert_eq!(find_program("tool", &path), Some(first.join("tool")));
+        assert_eq!(find_program("another", &path), None);
+        assert_eq!(find_program("./tool", &path), None, "it is a path itself");
+        assert_eq!(find_program("tool", "relative:"), None, "the system looks there");
+    }
 }
