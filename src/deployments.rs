@@ -5,9 +5,10 @@ use std::time::Duration;
 use odeon_executor::Directory;
 use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 use odeon_protocol::messages::deployments::{
-    ActorState, ActorSummary, DEPLOYER, Deploy, DeployOutcome, DeployerForOperators, GetActors, RemoveDeployment,
-    ScaleDeployment,
+    ActorState, ActorSummary, DEPLOYER, Deploy, DeployOutcome, DeployerForOperators, DeploymentSummary, GetActors,
+    GetDeployments, RemoveDeployment, RollBackDeployment, ScaleDeployment, UpdateDeployment, UpdateOutcome,
 };
+use odeon_protocol::update::UpdateState;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{Endpoint, Node, Peer};
 use tokio::time::Instant;
@@ -57,6 +58,56 @@ impl Deployments {
         let (name, instances) = (spec.name.clone(), spec.instances);
         self.deploy(spec).await?;
         self.all_run(&name, instances, within).await
+    }
+
+    /// Changes a deployment while it runs.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub async fn update(&self, spec: DeploymentSpec) -> Result<UpdateOutcome, Failure> {
+        self.ask(UpdateDeployment { spec }).await?.or_exit(Exit::Usage)
+    }
+
+    /// Takes the last update of a deployment back.
+    ///
+    /// # Errors
+    /// As [`deploy`](Self::deploy).
+    pub async fn roll_back(&self, name: &DeploymentName) -> Result<(), Failure> {
+        self.ask(RollBackDeployment { name: name.clone() }).await?.or_exit(Exit::Usage)
+    }
+
+    /// A deployment, if there is one of the name.
+    ///
+    /// # Errors
+    /// [`Failure`] if the master does not answer.
+    pub async fn find(&self, name: &DeploymentName) -> Result<Option<DeploymentSummary>, Failure> {
+        let deployments = self.ask(GetDeployments {}).await?;
+        Ok(deployments.into_iter().find(|deployment| deployment.spec.name == *name))
+    }
+
+    /// Waits until no actor of a deployment is to be replaced any more; the answer says why it was taken back, if it was.
+    ///
+    /// # Errors
+    /// [`Failure`] if that takes longer ([`Exit::NotPlaced`]), or the deployment is gone.
+    pub async fn rolled(&self, name: &DeploymentName, within: Duration) -> Result<Option<String>, Failure> {
+        let deadline = Instant::now() + within;
+        loop {
+            let Some(found) = self.find(name).await? else {
+                return Err(Failure::new(Exit::WorkFailed, format!("the deployment {name} was removed")));
+            };
+            let doing = match found.update {
+                None => return Ok(None),
+                Some(UpdateState::RolledBack { reason }) => return Ok(Some(reason)),
+                Some(UpdateState::Rolling) => "the update goes on".to_owned(),
+                Some(UpdateState::RollingBack { reason }) => format!("it is taken back, because {reason}"),
+            };
+            if Instant::now() >= deadline {
+                let (current, all) = (found.current, found.spec.instances);
+                let text = format!("{name}: after {within:?} {current} of {all} actors are replaced; {doing}");
+                return Err(Failure::new(Exit::NotPlaced, text));
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Sets how many actors a deployment has; the answer is how many it had.

@@ -1,9 +1,9 @@
 //! `odeon deploy`: puts actors on the cluster, and waits until they run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use odeon_protocol::deployment::DeploymentName;
+use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 use odeon_protocol::messages::deployments::DeployOutcome;
 
 use super::MasterAddress;
@@ -33,9 +33,7 @@ pub(crate) struct DeployArgs {
 /// Deploys, then follows the actors until they run.
 pub(crate) async fn deploy(args: DeployArgs, environment: &Environment) -> Result<i32, Failure> {
     let mut signals = EndSignals::listen()?;
-    let text = read_text(&args.file).or_exit(Exit::Usage)?;
-    let file: DeploymentFile = document::parse(&args.file, &text).or_exit(Exit::Usage)?;
-    let spec = file.spec().map_err(|failure| Failure::usage(format!("{}: {failure}", args.file.display())))?;
+    let spec = read_spec(&args.file)?;
     let (name, instances) = (spec.name.clone(), spec.instances);
     let node = environment.client_node().await?;
     let deployments = Deployments::at(&node, &args.master.or_default(environment)?);
@@ -50,6 +48,13 @@ pub(crate) async fn deploy(args: DeployArgs, environment: &Environment) -> Resul
         }
         running = all_run(&deployments, &name, instances, args.wait) => running,
     }
+}
+
+/// What a deployment file asks for.
+pub(super) fn read_spec(file: &Path) -> Result<DeploymentSpec, Failure> {
+    let text = read_text(file).or_exit(Exit::Usage)?;
+    let parsed: DeploymentFile = document::parse(file, &text).or_exit(Exit::Usage)?;
+    parsed.spec().map_err(|failure| Failure::usage(format!("{}: {failure}", file.display())))
 }
 
 /// Waits until all actors run, and says so.

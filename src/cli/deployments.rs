@@ -2,6 +2,7 @@
 
 use clap::Args;
 use odeon_protocol::messages::deployments::{DeploymentSummary, GetDeployments};
+use odeon_protocol::update::UpdateState;
 use serde::Serialize;
 
 use super::MasterAddress;
@@ -26,11 +27,23 @@ struct Row(DeploymentSummary);
 
 impl Row {
     fn state(&self) -> &'static str {
-        match &self.0 {
-            deployment if deployment.removing => "removing",
-            deployment if deployment.given_up > 0 => "failing",
-            deployment if deployment.running == deployment.spec.instances => "running",
-            _ => "incomplete",
+        let DeploymentSummary { spec, running, given_up, removing, update, .. } = &self.0;
+        match update {
+            _ if *removing => "removing",
+            Some(UpdateState::Rolling) => "updating",
+            Some(UpdateState::RollingBack { .. }) => "rolling back",
+            _ if *given_up > 0 => "failing",
+            _ if *running != spec.instances => "incomplete",
+            Some(UpdateState::RolledBack { .. }) => "rolled back",
+            None => "running",
+        }
+    }
+
+    /// Why its last update is taken back.
+    fn reason(&self) -> &str {
+        match &self.0.update {
+            Some(UpdateState::RollingBack { reason } | UpdateState::RolledBack { reason }) => reason,
+            Some(UpdateState::Rolling) | None => "",
         }
     }
 }
@@ -43,22 +56,26 @@ impl Listed for Row {
         Column::always("STATE"),
         Column::always("RUNNING"),
         Column::always("WANTED"),
+        Column::wide("CURRENT"),
         Column::wide("GIVEN UP"),
         Column::wide("RESOURCES"),
         Column::wide("ARGUMENTS"),
+        Column::wide("UPDATE"),
     ];
 
     fn cells(&self) -> Vec<String> {
-        let DeploymentSummary { spec, running, given_up, .. } = &self.0;
+        let DeploymentSummary { spec, running, given_up, current, .. } = &self.0;
         vec![
             self.id(),
             spec.actor_type.clone(),
             self.state().to_owned(),
             running.to_string(),
             spec.instances.to_string(),
+            current.to_string(),
             given_up.to_string(),
             spec.resources.to_string(),
             spec.arguments.clone(),
+            self.reason().to_owned(),
         ]
     }
 

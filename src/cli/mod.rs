@@ -13,6 +13,7 @@ mod bench;
 mod config;
 mod deploy;
 mod deployment;
+mod deployment_plan;
 mod deployments;
 mod evaluate;
 mod executor;

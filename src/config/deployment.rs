@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use odeon_protocol::deployment::{DeploymentName, DeploymentSpec, SpecInvalid};
 use odeon_protocol::resources::{CPUS, MEM, Resources};
 use odeon_protocol::restart::RestartPolicy;
+use odeon_protocol::update::UpdatePolicy;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -40,6 +41,9 @@ pub struct DeploymentFile {
     /// When one that fails is started again.
     #[serde(default)]
     pub restart: Restart,
+    /// How a change is carried out.
+    #[serde(default)]
+    pub update: Update,
 }
 
 fn one() -> u32 {
@@ -96,6 +100,26 @@ impl Default for Restart {
     }
 }
 
+/// `[update]`: how fast actors are replaced by those of a new version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Update {
+    /// The most actors that take no messages at a time because of it.
+    pub unavailable_max: u32,
+    /// How long a new actor runs without a failure before the next one is replaced.
+    pub healthy_after: HumanDuration,
+    /// How long it may go without another healthy actor before it is taken back.
+    pub progress_within: HumanDuration,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        let UpdatePolicy { unavailable_max, healthy_after, progress_within } = UpdatePolicy::default();
+        let [healthy_after, progress_within] = [healthy_after, progress_within].map(HumanDuration::from);
+        Self { unavailable_max, healthy_after, progress_within }
+    }
+}
+
 impl DeploymentFile {
     /// What the deployer is asked for.
     ///
@@ -118,6 +142,11 @@ impl DeploymentFile {
             constraints: self.placement.attributes,
             per_agent_max: self.placement.per_agent_max,
             restart,
+            update: UpdatePolicy {
+                unavailable_max: self.update.unavailable_max,
+                healthy_after: self.update.healthy_after.get(),
+                progress_within: self.update.progress_within.get(),
+            },
         };
         spec.check().map_err(|error: SpecInvalid| Failure::usage(error.to_string()))?;
         Ok(spec)
@@ -196,6 +225,7 @@ mod tests {
             (&format!("{head}[resources]\ncpus = -1"), "resources.cpus: -1"),
             (&format!("{head}[resources]\nother = \"ports:x\""), "resources.other"),
             (&format!("{head}[placement]\nper_agent_max = 0"), "placement.per_agent_max: 0"),
+            (&format!("{head}[update]\nunavailable_max = 0"), "update.unavailable_max: 0"),
             (&format!("{head}[restart]\nwithin = \"1 mile\""), "1 mile"),
         ] {
             let error = file(text).expect_err(text);

@@ -14,6 +14,14 @@ fn counter_file() -> String {
     repository().join("examples/deployments/counter.toml").display().to_string()
 }
 
+/// The deployment with other arguments, whose updates are watched for a moment only.
+fn version(stage: &Stage, arguments: &str) -> String {
+    let update = "[update]\nhealthy_after = \"200ms\"\nprogress_within = \"1m\"";
+    let known = std::fs::read_to_string(counter_file()).expect("the file of the example");
+    let text = format!("{}\n{update}\n", known.replace("start = 10", arguments));
+    stage.write("version.toml", &text).to_str().expect("a path of text").to_owned()
+}
+
 fn deploy(client: &Client<'_>) {
     let deployed = client.odeon(["deploy", &counter_file()]).end().expect(0);
     assert_eq!(deployed.text(), "counter deployed, 3 actors\ncounter runs\n");
@@ -79,6 +87,45 @@ fn a_deployment_is_made_once_scaled_and_removed() {
     assert!(frameworks.iter().all(|framework| framework["state"] == "COMPLETED"), "{frameworks:?}");
     let gone = client.odeon(["deployment", "scale", "counter", "1"]).end().expect(2);
     assert!(gone.stderr.contains("there is no deployment counter"), "{}", gone.stderr);
+}
+
+#[test]
+fn an_update_replaces_the_actors_behind_their_names() {
+    let stage = counter_stage();
+    let cluster = Cluster::of_two_agents(&stage);
+    let client = &cluster.client;
+    deploy(client);
+    let file = version(&stage, "start = 20");
+    let planned = client.odeon(["deployment", "plan", &file, "-o", "json"]).end().expect(0).json();
+    let keys: Vec<String> =
+        planned["changes"].as_array().expect("a list").iter().map(|one| text(&one["key"])).collect();
+    assert_eq!(keys, ["args", "update.healthy_after", "update.progress_within"]);
+    assert_eq!(ask(client, "counter/0", r#""Get""#), 10, "nothing was done");
+    let updated = client.odeon(["deployment", "update", &file]).end().expect(0);
+    assert_eq!(updated.text(), "counter is being updated, 3 actors\ncounter runs\n");
+    for name in ["counter/0", "counter/1", "counter/2"] {
+        assert_eq!(ask(client, name, r#""Get""#), 20);
+    }
+    client.odeon(["deployment", "rollback", "counter"]).end().expect(0);
+    assert_eq!(ask(client, "counter/1", r#""Get""#), 10);
+    client.odeon(["deployment", "rollback", "counter"]).end().expect(2);
+}
+
+#[test]
+fn an_update_whose_actors_cannot_be_built_is_taken_back_with_the_reason() {
+    let stage = counter_stage();
+    let cluster = Cluster::of_two_agents(&stage);
+    let client = &cluster.client;
+    deploy(client);
+    let tasks: Vec<Value> = client.list("actors").iter().map(|actor| actor["task_id"].clone()).collect();
+    let failed = client.odeon(["deployment", "update", &version(&stage, "begin = 20")]).end().expect(1);
+    assert!(failed.stderr.contains("the update of counter was taken back: counter/0 has failed"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("begin"), "the argument at fault is named: {}", failed.stderr);
+    for name in ["counter/0", "counter/1", "counter/2"] {
+        assert_eq!(ask(client, name, r#""Get""#), 10);
+    }
+    let after: Vec<Value> = client.list("actors").iter().map(|actor| actor["task_id"].clone()).collect();
+    assert_eq!(after[1..], tasks[1..], "only the first one was touched");
 }
 
 #[test]

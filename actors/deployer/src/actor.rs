@@ -10,7 +10,8 @@ use odeon_framework::{DriverSettings, Outcome, SchedulerHandle, run_scheduler};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::messages::deployments::{
-    DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, ScaleDeployment, StartActor, StopActor,
+    DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, RollBackDeployment, ScaleDeployment,
+    StartActor, StopActor, UpdateDeployment,
 };
 use odeon_protocol::moment::Moment;
 use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, Node, RecordLog, Reply};
@@ -71,6 +72,8 @@ impl DeployerActor {
     pub(crate) fn exports(own: &Addr<Self>) -> Exports {
         Exports::new()
             .accept::<Deploy, _>(own)
+            .accept::<UpdateDeployment, _>(own)
+            .accept::<RollBackDeployment, _>(own)
             .accept::<ScaleDeployment, _>(own)
             .accept::<RemoveDeployment, _>(own)
             .accept::<StopActor, _>(own)
@@ -215,6 +218,8 @@ macro_rules! hears {
 
 hears! {
     Deploy => |core, body, now, out| core.on_deploy(body.spec, now, out);
+    UpdateDeployment => |core, body, now, out| core.on_update_deployment(body.spec, now, out);
+    RollBackDeployment => |core, body, now, out| core.on_roll_back(&body.name, now, out);
     ScaleDeployment => |core, body, now, out| core.on_scale(&body.name, body.instances, now, out);
     RemoveDeployment => |core, body, now, out| core.on_remove(&body.name, now, out);
     StopActor => |core, body, now, out| core.on_stop_actor(&body.actor, now, out);

@@ -3,15 +3,17 @@
 //! Deliberately absent: sockets, clocks, files, and what actors do. A launch leaves only when its record is durable.
 
 mod changes;
+mod rolling;
 mod tasks;
 mod view;
 
 use crate::state::{ActorKey, DeployerState, Phase, Record};
 use odeon_framework::{Call, Outcome};
-use odeon_protocol::deployment::{ActorLocation, ActorReport};
+use odeon_protocol::deployment::{ActorLocation, ActorReport, DeploymentName};
 use odeon_protocol::id::{FrameworkId, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::Outbox;
+use rolling::Watch;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -54,6 +56,8 @@ pub struct DeployerCore {
     waits: BTreeMap<ActorKey, Wait>,
     /// When those that failed were started again.
     failures: BTreeMap<ActorKey, Vec<Duration>>,
+    /// Of updates that are under way.
+    watches: BTreeMap<DeploymentName, Watch>,
     connection: Connection,
     /// Up to when waits have been looked at.
     woken_at: Duration,
@@ -97,6 +101,7 @@ impl DeployerCore {
             reports,
             waits: BTreeMap::new(),
             failures: BTreeMap::new(),
+            watches: BTreeMap::new(),
             connection: Connection::Off,
             woken_at: now.since_start,
         };
@@ -120,6 +125,8 @@ impl DeployerCore {
             out.send(Effect::Call(Call::Reconcile(tasks)));
         }
         self.kill_all_unwanted(out);
+        self.watches.clear();
+        self.roll_all(now, out);
         self.settle(now, out);
     }
 
@@ -150,7 +157,7 @@ impl DeployerCore {
         {
             self.connection = Connection::Off;
         }
-        if woken {
+        if self.roll_all(now, out) | woken {
             self.want_offers(now, out);
         }
         self.settle(now, out);
@@ -164,7 +171,8 @@ impl DeployerCore {
             Connection::Due(at) => Some(at),
             _ => None,
         };
-        waits.chain(due).min()
+        let rolling = self.rolling_deadlines().filter(|at| *at > self.woken_at);
+        waits.chain(rolling).chain(due).min()
     }
 
     /// Starts the framework if something is deployed, ends it if nothing is, and takes no offers that nobody needs.
@@ -231,3 +239,7 @@ impl DeployerCore {
 #[cfg(test)]
 #[path = "core_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rolling_test.rs"]
+mod rolling_tests;

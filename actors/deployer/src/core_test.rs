@@ -9,15 +9,15 @@ use odeon_protocol::restart::RestartPolicy;
 use odeon_protocol::task::{StatusSource, TaskState, TaskStatus};
 use odeon_runtime::Emission;
 
-const EVERYTHING: &str = "cpus:100;mem:10000";
+pub(super) const EVERYTHING: &str = "cpus:100;mem:10000";
 
-struct Play {
-    core: DeployerCore,
-    now: Moment,
+pub(super) struct Play {
+    pub(super) core: DeployerCore,
+    pub(super) now: Moment,
     /// All that was recorded.
-    records: Vec<Record>,
+    pub(super) records: Vec<Record>,
     /// What was wanted of the master since it was last looked at.
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Play {
@@ -25,7 +25,7 @@ impl Play {
         Self::recovered(Vec::new())
     }
 
-    fn recovered(records: Vec<Record>) -> Self {
+    pub(super) fn recovered(records: Vec<Record>) -> Self {
         let (mut out, now) = (DeployerOutbox::new(), Moment::default());
         let core = DeployerCore::recover(records, "master:5050".into(), now, &mut out);
         let mut play = Self { core, now, records: Vec::new(), effects: Vec::new() };
@@ -34,14 +34,14 @@ impl Play {
     }
 
     /// A deployer whose framework is subscribed, with one deployment.
-    fn with(spec: DeploymentSpec) -> Self {
+    pub(super) fn with(spec: DeploymentSpec) -> Self {
         let mut play = Self::new();
         play.call(|core, now, out| core.on_deploy(spec, now, out)).unwrap();
         play.subscribed();
         play
     }
 
-    fn call<T>(&mut self, act: impl FnOnce(&mut DeployerCore, Moment, &mut DeployerOutbox) -> T) -> T {
+    pub(super) fn call<T>(&mut self, act: impl FnOnce(&mut DeployerCore, Moment, &mut DeployerOutbox) -> T) -> T {
         let mut out = DeployerOutbox::new();
         let result = act(&mut self.core, self.now, &mut out);
         self.take(out);
@@ -57,12 +57,12 @@ impl Play {
         }
     }
 
-    fn subscribed(&mut self) {
+    pub(super) fn subscribed(&mut self) {
         self.call(|core, now, out| core.on_subscribed(&FrameworkId::new("F").unwrap(), now, out));
     }
 
     /// What was called for since the last look.
-    fn calls(&mut self) -> Vec<Call> {
+    pub(super) fn calls(&mut self) -> Vec<Call> {
         let calls = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| match effect {
             Effect::Call(call) => Some(call),
             Effect::Subscribe(_) => None,
@@ -71,7 +71,7 @@ impl Play {
     }
 
     /// Offers an agent; the result is what is launched there, by actor.
-    fn offer(&mut self, agent: &str, resources: &str) -> Vec<(String, TaskId)> {
+    pub(super) fn offer(&mut self, agent: &str, resources: &str) -> Vec<(String, TaskId)> {
         self.effects.clear();
         self.call(|core, now, out| core.on_offers(vec![offer(agent, resources)], now, out));
         let launched = self.calls().into_iter().find_map(|call| match call {
@@ -81,13 +81,13 @@ impl Play {
         launched.unwrap_or_default().into_iter().map(|task| (task.name, task.task_id)).collect()
     }
 
-    fn update(&mut self, task_id: &TaskId, state: TaskState, message: &str) {
+    pub(super) fn update(&mut self, task_id: &TaskId, state: TaskState, message: &str) {
         let mut status = TaskStatus::new(task_id.clone(), state, StatusSource::Agent);
         status.message = message.into();
         self.call(|core, now, out| core.on_update(&status, now, out));
     }
 
-    fn report(&mut self, task_id: &TaskId, state: HostedState) {
+    pub(super) fn report(&mut self, task_id: &TaskId, state: HostedState) {
         let location = ActorLocation {
             actor: "d/0".into(),
             endpoint: format!("{task_id}:1"),
@@ -98,12 +98,12 @@ impl Play {
         self.update(task_id, TaskState::Running, &serde_json::to_string(&report).unwrap());
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(super) fn wait(&mut self, time: Duration) {
         self.now.since_start += time;
         self.call(|core, now, out| core.on_timer(now, out));
     }
 
-    fn states(&self) -> Vec<(String, ActorState)> {
+    pub(super) fn states(&self) -> Vec<(String, ActorState)> {
         let all = self.core.on_get_actors(&GetActors { deployment: None, actor_type: None });
         all.into_iter().map(|actor| (actor.name, actor.state)).collect()
     }
@@ -113,7 +113,7 @@ impl Play {
     }
 }
 
-fn name() -> DeploymentName {
+pub(super) fn name() -> DeploymentName {
     DeploymentName::new("d").unwrap()
 }
 

@@ -5,7 +5,7 @@ use odeon_protocol::id::AgentId;
 use odeon_protocol::offer::Offer;
 use odeon_protocol::resources::Resources;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// The actors of one deployment that want a place.
 #[derive(Debug)]
@@ -15,12 +15,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) indices: Vec<u32>,
     /// How many actors of the deployment each agent has already.
     pub(crate) placed: BTreeMap<AgentId, u32>,
+    /// The agents that have a host for them.
+    pub(crate) hosted: BTreeSet<AgentId>,
 }
 
 /// For each offer, in order: what is placed on it.
 pub(crate) type Placement = Vec<Vec<(DeploymentName, u32)>>;
 
-/// Places as many as fit. A deployment pays for its host on each agent where it has no actor yet.
+/// Places as many as fit. A deployment pays for its host on each agent where it has none yet.
 pub(crate) fn place(wanted: Vec<Wanted<'_>>, offers: &[Offer], host: &Resources) -> Placement {
     let mut left: Vec<Resources> = offers.iter().map(|offer| offer.resources.clone()).collect();
     let mut placement = vec![Vec::new(); offers.len()];
@@ -31,7 +33,7 @@ pub(crate) fn place(wanted: Vec<Wanted<'_>>, offers: &[Offer], host: &Resources)
 }
 
 fn place_one(wanted: Wanted<'_>, offers: &[Offer], host: &Resources, left: &mut [Resources], out: &mut Placement) {
-    let Wanted { spec, indices, mut placed } = wanted;
+    let Wanted { spec, indices, mut placed, mut hosted } = wanted;
     let count_on = |placed: &BTreeMap<AgentId, u32>, agent: &AgentId| placed.get(agent).copied().unwrap_or(0);
     let may_be_on =
         |offer: &Offer| spec.constraints.iter().all(|(name, value)| offer.attributes.get(name) == Some(value));
@@ -48,12 +50,13 @@ fn place_one(wanted: Wanted<'_>, offers: &[Offer], host: &Resources, left: &mut 
                 continue;
             }
             let is_full = spec.per_agent_max.is_some_and(|max| count >= max);
-            let for_host = if count == 0 { left[at].checked_sub(host) } else { Ok(left[at].clone()) };
+            let for_host = if hosted.contains(agent) { Ok(left[at].clone()) } else { left[at].checked_sub(host) };
             let rest = for_host.and_then(|rest| rest.checked_sub(&spec.resources));
             let Some(rest) = rest.ok().filter(|_| !is_full) else { continue };
             left[at] = rest;
             out[at].push((spec.name.clone(), index));
             placed.insert(agent.clone(), count + 1);
+            hosted.insert(agent.clone());
             heap.push(Reverse((count + 1, at)));
             break;
         }

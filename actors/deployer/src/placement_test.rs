@@ -4,6 +4,7 @@ use super::*;
 use odeon_protocol::id::{FrameworkId, OfferId};
 use odeon_protocol::restart::RestartPolicy;
 use odeon_protocol::role::Role;
+use odeon_protocol::update::UpdatePolicy;
 
 pub(crate) fn spec(name: &str, instances: u32) -> DeploymentSpec {
     DeploymentSpec {
@@ -16,6 +17,7 @@ pub(crate) fn spec(name: &str, instances: u32) -> DeploymentSpec {
         constraints: BTreeMap::new(),
         per_agent_max: None,
         restart: RestartPolicy::default(),
+        update: UpdatePolicy::default(),
     }
 }
 
@@ -34,8 +36,9 @@ pub(crate) fn offer(agent: &str, resources: &str) -> Offer {
 
 /// How many actors each offer gets.
 fn counts(spec: &DeploymentSpec, placed: &[(&str, u32)], offers: &[Offer]) -> Vec<usize> {
-    let placed = placed.iter().map(|(agent, count)| (AgentId::new(*agent).unwrap(), *count)).collect();
-    let wanted = Wanted { spec, indices: (0..spec.instances).collect(), placed };
+    let placed: BTreeMap<_, _> = placed.iter().map(|(agent, count)| (AgentId::new(*agent).unwrap(), *count)).collect();
+    let hosted = placed.keys().cloned().collect();
+    let wanted = Wanted { spec, indices: (0..spec.instances).collect(), placed, hosted };
     let host = "mem:32".parse().unwrap();
     place(vec![wanted], offers, &host).iter().map(Vec::len).collect()
 }
@@ -79,7 +82,7 @@ fn two_offers_of_one_agent_count_as_one_agent() {
 #[test]
 fn deployments_share_what_is_offered() {
     let (one, two) = (spec("one", 3), spec("two", 3));
-    let wanted = |spec| Wanted { spec, indices: vec![0, 1, 2], placed: BTreeMap::new() };
+    let wanted = |spec| Wanted { spec, indices: vec![0, 1, 2], placed: BTreeMap::new(), hosted: BTreeSet::new() };
     let placement =
         place(vec![wanted(&one), wanted(&two)], &[offer("a", "cpus:4;mem:500")], &"mem:32".parse().unwrap());
     let names: Vec<&str> = placement[0].iter().map(|(name, _)| name.as_str()).collect();

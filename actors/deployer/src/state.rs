@@ -2,6 +2,7 @@
 
 use odeon_protocol::deployment::{ActorLocation, DeploymentName, DeploymentSpec};
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
+use odeon_protocol::update::UpdateState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,12 +22,27 @@ pub struct DeployerState {
 pub struct Deployment {
     /// What is to run.
     pub spec: DeploymentSpec,
-    /// Tells it from an earlier one of its name.
+    /// Tells this version of it from others, and from an earlier one of its name.
     pub number: u64,
     /// Whether it is being removed.
     pub removing: bool,
+    /// The version that ran before this one.
+    #[serde(default)]
+    pub previous: Option<Version>,
+    /// The update that is under way, or was taken back.
+    #[serde(default)]
+    pub update: Option<UpdateState>,
     /// Its actors by index; an index beyond the spec is one that is ending.
     pub actors: BTreeMap<u32, DeployedActor>,
+}
+
+/// What ran before, and may run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// What it runs.
+    pub spec: DeploymentSpec,
+    /// Its number.
+    pub number: u64,
 }
 
 /// One actor of a deployment.
@@ -64,6 +80,9 @@ pub enum Phase {
 pub struct Place {
     /// The task.
     pub task_id: TaskId,
+    /// The version of the deployment that it runs.
+    #[serde(default)]
+    pub number: u64,
     /// Where it was launched.
     pub agent_id: AgentId,
     /// The host, for people.
@@ -99,6 +118,17 @@ pub enum Record {
         /// How many.
         instances: u32,
     },
+    /// Another version of a deployment is to run.
+    Updated(DeploymentSpec),
+    /// The version before is to run.
+    RolledBack {
+        /// The deployment.
+        name: DeploymentName,
+        /// Why.
+        reason: String,
+    },
+    /// All actors are of the version that is to run.
+    UpdateEnded(DeploymentName),
     /// The deployment is to end.
     Removed(DeploymentName),
     /// Somebody wants an actor stopped, or not stopped any more.
@@ -161,6 +191,9 @@ impl DeployerState {
                 deployment.spec.instances = *instances;
                 deployment.fill();
             }),
+            Record::Updated(spec) => self.update(spec),
+            Record::RolledBack { name, reason } => self.change(name, |deployment| deployment.roll_back(reason)),
+            Record::UpdateEnded(name) => self.change(name, Deployment::end_update),
             Record::Removed(name) => self.change(name, |deployment| deployment.removing = true),
             Record::StopWanted { actor, stop } => self.change_actor(actor, |actor| actor.stop = *stop),
             Record::Placed { actor, place } => {
@@ -189,9 +222,16 @@ impl DeployerState {
     fn deploy(&mut self, spec: &DeploymentSpec) {
         let number = self.next_number;
         self.next_number += 1;
-        let mut deployment = Deployment { spec: spec.clone(), number, removing: false, actors: BTreeMap::new() };
+        let (name, spec, actors) = (spec.name.clone(), spec.clone(), BTreeMap::new());
+        let mut deployment = Deployment { spec, number, removing: false, previous: None, update: None, actors };
         deployment.fill();
-        self.deployments.insert(spec.name.clone(), deployment);
+        self.deployments.insert(name, deployment);
+    }
+
+    fn update(&mut self, spec: &DeploymentSpec) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.change(&spec.name, |deployment| deployment.update(spec, number));
     }
 
     fn change(&mut self, name: &DeploymentName, change: impl FnOnce(&mut Deployment)) {
@@ -226,6 +266,64 @@ impl Deployment {
     #[must_use]
     pub fn wants(&self, index: u32) -> bool {
         !self.removing && index < self.spec.instances
+    }
+
+    /// Whether a task runs the version that is to run.
+    #[must_use]
+    pub fn is_current(&self, place: &Place) -> bool {
+        place.number == self.number
+    }
+
+    /// Whether actors of one version are being replaced by those of another.
+    #[must_use]
+    pub fn is_rolling(&self) -> bool {
+        let is_under_way = matches!(self.update, Some(UpdateState::Rolling | UpdateState::RollingBack { .. }));
+        is_under_way && !self.removing
+    }
+
+    /// Whether a task is to be replaced.
+    #[must_use]
+    pub fn is_outdated(&self, place: &Place) -> bool {
+        self.is_rolling() && !self.is_current(place)
+    }
+
+    fn update(&mut self, spec: &DeploymentSpec, number: u64) {
+        let earlier = std::mem::replace(&mut self.spec, spec.clone());
+        if !spec.has_actors_of(&earlier) {
+            // A version that has not been reached is none to go back to.
+            if self.update != Some(UpdateState::Rolling) {
+                self.previous = Some(Version { spec: earlier, number: self.number });
+            }
+            self.number = number;
+            self.update = Some(UpdateState::Rolling);
+            self.try_again();
+        }
+        self.fill();
+    }
+
+    fn roll_back(&mut self, reason: &str) {
+        let Some(Version { spec, number }) = self.previous.take() else { return };
+        self.spec = DeploymentSpec { instances: self.spec.instances, ..spec };
+        self.number = number;
+        self.update = Some(UpdateState::RollingBack { reason: reason.to_owned() });
+        self.try_again();
+    }
+
+    fn end_update(&mut self) {
+        self.update = match self.update.take() {
+            Some(UpdateState::RollingBack { reason }) => Some(UpdateState::RolledBack { reason }),
+            Some(UpdateState::Rolling) | None => None,
+            Some(ended @ UpdateState::RolledBack { .. }) => Some(ended),
+        };
+    }
+
+    /// What could not run as another version may run as this one.
+    fn try_again(&mut self) {
+        for actor in self.actors.values_mut() {
+            if matches!(actor.phase, Phase::GivenUp { .. }) {
+                actor.phase = Phase::Waiting;
+            }
+        }
     }
 
     fn fill(&mut self) {

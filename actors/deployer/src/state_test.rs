@@ -10,7 +10,8 @@ fn key(index: u32) -> ActorKey {
 
 fn placed(index: u32, number: u64) -> Record {
     let task_id = TaskId::new(format!("d.{index}.{number}")).unwrap();
-    let place = Place { task_id, agent_id: AgentId::new("a").unwrap(), hostname: "host-a".into(), location: None };
+    let (agent_id, hostname) = (AgentId::new("a").unwrap(), "host-a".into());
+    let place = Place { task_id, number: 0, agent_id, hostname, location: None };
     Record::Placed { actor: key(index), place }
 }
 

@@ -5,6 +5,7 @@
 use crate::id::{IdError, check_id};
 use crate::resources::{CPUS, MEM, Resources, Scalar};
 use crate::restart::RestartPolicy;
+use crate::update::UpdatePolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -114,6 +115,9 @@ pub struct DeploymentSpec {
     /// When an actor that fails is started again.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// How a change of it is carried out.
+    #[serde(default)]
+    pub update: UpdatePolicy,
 }
 
 /// Why a deployment cannot be.
@@ -146,7 +150,16 @@ impl DeploymentSpec {
             constraints: BTreeMap::new(),
             per_agent_max: None,
             restart: RestartPolicy::default(),
+            update: UpdatePolicy::default(),
         })
+    }
+
+    /// Whether an actor of the other one is an actor of this one: they differ at most in how many there are, and in
+    /// how updates are carried out.
+    #[must_use]
+    pub fn has_actors_of(&self, other: &Self) -> bool {
+        let alike = Self { instances: self.instances, update: self.update.clone(), ..other.clone() };
+        *self == alike
     }
 
     /// Checks what can be known without a cluster.
@@ -169,6 +182,9 @@ impl DeploymentSpec {
         let restarts = self.restart.restarts_max;
         if restarts > RESTARTS_MAX {
             return fault("restart.max", format!("{restarts} restarts are over the limit of {RESTARTS_MAX}"));
+        }
+        if self.update.unavailable_max == 0 {
+            return fault("update.unavailable_max", "0 lets no actor be replaced".to_owned());
         }
         if self.per_agent_max == Some(0) {
             return fault("placement.per_agent_max", "0 leaves no place for any actor".to_owned());
@@ -278,12 +294,13 @@ mod tests {
     fn a_spec_is_refused_by_the_key_at_fault() {
         assert_eq!(spec().check(), Ok(()));
         type Spoil = fn(&mut DeploymentSpec);
-        let faults: [(&str, Spoil); 7] = [
+        let faults: [(&str, Spoil); 8] = [
             ("actor", |spec| spec.actor_type.clear()),
             ("instances", |spec| spec.instances = INSTANCES_MAX + 1),
             ("args", |spec| spec.arguments = " ".repeat(ARGUMENTS_BYTES_MAX + 1)),
             ("resources", |spec| spec.resources = Resources::empty()),
             ("restart.max", |spec| spec.restart.restarts_max = RESTARTS_MAX + 1),
+            ("update.unavailable_max", |spec| spec.update.unavailable_max = 0),
             ("placement.per_agent_max", |spec| spec.per_agent_max = Some(0)),
             ("program", |spec| spec.program = Some("bin/counter".into())),
         ];

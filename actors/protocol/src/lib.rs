@@ -16,6 +16,7 @@ pub mod resources;
 pub mod restart;
 pub mod role;
 pub mod task;
+pub mod update;
 pub mod wire;
 
 pub use actix;

@@ -73,6 +73,7 @@ impl DeployerCore {
     ) -> Result<(), DeploymentError> {
         self.live(name)?;
         self.note(Record::Removed(name.clone()), out);
+        self.watches.remove(name);
         self.kill_unwanted(name, out);
         self.settle(now, out);
         Ok(())
@@ -118,7 +119,7 @@ impl DeployerCore {
         }
     }
 
-    fn kill_unwanted(&self, name: &DeploymentName, out: &mut DeployerOutbox) {
+    pub(super) fn kill_unwanted(&self, name: &DeploymentName, out: &mut DeployerOutbox) {
         let Some(deployment) = self.state.deployments.get(name) else { return };
         for (index, actor) in &deployment.actors {
             if let Some(place) = actor.place().filter(|_| actor.stop || !deployment.wants(*index)) {
@@ -128,12 +129,12 @@ impl DeployerCore {
     }
 
     /// A deployment that is not being removed.
-    fn live(&self, name: &DeploymentName) -> Result<&crate::state::Deployment, DeploymentError> {
+    pub(super) fn live(&self, name: &DeploymentName) -> Result<&crate::state::Deployment, DeploymentError> {
         let found = self.state.deployments.get(name).filter(|deployment| !deployment.removing);
         found.ok_or_else(|| DeploymentError::Unknown(name.clone()))
     }
 
-    fn actor_count(&self) -> usize {
+    pub(super) fn actor_count(&self) -> usize {
         self.state.deployments.values().map(|deployment| deployment.actors.len()).sum()
     }
 

@@ -11,7 +11,7 @@ use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::resources::{MEM, Resources, Scalar};
 use odeon_protocol::task::{TaskInfo, TaskState, TaskStatus, Work};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What the process around the actors of one deployment on one agent takes, in MiB.
@@ -47,16 +47,24 @@ impl DeployerCore {
         };
         if !is_out {
             if let Ok(report) = serde_json::from_str::<ActorReport>(&status.message) {
+                let taken_back = self.judge_report(&actor, &report, out);
                 self.take_report(actor, report, out);
+                if self.roll_all(now, out) | taken_back {
+                    self.want_offers(now, out);
+                }
             }
             return;
         }
         self.tasks.remove(&status.task_id);
-        let (phase, wait) = self.after(&actor, status, now);
+        let (phase, wait) = match self.after(&actor, status, now) {
+            (phase, _) if self.judge_end(&actor, status, &phase, out) => (Phase::Waiting, None),
+            decided => decided,
+        };
         self.end(&actor, phase, now, &status.message, out);
         if let Some(wait) = self.waits.get_mut(&actor).zip(wait) {
             wait.0.not_before = now.after(wait.1);
         }
+        self.roll_all(now, out);
         self.want_offers(now, out);
         self.settle(now, out);
     }
@@ -78,6 +86,10 @@ impl DeployerCore {
         let given_up = |reason: &str| (Phase::GivenUp { reason: reason.to_owned() }, None);
         if found.stop {
             return (Phase::Stopped, None);
+        }
+        // The end of a task of another version says nothing about the one that is to run.
+        if found.place().is_some_and(|place| deployment.is_outdated(place)) && status.state != TaskState::Finished {
+            return (Phase::Waiting, Some(Duration::ZERO));
         }
         if self.reports.get(actor).is_some_and(|report| report.state == HostedState::GivenUp) {
             return given_up(&status.message);
@@ -120,7 +132,7 @@ impl DeployerCore {
         }
         let deployments = waiting.into_iter().filter_map(|(name, indices)| {
             let deployment = self.state.deployments.get(&name)?;
-            Some(Wanted { spec: &deployment.spec, indices, placed: placed(deployment) })
+            Some(Wanted { spec: &deployment.spec, indices, placed: placed(deployment), hosted: hosted(deployment) })
         });
         deployments.collect()
     }
@@ -134,6 +146,7 @@ impl DeployerCore {
         let task = task(deployment, &actor, task_id.clone(), &self.directory);
         let place = Place {
             task_id: task_id.clone(),
+            number: deployment.number,
             agent_id: offer.agent_id.clone(),
             hostname: offer.hostname.clone(),
             location: None,
@@ -154,9 +167,15 @@ fn placed(deployment: &Deployment) -> BTreeMap<AgentId, u32> {
     placed
 }
 
+/// The agents that have a host of the version that is to run.
+fn hosted(deployment: &Deployment) -> BTreeSet<AgentId> {
+    let places = deployment.actors.values().filter_map(DeployedActor::place);
+    places.filter(|place| deployment.is_current(place)).map(|place| place.agent_id.clone()).collect()
+}
+
 fn task(deployment: &Deployment, actor: &ActorKey, task_id: TaskId, directory: &str) -> TaskInfo {
     let spec = &deployment.spec;
-    // A later deployment of the same name has other hosts: its binary may be another.
+    // Another version has other hosts: its binary may be another.
     let executor_id = ExecutorId::new(format!("{}.{}", spec.name, deployment.number));
     let executor = ExecutorInfo {
         executor_id: executor_id.expect("the name of a deployment is short, and has letters and digits"),

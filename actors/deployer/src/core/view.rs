@@ -19,7 +19,16 @@ impl DeployerCore {
                 running += u32::from(state == ActorState::Running);
                 given_up += u32::from(state == ActorState::GivenUp);
             }
-            DeploymentSummary { spec: deployment.spec.clone(), running, given_up, removing: deployment.removing }
+            let places = deployment.actors.values().filter_map(DeployedActor::place);
+            let current = places.filter(|place| deployment.is_current(place)).count();
+            DeploymentSummary {
+                spec: deployment.spec.clone(),
+                running,
+                given_up,
+                removing: deployment.removing,
+                update: deployment.update.clone(),
+                current: u32::try_from(current).unwrap_or(u32::MAX),
+            }
         };
         self.state.deployments.values().map(summary).collect()
     }

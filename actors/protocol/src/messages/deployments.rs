@@ -1,6 +1,7 @@
 //! What clients and actors ask the deployer: deployments, and where their actors are.
 
 use crate::deployment::{ActorLocation, DeploymentName, DeploymentSpec, SpecInvalid};
+use crate::update::UpdateState;
 use crate::{interface, remote_message};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,8 @@ pub const DEPLOYER: &str = "deployer";
 
 interface! {
     /// What the deployer hears from people.
-    pub DeployerForOperators: Deploy, ScaleDeployment, RemoveDeployment, StopActor, StartActor, GetDeployments,
-        GetActors, FindActor
+    pub DeployerForOperators: Deploy, UpdateDeployment, RollBackDeployment, ScaleDeployment, RemoveDeployment,
+        StopActor, StartActor, GetDeployments, GetActors, FindActor
 }
 
 interface! {
@@ -43,7 +44,7 @@ pub enum DeployError {
     #[error(transparent)]
     Invalid(SpecInvalid),
     /// Another one has the name. A retry helps once that is removed.
-    #[error("there is another deployment {0}, and it differs; scale it, or remove it first")]
+    #[error("there is another deployment {0}, and it differs; update it, or remove it first")]
     Differs(DeploymentName),
     /// The one of that name is being removed. A retry helps soon.
     #[error("the deployment {0} is being removed; its last actors have not ended yet")]
@@ -57,6 +58,33 @@ pub enum DeployError {
         limit: usize,
     },
 }
+
+/// Changes a deployment: its actors are replaced a few at a time, and the change is taken back if new ones fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateDeployment {
+    /// What is to run from now on.
+    pub spec: DeploymentSpec,
+}
+remote_message!(UpdateDeployment => Result<UpdateOutcome, DeploymentError>, "deployer.v1.UpdateDeployment");
+
+/// What an update has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpdateOutcome {
+    /// Actors are being replaced.
+    Rolling,
+    /// The actors that there are can stay.
+    Changed,
+    /// It was just so.
+    Unchanged,
+}
+
+/// Takes the last update of a deployment back, finished or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollBackDeployment {
+    /// The deployment.
+    pub name: DeploymentName,
+}
+remote_message!(RollBackDeployment => Result<(), DeploymentError>, "deployer.v1.RollBackDeployment");
 
 /// Sets how many actors a deployment has; those with the highest numbers end first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +114,9 @@ pub enum DeploymentError {
     /// What is wanted cannot be.
     #[error(transparent)]
     Invalid(SpecInvalid),
+    /// There is no version before. A retry fails the same way until the deployment is updated.
+    #[error("there is no version of {0} to go back to")]
+    NoEarlierVersion(DeploymentName),
     /// There would be more actors than there may be. A retry helps once others are removed.
     #[error("the actors of all deployments would be over the limit of {0}")]
     TooMany(usize),
@@ -123,6 +154,12 @@ pub struct DeploymentSummary {
     pub given_up: u32,
     /// Whether it is being removed.
     pub removing: bool,
+    /// The update that is under way, or was taken back.
+    #[serde(default)]
+    pub update: Option<UpdateState>,
+    /// Actors of the version that is to run.
+    #[serde(default)]
+    pub current: u32,
 }
 
 /// Asks for actors, in the order of their names.
