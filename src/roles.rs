@@ -147,6 +147,7 @@ fn master_rules(config: &MasterConfig) -> Result<MasterRules, Failure> {
         recovery_removal_percent_max: config.recovery_agent_removal_limit,
         agents_max: config.agents_max,
         frameworks_max: config.frameworks_max,
+        preemption_grace: config.preemption_grace.get(),
         offer_timeout: Some(config.offer_timeout.get()),
         allocator,
         ended_tasks_max: config.completed_tasks_per_framework_max,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use odeon_protocol::messages::master_operator::{GetRoles, RoleSummary};
-use odeon_protocol::messages::operations::SetRoleWeight;
+use odeon_protocol::messages::operations::{SetRolePriority, SetRoleWeight};
 use odeon_protocol::role::Role;
 use serde::Serialize;
 
@@ -27,6 +27,9 @@ enum RoleCommand {
     /// Weights: the share of a role relative to others
     #[command(subcommand)]
     Weight(WeightCommand),
+    /// Priorities: whether a role may take back what others hold
+    #[command(subcommand)]
+    Priority(PriorityCommand),
     /// Quotas: what a role is guaranteed, and what it has at most
     #[command(subcommand)]
     Quota(QuotaCommand),
@@ -38,6 +41,26 @@ enum WeightCommand {
     Set(SetArgs),
     /// Lists the weights
     List(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum PriorityCommand {
+    /// Sets the priority of a role, and of those below it that have none of their own, over restarts of the master
+    Set(SetPriorityArgs),
+    /// Lists the priorities
+    List(ListArgs),
+}
+
+#[derive(Debug, Args)]
+struct SetPriorityArgs {
+    /// The role
+    #[arg(value_name = "ROLE")]
+    role: Role,
+    /// Its priority; above 0 it takes back from roles of a lower one
+    #[arg(value_name = "PRIORITY")]
+    priority: u32,
+    #[command(flatten)]
+    master: MasterAddress,
 }
 
 #[derive(Debug, Args)]
@@ -86,11 +109,52 @@ impl Listed for Row {
     }
 }
 
+/// The priority of a role as it is listed.
+#[derive(Serialize)]
+struct PriorityRow {
+    role: Role,
+    priority: u32,
+}
+
+impl From<RoleSummary> for PriorityRow {
+    fn from(role: RoleSummary) -> Self {
+        Self { role: role.role, priority: role.priority }
+    }
+}
+
+impl Listed for PriorityRow {
+    const KIND: &'static str = "priorities";
+    const COLUMNS: &'static [Column] = &[Column::always("ROLE"), Column::always("PRIORITY")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.role.to_string(), self.priority.to_string()]
+    }
+
+    fn id(&self) -> String {
+        self.role.to_string()
+    }
+}
+
 /// Does what was asked for.
 pub(crate) async fn role(args: RoleArgs, environment: &Environment) -> Result<i32, Failure> {
     match args.command {
         RoleCommand::Weight(command) => weight(command, environment).await,
+        RoleCommand::Priority(command) => priority(command, environment).await,
         RoleCommand::Quota(command) => quota(command, environment).await,
+    }
+}
+
+async fn priority(command: PriorityCommand, environment: &Environment) -> Result<i32, Failure> {
+    match command {
+        PriorityCommand::Set(SetPriorityArgs { role, priority, master }) => {
+            master.ask(environment, SetRolePriority { role: role.clone(), priority }).await?;
+            print(&format!("role {role} has priority {priority}\n")).or_exit(Exit::WorkFailed)?;
+            Ok(Exit::Done.into())
+        }
+        PriorityCommand::List(ListArgs { master, listing }) => {
+            let roles = master.ask(environment, GetRoles {}).await?;
+            listing.print(&roles.into_iter().map(PriorityRow::from).collect::<Vec<_>>(), environment)
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct MasterConfig {
     pub work_dir: PathBuf,
     /// How long a framework may hold an offer before it is rescinded.
     pub offer_timeout: HumanDuration,
+    /// How long a framework has to give back what a role of a higher priority waits for.
+    pub preemption_grace: HumanDuration,
     /// How often resources are offered anew.
     pub allocation_interval: HumanDuration,
     /// How long an agent may take to answer one ping.
@@ -66,6 +68,7 @@ impl Default for MasterConfig {
             advertise: None,
             work_dir: PathBuf::from("var/odeon-master"),
             offer_timeout: HumanDuration::from_secs(30),
+            preemption_grace: HumanDuration::from_secs(30),
             allocation_interval: HumanDuration::from_secs(1),
             agent_ping_timeout: HumanDuration::from_secs(15),
             agent_ping_timeouts_max: 5,

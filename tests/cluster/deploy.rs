@@ -120,7 +120,7 @@ fn an_update_whose_actors_cannot_be_built_is_taken_back_with_the_reason() {
     let tasks: Vec<Value> = client.list("actors").iter().map(|actor| actor["task_id"].clone()).collect();
     let failed = client.odeon(["deployment", "update", &version(&stage, "begin = 20")]).end().expect(1);
     assert!(failed.stderr.contains("the update of counter was taken back: counter/0 has failed"), "{}", failed.stderr);
-    assert!(failed.stderr.contains("begin"), "the argument at fault is named: {}", failed.stderr);
+    assert!(failed.stderr.contains("missing field `start`"), "the argument at fault is named: {}", failed.stderr);
     for name in ["counter/0", "counter/1", "counter/2"] {
         assert_eq!(ask(client, name, r#""Get""#), 10);
     }

@@ -9,7 +9,8 @@ use crate::event::MasterEvent;
 use crate::scheduler::Scheduler;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture};
 use odeon_protocol::messages::master_scheduler::{
-    AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded, OffersMade, Subscribe, TaskUpdated,
+    AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded, OffersMade, ReturnWanted, Subscribe,
+    TaskUpdated,
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
@@ -109,6 +110,7 @@ impl<S: Scheduler> SchedulerDriver<S> {
             MasterCall::Decline(message) => self.ask(ticket, message, ctx),
             MasterCall::Revive(message) => self.ask(ticket, message, ctx),
             MasterCall::Suppress(message) => self.ask(ticket, message, ctx),
+            MasterCall::Demand(message) => self.ask(ticket, message, ctx),
             MasterCall::Kill(message) => self.ask(ticket, message, ctx),
             MasterCall::Acknowledge(message) => self.ask(ticket, message, ctx),
             MasterCall::Reconcile(message) => self.ask(ticket, message, ctx),
@@ -208,7 +210,7 @@ macro_rules! hears {
         }
     )+};
 }
-hears!(OffersMade, OfferRescinded, TaskUpdated, AgentLost, FrameworkFailed);
+hears!(OffersMade, OfferRescinded, ReturnWanted, TaskUpdated, AgentLost, FrameworkFailed);
 
 /// Somebody wants something of the scheduler.
 pub(crate) struct Input<S, R> {

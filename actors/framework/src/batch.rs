@@ -14,6 +14,7 @@ use crate::calls::{Calls, Outcome};
 use crate::node::{DriverSettings, RunningScheduler, run_scheduler};
 use crate::scheduler::Scheduler;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
+use odeon_protocol::messages::master_scheduler::DEMAND_UNITS_MAX;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
@@ -23,6 +24,9 @@ use slot::Slot;
 use slots::Slots;
 use std::time::Duration;
 
+/// How long tasks wait for any offer before the batch says what they need. Only then are offers too small not made to it
+/// any more, which it would name if it found no place.
+pub const DEMAND_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that one launch carries, so that it fits into a frame.
 pub const LAUNCH_TASKS_MAX: usize = 500;
 
@@ -68,6 +72,10 @@ pub struct BatchScheduler {
     placement_timeout: Option<Duration>,
     /// Since when it has waited for a place.
     waiting_since: Option<Duration>,
+    /// When tasks have waited for so long that it says what they need.
+    demand_at: Option<Duration>,
+    /// Whether it has been said.
+    says_demand: bool,
     largest: Largest,
     interrupted: bool,
     not_placed: Option<Box<NotPlaced>>,
@@ -90,6 +98,8 @@ impl BatchScheduler {
             retries,
             placement_timeout,
             waiting_since: None,
+            demand_at: None,
+            says_demand: false,
             largest: Largest::default(),
             interrupted: false,
             not_placed: None,
@@ -172,15 +182,30 @@ impl BatchScheduler {
     fn end_slot(&mut self, index: usize, status: &TaskStatus) -> bool {
         let over = self.is_over();
         let slot = self.slots.get(index);
-        // The offer was withdrawn before the task came: it has not run, and nobody is to blame.
-        let never_ran = status.reason == Some(StatusReason::InvalidOffers);
+        // The offer was withdrawn before the task came, or a role of a higher priority took its place: it has not failed.
+        let is_blameless =
+            matches!(status.reason, Some(StatusReason::InvalidOffers | StatusReason::ContainerPreempted));
         let may_fail_again = status.state != TaskState::Finished && slot.failures < self.retries;
-        if over || !(never_ran || may_fail_again) {
+        if over || !(is_blameless || may_fail_again) {
             self.slots.end(index, status.clone());
             return true;
         }
-        self.slots.wait_again(index, !never_ran);
+        self.slots.wait_again(index, !is_blameless);
         false
+    }
+
+    /// Tasks wait from now on: what they need is said if that lasts.
+    fn wait_from(&mut self, now: Moment) {
+        self.waiting_since = Some(now.since_start);
+        self.demand_at = Some(now.after(DEMAND_AFTER));
+    }
+
+    /// Says what waiting tasks need, unless that is too much to be said.
+    fn say_demand(&mut self, calls: &mut Calls) {
+        self.demand_at = None;
+        self.says_demand = true;
+        let needs = self.slots.needs();
+        calls.demand((1..=DEMAND_UNITS_MAX).contains(&needs.len()).then_some(needs));
     }
 
     fn deadline(&self) -> Option<Duration> {
@@ -192,7 +217,9 @@ impl BatchScheduler {
 
 impl Scheduler for BatchScheduler {
     fn subscribed(&mut self, _framework_id: &FrameworkId, calls: &mut Calls) {
-        self.waiting_since.get_or_insert(calls.now().since_start);
+        if self.waiting_since.is_none() {
+            self.wait_from(calls.now());
+        }
         self.finish_if_done(calls);
     }
 
@@ -211,7 +238,11 @@ impl Scheduler for BatchScheduler {
         if !unused.is_empty() {
             calls.decline(unused, Filters::default());
         }
+        if before > self.slots.waiting_count() && self.says_demand {
+            self.say_demand(calls);
+        }
         if before > 0 && self.slots.waiting_count() == 0 {
+            self.says_demand = false;
             calls.suppress();
         }
     }
@@ -227,13 +258,16 @@ impl Scheduler for BatchScheduler {
             self.finish_if_done(calls);
         } else {
             if !others_wait {
-                self.waiting_since = Some(calls.now().since_start);
+                self.wait_from(calls.now());
             }
             calls.revive();
         }
     }
 
     fn tick(&mut self, now: Moment, calls: &mut Calls) {
+        if self.demand_at.is_some_and(|at| at <= now.since_start) {
+            self.say_demand(calls);
+        }
         if self.deadline().is_none_or(|deadline| deadline > now.since_start) {
             return;
         }
@@ -245,7 +279,8 @@ impl Scheduler for BatchScheduler {
     }
 
     fn next_tick(&self) -> Option<Duration> {
-        self.deadline()
+        let demand_at = self.demand_at.filter(|_| self.slots.waiting_count() > 0 && !self.is_over());
+        demand_at.into_iter().chain(self.deadline()).min()
     }
 }
 

@@ -107,6 +107,32 @@ fn as_many_tasks_as_fit_go_on_each_offer_and_then_no_more_offers_are_wanted() {
 }
 
 #[test]
+fn tasks_that_wait_for_long_say_what_they_need_and_that_nothing_more_is_needed() {
+    let mut batch = batch(plan(2, "cpus:2;mem:10"));
+    assert_eq!(batch.next_tick(), Some(DEMAND_AFTER));
+    let small = offers(&mut batch, vec![offer("O1", "a", "cpus:1;mem:100")]);
+    assert!(matches!(small[..], [Call::Decline { .. }]), "{small:?}");
+    let said = at(1000, |calls| batch.tick(calls.now(), calls));
+    assert_eq!(said, [Call::Demand(Some(vec![resources("cpus:2;mem:10")]))]);
+    assert_eq!(batch.next_tick(), None, "once");
+    let placed = offers(&mut batch, vec![offer("O2", "b", "cpus:9;mem:900")]);
+    assert_eq!(placed[1..], [Call::Demand(None), Call::Suppress]);
+}
+
+#[test]
+fn a_task_that_makes_room_for_a_higher_priority_is_launched_again_and_has_not_failed() {
+    let mut batch = batch(plan(1, "cpus:1"));
+    offers(&mut batch, vec![offer("O1", "a", "cpus:1")]);
+    let mut preempted = status("job", TaskState::Killed, None);
+    preempted.reason = Some(StatusReason::ContainerPreempted);
+    assert_eq!(update(&mut batch, &preempted), [Call::Revive]);
+    let again = launched(&offers(&mut batch, vec![offer("O2", "a", "cpus:1")]));
+    assert_eq!(again, [("O2".to_owned(), vec!["job-retry-1".to_owned()])]);
+    update(&mut batch, &status("job-retry-1", TaskState::Finished, Some(TaskExit::Code(0))));
+    assert_eq!(batch.exit_code(), Some(0));
+}
+
+#[test]
 fn an_offer_is_filled_in_the_order_of_the_plan_with_whatever_still_fits() {
     let task = |(index, needs): (usize, &str)| {
         let task_id = TaskId::new(format!("t{index}")).unwrap();
@@ -201,6 +227,8 @@ fn an_interrupt_kills_what_runs_and_launches_nothing_more() {
 fn not_placed(needs: &str, seen: Vec<Offer>) -> NotPlaced {
     let mut batch = batch(plan(2, needs).placement_timeout(Duration::from_secs(5)));
     offers(&mut batch, seen);
+    let said = at(1000, |calls| batch.tick(Moment::at_ms(1000), calls));
+    assert!(matches!(said[..], [Call::Demand(Some(_))]), "{said:?}");
     assert_eq!(batch.next_tick(), Some(Duration::from_secs(5)));
     assert_eq!(at(4999, |calls| batch.tick(Moment::at_ms(4999), calls)), []);
     let calls = at(5000, |calls| batch.tick(Moment::at_ms(5000), calls));

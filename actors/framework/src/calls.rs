@@ -3,6 +3,7 @@
 use odeon_protocol::id::{AgentId, OfferId, TaskId};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Filters;
+use odeon_protocol::resources::Resources;
 use odeon_protocol::task::TaskInfo;
 
 /// One thing that a scheduler wants done.
@@ -28,6 +29,8 @@ pub enum Call {
     Revive,
     /// Want no offers.
     Suppress,
+    /// Say what is waited for, under all roles.
+    Demand(Option<Vec<Resources>>),
     /// End a task.
     Kill(TaskId),
     /// Ask for the state of tasks, or of all.
@@ -92,6 +95,13 @@ impl Calls {
     /// Wants no offers until [`Calls::revive`].
     pub fn suppress(&mut self) {
         self.list.push(Call::Suppress);
+    }
+
+    /// Says what is waited for: what one task takes, for each kind of task. Only offers that hold one of them are made
+    /// then, and a role of a priority may take back for them what others hold above their even part. Without a list any
+    /// offer is welcome.
+    pub fn demand(&mut self, units: Option<Vec<Resources>>) {
+        self.list.push(Call::Demand(units));
     }
 
     /// Ends a task. Repeated by the driver until an update tells that it has ended.

@@ -19,6 +19,7 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{FrameworkId, OfferId};
 use odeon_protocol::messages::master_scheduler::CallError;
 use odeon_protocol::moment::Moment;
+use odeon_protocol::resources::Resources;
 use odeon_protocol::task::TaskStatus;
 use seen::SeenUpdates;
 use std::collections::{BTreeSet, VecDeque};
@@ -79,6 +80,9 @@ pub struct DriverCore<S> {
     /// What the master was told of it last.
     suppressed_told: bool,
     interest_retry_at: Option<Duration>,
+    /// What the scheduler waits for, if it has said so.
+    demand: Option<Vec<Resources>>,
+    demand_retry_at: Option<Duration>,
     /// Heard before the answer to the subscription.
     early: Vec<MasterEvent>,
     /// Updates of tasks that never reached the master.
@@ -111,6 +115,8 @@ impl<S: Scheduler> DriverCore<S> {
             suppressed: false,
             suppressed_told: false,
             interest_retry_at: None,
+            demand: None,
+            demand_retry_at: None,
             early: Vec::new(),
             local: VecDeque::new(),
             reconcile_at: Duration::MAX,
@@ -152,6 +158,7 @@ impl<S: Scheduler> DriverCore<S> {
             | (CallAnswer::Broken, _) => self.on_link_down(now, out),
             (_, CallKind::Accept) => self.reconcile_at = self.reconcile_at.min(now.after(RECONCILE_SOON)),
             (_, CallKind::Interest) => self.interest_retry_at = Some(now.after(INTEREST_RETRY)),
+            (_, CallKind::Demand) => self.demand_retry_at = Some(now.after(INTEREST_RETRY)),
             (_, CallKind::Teardown | CallKind::Other) => {}
         }
     }
@@ -167,7 +174,14 @@ impl<S: Scheduler> DriverCore<S> {
             Phase::Away(away) => [away.next_deadline(), tick(), local()].into_iter().flatten().min(),
             Phase::Subscribed => {
                 let reconcile = Some(self.reconcile_at);
-                let others = [self.interest_retry_at, self.tracker.next_kill(), reconcile, tick(), local()];
+                let others = [
+                    self.interest_retry_at,
+                    self.demand_retry_at,
+                    self.tracker.next_kill(),
+                    reconcile,
+                    tick(),
+                    local(),
+                ];
                 others.into_iter().flatten().min()
             }
         }

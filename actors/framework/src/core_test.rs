@@ -138,6 +138,7 @@ fn words(effects: &[Effect]) -> Vec<String> {
             MasterCall::Decline(call) => format!("decline {}", ids(&call.offer_ids)),
             MasterCall::Revive(_) => "revive".into(),
             MasterCall::Suppress(_) => "suppress".into(),
+            MasterCall::Demand(call) => format!("demand {}", call.units.as_ref().map_or(0, Vec::len)),
             MasterCall::Kill(call) => format!("kill {}", call.task_id),
             MasterCall::Acknowledge(call) => format!("acknowledge {}", call.uuid),
             MasterCall::Reconcile(call) => {
@@ -155,6 +156,21 @@ fn ticket(effects: &[Effect]) -> Ticket {
         [Effect::Call { ticket, .. }, ..] => *ticket,
         other => panic!("expected a call, got {other:?}"),
     }
+}
+
+#[test]
+fn what_is_waited_for_is_told_when_it_changes_and_again_to_a_master_that_has_forgotten_it() {
+    let mut core = subscribed();
+    let unit: Resources = "cpus:1".parse().unwrap();
+    let mut say = |core: &mut Core, units: Option<Vec<Resources>>| {
+        words(&effects(core, |core, out| core.on_input(|_, calls| calls.demand(units), at(1), out)))
+    };
+    assert_eq!(say(&mut core, Some(vec![unit.clone()])), ["demand 1"]);
+    assert_eq!(say(&mut core, Some(vec![unit])), Vec::<String>::new(), "it is known");
+    core.on_link_down(at(2), &mut vec![]);
+    let out = effects(&mut core, |core, out| core.on_subscribe_answered(welcome(), at(3), out));
+    assert!(words(&out).contains(&"demand 1".to_owned()), "{:?}", words(&out));
+    assert_eq!(say(&mut core, None), ["demand 0"]);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::calls::Outcome;
 use odeon_protocol::messages::master_scheduler::{
-    AcceptOffers, AcknowledgeUpdate, CallError, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
-    Subscribe, SuppressOffers, TeardownFramework,
+    AcceptOffers, AcknowledgeUpdate, CallError, DeclareDemand, DeclineOffers, KillFrameworkTask, ReconcileTasks,
+    ReviveOffers, Subscribe, SuppressOffers, TeardownFramework,
 };
 
 /// One thing to do; effects are done in the order in which they were emitted.
@@ -33,6 +33,8 @@ pub enum MasterCall {
     Revive(ReviveOffers),
     /// Want no offers.
     Suppress(SuppressOffers),
+    /// Say what is waited for.
+    Demand(DeclareDemand),
     /// End a task.
     Kill(KillFrameworkTask),
     /// Tell that an update was seen.
@@ -59,6 +61,8 @@ pub enum CallKind {
     Accept,
     /// The master may not know whether offers are wanted.
     Interest,
+    /// The master may not know what is waited for.
+    Demand,
     /// The framework may still be there.
     Teardown,
     /// It is repeated anyway, or it does not matter.
@@ -72,6 +76,7 @@ impl MasterCall {
         match self {
             Self::Accept(_) => CallKind::Accept,
             Self::Revive(_) | Self::Suppress(_) => CallKind::Interest,
+            Self::Demand(_) => CallKind::Demand,
             Self::Teardown(_) => CallKind::Teardown,
             Self::Decline(_) | Self::Kill(_) | Self::Acknowledge(_) | Self::Reconcile(_) => CallKind::Other,
         }

@@ -1,7 +1,9 @@
 //! What a driver hears from the master, as one type.
 
 use odeon_protocol::id::FrameworkId;
-use odeon_protocol::messages::master_scheduler::{AgentLost, FrameworkFailed, OfferRescinded, OffersMade, TaskUpdated};
+use odeon_protocol::messages::master_scheduler::{
+    AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
+};
 
 /// One thing that the master tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +12,8 @@ pub enum MasterEvent {
     OffersMade(OffersMade),
     /// An offer is void.
     OfferRescinded(OfferRescinded),
+    /// What the framework holds is wanted by others.
+    ReturnWanted(ReturnWanted),
     /// A task has a state.
     TaskUpdated(TaskUpdated),
     /// An agent is out of reach.
@@ -25,6 +29,7 @@ impl MasterEvent {
         match self {
             Self::OffersMade(event) => &event.framework_id,
             Self::OfferRescinded(event) => &event.framework_id,
+            Self::ReturnWanted(event) => &event.framework_id,
             Self::TaskUpdated(event) => &event.framework_id,
             Self::AgentLost(event) => &event.framework_id,
             Self::FrameworkFailed(event) => &event.framework_id,

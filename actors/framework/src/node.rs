@@ -7,7 +7,9 @@ use crate::scheduler::Scheduler;
 use actix::{Actor, Addr, AsyncContext};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{FrameworkId, IdSource};
-use odeon_protocol::messages::master_scheduler::{AgentLost, FrameworkFailed, OfferRescinded, OffersMade, TaskUpdated};
+use odeon_protocol::messages::master_scheduler::{
+    AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
+};
 use odeon_runtime::{ActorName, Endpoint, Exports, Node};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -135,6 +137,7 @@ fn exports<S: Scheduler>(driver: &Addr<SchedulerDriver<S>>) -> Exports {
     Exports::new()
         .accept::<OffersMade, _>(driver)
         .accept::<OfferRescinded, _>(driver)
+        .accept::<ReturnWanted, _>(driver)
         .accept::<TaskUpdated, _>(driver)
         .accept::<AgentLost, _>(driver)
         .accept::<FrameworkFailed, _>(driver)

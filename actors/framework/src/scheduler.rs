@@ -2,6 +2,7 @@
 
 use crate::calls::Calls;
 use odeon_protocol::id::{AgentId, FrameworkId, OfferId};
+use odeon_protocol::messages::master_scheduler::ReturnWanted;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
 use odeon_protocol::task::TaskStatus;
@@ -25,6 +26,10 @@ pub trait Scheduler: 'static {
 
     /// An offer is void.
     fn rescinded(&mut self, _offer_id: &OfferId, _calls: &mut Calls) {}
+
+    /// A role of a higher priority waits for a part of what the framework holds. The scheduler may choose which tasks
+    /// it ends; if it does not in time, the youngest are killed, with the reason `REASON_CONTAINER_PREEMPTED`.
+    fn return_wanted(&mut self, _wanted: &ReturnWanted, _calls: &mut Calls) {}
 
     /// An agent is out of reach; its tasks have updates of their own.
     fn agent_lost(&mut self, _agent_id: &AgentId, _calls: &mut Calls) {}

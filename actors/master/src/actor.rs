@@ -13,12 +13,12 @@ use odeon_protocol::messages::master_operator::{
     GetAgents, GetFrameworks, GetMaster, GetRoles, GetTasks, KillTaskByOperator,
 };
 use odeon_protocol::messages::master_scheduler::{
-    AcceptOffers, AcknowledgeUpdate, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers, Subscribe,
-    SuppressOffers, TeardownFramework,
+    AcceptOffers, AcknowledgeUpdate, DeclareDemand, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
+    Subscribe, SuppressOffers, TeardownFramework,
 };
 use odeon_protocol::messages::operations::{
-    DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
-    TeardownFrameworkByOperator,
+    DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRolePriority,
+    SetRoleWeight, TeardownFrameworkByOperator,
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
@@ -64,6 +64,7 @@ impl MasterActor {
             .accept_from::<DeclineOffers, _>(own)
             .accept_from::<ReviveOffers, _>(own)
             .accept_from::<SuppressOffers, _>(own)
+            .accept_from::<DeclareDemand, _>(own)
             .accept_from::<KillFrameworkTask, _>(own)
             .accept_from::<AcknowledgeUpdate, _>(own)
             .accept_from::<ReconcileTasks, _>(own)
@@ -75,6 +76,7 @@ impl MasterActor {
             .accept_from::<GetRoles, _>(own)
             .accept_from::<KillTaskByOperator, _>(own)
             .accept_from::<SetRoleWeight, _>(own)
+            .accept_from::<SetRolePriority, _>(own)
             .accept_from::<DeactivateAgent, _>(own)
             .accept_from::<ReactivateAgent, _>(own)
             .accept_from::<MarkAgentGone, _>(own)
@@ -239,6 +241,7 @@ hears! {
     DeclineOffers => |core, node, body, now, _out| core.on_decline_offers(&node, &body, now);
     ReviveOffers => |core, node, body, _now, _out| core.on_revive_offers(&node, &body);
     SuppressOffers => |core, node, body, _now, _out| core.on_suppress_offers(&node, &body);
+    DeclareDemand => |core, node, body, _now, _out| core.on_declare_demand(&node, body);
     KillFrameworkTask => |core, node, body, now, out| core.on_kill_framework_task(&node, body, now, out);
     AcknowledgeUpdate => |core, node, body, _now, out| core.on_acknowledge_update(&node, body, out);
     ReconcileTasks => |core, node, body, now, out| core.on_reconcile_tasks(&node, &body, now, out);
@@ -250,6 +253,7 @@ hears! {
     GetRoles => |core, _node, _body, _now, _out| core.on_get_roles();
     KillTaskByOperator => |core, _node, body, _now, out| core.on_kill_task_by_operator(body, out);
     SetRoleWeight => |core, _node, body, _now, out| core.on_set_role_weight(body, out);
+    SetRolePriority => |core, _node, body, _now, out| core.on_set_role_priority(body, out);
     DeactivateAgent => |core, _node, body, now, out| core.on_deactivate_agent(&body, now, out);
     ReactivateAgent => |core, _node, body, _now, out| core.on_reactivate_agent(&body, out);
     MarkAgentGone => |core, _node, body, now, out| core.on_mark_agent_gone(&body, now, out);

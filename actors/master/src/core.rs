@@ -17,6 +17,7 @@ mod ledger;
 mod listing;
 mod offers;
 mod pace;
+mod preemption;
 mod quota;
 mod quota_tree;
 mod reconcile;
@@ -155,6 +156,9 @@ impl MasterCore {
             // What is no weight for this program was one for another; the role weighs 1 then.
             self.weigh(&role, weight);
         }
+        for (role, priority) in registry.priorities {
+            self.allocator.set_priority(&role, priority);
+        }
         self.recover_quotas(registry.quotas, now);
     }
 
@@ -188,6 +192,7 @@ impl MasterCore {
                 Timer::Ping(agent_id) => self.on_ping_due(&agent_id, now, out),
                 Timer::AgentReturn(agent_id) => self.on_agent_overdue(&agent_id, now, out),
                 Timer::Drained(agent_id) => self.on_drained(&agent_id, now, out),
+                Timer::Preemption => self.take_back_for_others(now, out),
                 Timer::OfferExpiry(offer_id) => self.rescind(&offer_id, now, out),
                 Timer::Failover(framework_id) => self.end_framework(&framework_id, now, out),
             }
@@ -236,6 +241,9 @@ mod core_test;
 #[cfg(test)]
 #[path = "core/faults_test.rs"]
 mod faults_test;
+#[cfg(test)]
+#[path = "core/preemption_test.rs"]
+mod preemption_test;
 #[cfg(test)]
 #[path = "core/property_test.rs"]
 mod property_test;

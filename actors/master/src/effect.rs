@@ -6,7 +6,9 @@ use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::master_agent::{
     AcknowledgeStatus, KillTask, LaunchTask, PingAgent, ShutdownAgent, ShutdownFramework,
 };
-use odeon_protocol::messages::master_scheduler::{AgentLost, FrameworkFailed, OfferRescinded, OffersMade, TaskUpdated};
+use odeon_protocol::messages::master_scheduler::{
+    AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
+};
 use odeon_runtime::{ActorName, NodeId};
 
 /// Where a framework's scheduler hears its events.
@@ -25,6 +27,8 @@ pub enum SchedulerEvent {
     Offers(OffersMade),
     /// An offer is void.
     Rescinded(OfferRescinded),
+    /// What the framework holds is wanted by others.
+    ReturnWanted(ReturnWanted),
     /// A report about a task.
     Updated(TaskUpdated),
     /// An agent is out of reach.

@@ -72,6 +72,7 @@ async fn tell(node: Node, to: SchedulerAddress, event: SchedulerEvent) {
     let told = match event {
         SchedulerEvent::Offers(event) => scheduler.tell(event).await,
         SchedulerEvent::Rescinded(event) => scheduler.tell(event).await,
+        SchedulerEvent::ReturnWanted(event) => scheduler.tell(event).await,
         SchedulerEvent::Updated(event) => scheduler.tell(event).await,
         SchedulerEvent::AgentLost(event) => scheduler.tell(event).await,
         SchedulerEvent::Failed(event) => scheduler.tell(event).await,

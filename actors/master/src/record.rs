@@ -97,6 +97,13 @@ pub enum Record {
         /// Its weight.
         weight: Scalar,
     },
+    /// An operator has set the priority of a role.
+    PrioritySet {
+        /// The role.
+        role: Role,
+        /// Its priority; zero if it has none any more.
+        priority: u32,
+    },
     /// An operator has set the quota of a role.
     QuotaSet {
         /// The role.
@@ -183,6 +190,8 @@ pub struct Registry {
     pub gone_agents: VecDeque<GoneAgent>,
     /// Weights of roles that operators have set.
     pub weights: BTreeMap<Role, Scalar>,
+    /// Priorities of roles that operators have set.
+    pub priorities: BTreeMap<Role, u32>,
     /// Quota of roles.
     pub quotas: BTreeMap<Role, RoleQuota>,
 }
@@ -235,6 +244,9 @@ impl Registry {
             }
             Record::WeightSet { role, weight } => {
                 self.weights.insert(role, weight);
+            }
+            Record::PrioritySet { role, priority } => {
+                self.priorities.insert(role, priority);
             }
             Record::QuotaSet { role, quota } => {
                 self.quotas.insert(role, quota);

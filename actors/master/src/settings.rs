@@ -28,6 +28,8 @@ pub struct MasterRules {
     pub framework_return_timeout: Duration,
     /// After so long an unused offer is taken back; never if not given.
     pub offer_timeout: Option<Duration>,
+    /// How long a framework has to choose what it ends for a role of a higher priority.
+    pub preemption_grace: Duration,
     /// Between two runs of the allocator if there are events all the time.
     pub allocation_gap: Duration,
     /// Runs of the allocator that follow each other at once if there were none for a while.
@@ -75,6 +77,7 @@ impl Default for MasterRules {
             agent_return_timeout: Duration::from_secs(600),
             framework_return_timeout: Duration::from_secs(60),
             offer_timeout: Some(Duration::from_secs(30)),
+            preemption_grace: Duration::from_secs(30),
             allocation_gap: Duration::from_millis(2),
             allocation_burst_max: 16,
             allocator: AllocatorConfig::default(),

@@ -89,6 +89,9 @@ impl Allocator {
     /// when the framework no longer wants it.
     #[must_use = "each is told once"]
     pub fn take_back(&mut self, now: Duration, grace: Duration) -> Vec<TakeBack> {
+        if self.claims.is_empty() && self.priorities.values().all(|priority| *priority == 0) {
+            return Vec::new();
+        }
         let mut claims = std::mem::take(&mut self.claims);
         claims.iter_mut().for_each(|claim| claim.parts.retain(|part| !self.owed(part).is_empty()));
         claims.retain(|claim| !claim.parts.is_empty() && (claim.is_told_to_kill || self.is_wanted(claim)));
@@ -145,8 +148,9 @@ impl Allocator {
         client.is_some_and(|client| self.roster.active().has(client) && self.roster.view(client).0.demand.is_some())
     }
 
-    /// The priority of a role: its own, or that of the nearest one above it that has one.
-    fn priority(&self, role: &Role) -> u32 {
+    /// The priority of a role: its own, or that of the nearest one above it that has one; zero without one.
+    #[must_use]
+    pub fn priority(&self, role: &Role) -> u32 {
         let mut roles = std::iter::successors(Some(role.clone()), Role::parent);
         roles.find_map(|role| self.priorities.get(&role).copied()).unwrap_or(0)
     }

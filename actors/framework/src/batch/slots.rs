@@ -56,6 +56,12 @@ impl Slots {
         waiting
     }
 
+    /// What those that wait need, each once.
+    pub(super) fn needs(&self) -> Vec<Resources> {
+        let first = |waiting: &BTreeSet<usize>| waiting.first().map(|index| self.all[*index].needs.clone());
+        self.waiting.iter().filter_map(first).collect()
+    }
+
     pub(super) fn launched_ids(&self) -> impl Iterator<Item = &TaskId> {
         self.launched.keys()
     }

@@ -8,6 +8,7 @@ use odeon_protocol::id::OfferId;
 use odeon_protocol::messages::master_scheduler::{AcceptOffers, DeclineOffers};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Filters;
+use odeon_protocol::resources::Resources;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 
 impl<S: Scheduler> DriverCore<S> {
@@ -20,6 +21,7 @@ impl<S: Scheduler> DriverCore<S> {
             Call::Decline { offer_ids, filters } => self.decline(offer_ids, filters, out),
             Call::Revive => self.set_interest(false, out),
             Call::Suppress => self.set_interest(true, out),
+            Call::Demand(units) => self.set_demand(units, out),
             Call::Kill(task_id) => {
                 self.tracker.on_kill(task_id, now.since_start);
                 self.repeat_kills(now, out);
@@ -33,6 +35,13 @@ impl<S: Scheduler> DriverCore<S> {
     fn set_interest(&mut self, suppressed: bool, out: &mut Vec<Effect>) {
         self.suppressed = suppressed;
         self.tell_interest(out);
+    }
+
+    fn set_demand(&mut self, units: Option<Vec<Resources>>, out: &mut Vec<Effect>) {
+        if self.demand != units {
+            self.demand = units;
+            self.tell_demand(out);
+        }
     }
 
     fn accept(

@@ -36,6 +36,9 @@ impl<S: Scheduler> DriverCore<S> {
         match event {
             MasterEvent::OffersMade(event) => self.on_offers_made(event, now, out),
             MasterEvent::OfferRescinded(event) => self.on_offer_rescinded(&event, now, out),
+            MasterEvent::ReturnWanted(event) => {
+                self.ask_scheduler(now, out, |scheduler, calls| scheduler.return_wanted(&event, calls));
+            }
             MasterEvent::TaskUpdated(event) => self.on_task_updated(&event.status, now, out),
             MasterEvent::AgentLost(event) => {
                 self.ask_scheduler(now, out, |scheduler, calls| scheduler.agent_lost(&event.agent_id, calls));

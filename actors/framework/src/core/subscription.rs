@@ -9,7 +9,8 @@ use crate::effect::{Effect, MasterCall};
 use crate::scheduler::Scheduler;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::messages::master_scheduler::{
-    KillFrameworkTask, ReconcileTasks, ReviveOffers, Subscribe, SubscribeError, Subscribed, SuppressOffers,
+    DeclareDemand, KillFrameworkTask, ReconcileTasks, ReviveOffers, Subscribe, SubscribeError, Subscribed,
+    SuppressOffers,
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::role::Role;
@@ -104,7 +105,7 @@ impl<S: Scheduler> DriverCore<S> {
         self.phase = Phase::Subscribed;
         self.subscription += 1;
         self.reconcile_at = now.after(RECONCILE_INTERVAL);
-        self.interest_retry_at = None;
+        (self.interest_retry_at, self.demand_retry_at) = (None, None);
         if resumed && self.subscription == 1 {
             // Taken over from an earlier run: whatever it left is told.
             self.reconcile(vec![], out);
@@ -113,6 +114,10 @@ impl<S: Scheduler> DriverCore<S> {
         }
         if self.suppressed != self.suppressed_told {
             self.tell_interest(out);
+        }
+        // A subscription begins with none.
+        if self.demand.is_some() {
+            self.tell_demand(out);
         }
         self.tracker.hasten_kills(now);
         self.repeat_kills(now, out);
@@ -138,6 +143,9 @@ impl<S: Scheduler> DriverCore<S> {
         }
         if self.interest_retry_at.is_some_and(|at| at <= now.since_start) {
             self.tell_interest(out);
+        }
+        if self.demand_retry_at.is_some_and(|at| at <= now.since_start) {
+            self.tell_demand(out);
         }
         self.repeat_kills(now, out);
     }
@@ -167,6 +175,15 @@ impl<S: Scheduler> DriverCore<S> {
                 MasterCall::Revive(ReviveOffers { framework_id, roles })
             };
             self.call(call, out);
+        }
+    }
+
+    /// Tells the master what is waited for, under all roles.
+    pub(super) fn tell_demand(&mut self, out: &mut Vec<Effect>) {
+        self.demand_retry_at = None;
+        if let Some(framework_id) = self.subscribed_id() {
+            let (roles, units) = (BTreeSet::new(), self.demand.clone());
+            self.call(MasterCall::Demand(DeclareDemand { framework_id, roles, units }), out);
         }
     }
 

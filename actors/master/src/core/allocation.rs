@@ -33,6 +33,7 @@ impl MasterCore {
         self.allocation_pace.spend(now);
         let grants = self.allocator.allocate(now.since_start);
         self.make_offers(grants, now, out);
+        self.take_back_for_others(now, out);
     }
 
     /// Takes an agent out of the allocator and empties its books; its offers are void, its tasks stay.

@@ -136,7 +136,12 @@ impl MasterCore {
         Ok(())
     }
 
-    fn check_roles(&self, node: &NodeId, framework_id: &FrameworkId, roles: &BTreeSet<Role>) -> Result<(), CallError> {
+    pub(super) fn check_roles(
+        &self,
+        node: &NodeId,
+        framework_id: &FrameworkId,
+        roles: &BTreeSet<Role>,
+    ) -> Result<(), CallError> {
         let framework = self.check_caller(framework_id, node)?;
         let stranger = roles.difference(&framework.roles).next();
         stranger.map_or(Ok(()), |role| Err(CallError::UnknownRole(role.clone())))

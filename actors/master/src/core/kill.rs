@@ -79,7 +79,7 @@ impl MasterCore {
         }
     }
 
-    fn kill(&mut self, key: &TaskKey, out: &mut MasterOutbox) {
+    pub(super) fn kill(&mut self, key: &TaskKey, out: &mut MasterOutbox) {
         if let Some(task) = self.task_mut(key) {
             task.kill_asked = true;
             self.send_kill(key, out);

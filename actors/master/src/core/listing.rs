@@ -106,6 +106,7 @@ impl MasterCore {
             let frameworks = self.frameworks.iter().filter(|(_, framework)| is_in(framework));
             Some(RoleSummary {
                 weight: share.weight.amount().as_f64(),
+                priority: self.allocator.priority(&role),
                 share: share.share.as_f64() * share.weight.amount().as_f64(),
                 allocated: share.allocated,
                 frameworks: frameworks.map(|(id, _)| id.clone()).collect(),
@@ -117,7 +118,8 @@ impl MasterCore {
             self.rules.allocator.weights.iter().map(|(role, weight)| (role.clone(), weight.amount().as_f64()));
         for (role, weight) in weighed.chain([(Role::default(), 1.0)]) {
             if !roles.iter().any(|listed| listed.role == role) {
-                roles.push(idle_role(role, weight));
+                let priority = self.allocator.priority(&role);
+                roles.push(idle_role(role, weight, priority));
             }
         }
         roles.sort_by(|one, other| one.role.cmp(&other.role));
@@ -188,6 +190,6 @@ fn scalars_added(sum: Resources, more: &Resources) -> Resources {
 }
 
 /// What is told of a role while no framework is in it.
-fn idle_role(role: Role, weight: f64) -> RoleSummary {
-    RoleSummary { role, weight, share: 0.0, allocated: Resources::empty(), frameworks: BTreeSet::new() }
+fn idle_role(role: Role, weight: f64, priority: u32) -> RoleSummary {
+    RoleSummary { role, weight, priority, share: 0.0, allocated: Resources::empty(), frameworks: BTreeSet::new() }
 }

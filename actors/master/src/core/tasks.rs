@@ -27,6 +27,8 @@ pub(super) struct Task {
     /// What it takes is in the ledger of its agent.
     pub(super) charged: bool,
     pub(super) kill_asked: bool,
+    /// For which role it is killed, if it is for another one.
+    pub(super) preempted_for: Option<Role>,
 }
 
 impl Task {
@@ -42,6 +44,7 @@ impl Task {
             updated_ms: now.wall_ms,
             charged: false,
             kill_asked: false,
+            preempted_for: None,
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     OfferExpiry(OfferId),
     /// The end of a drain is to be noted.
     Drained(AgentId),
+    /// The time is over that somebody had to give resources back.
+    Preemption,
     /// A framework that is not connected has to be back.
     Failover(FrameworkId),
 }

@@ -36,6 +36,7 @@ impl MasterCore {
         let newest = if status.state.is_terminal() { status.state } else { latest };
         match self.judge(&key, &agent_id, status.state) {
             Verdict::PassOn => {
+                self.mark_preempted(&key, &mut status);
                 self.note_state(&key, &agent_id, newest, &status, now);
                 self.tell_status(&key.0, status, out);
             }

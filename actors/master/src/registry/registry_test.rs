@@ -64,6 +64,7 @@ fn life() -> Vec<Record> {
     records.push(Record::FrameworkDisconnected { framework_id: framework(1), deadline_ms: 98 });
     records.push(Record::FrameworkConnected { framework_id: framework(1) });
     records.push(Record::WeightSet { role: "a/b".parse().unwrap(), weight: Scalar::from_whole(2) });
+    records.push(Record::PrioritySet { role: "a/b".parse().unwrap(), priority: 7 });
     for role in ["a", "a/b", "c"] {
         let quota = RoleQuota { guarantees: [("cpus".into(), Scalar::from_whole(1))].into(), ..RoleQuota::default() };
         records.push(Record::QuotaSet { role: role.parse().unwrap(), quota });

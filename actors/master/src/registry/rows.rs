@@ -52,6 +52,7 @@ pub(crate) fn changes_of(record: &Record) -> Vec<Change> {
             put(format!("removed/{framework_id}")),
         ],
         Record::WeightSet { role, .. } => vec![put(format!("weight/{role}"))],
+        Record::PrioritySet { role, .. } => vec![put(format!("priority/{role}"))],
         Record::QuotaSet { role, .. } => vec![put(format!("quota/{role}"))],
         Record::QuotaRemoved { role } => vec![delete(format!("quota/{role}"))],
         Record::FrameworkForgotten { framework_id } => vec![delete(format!("removed/{framework_id}"))],

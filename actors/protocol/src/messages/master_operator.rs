@@ -2,8 +2,8 @@
 
 use super::Epoch;
 use super::operations::{
-    DeactivateAgent, Drain, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRoleWeight,
-    TeardownFrameworkByOperator,
+    DeactivateAgent, Drain, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRolePriority,
+    SetRoleWeight, TeardownFrameworkByOperator,
 };
 use super::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use crate::id::{AgentId, FrameworkId, MasterId, TaskId};
@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 interface! {
     /// What the master hears from operators.
     pub MasterForOperators: GetMaster, GetAgents, GetTasks, GetFrameworks, GetRoles, KillTaskByOperator,
-        SetRoleWeight, DeactivateAgent, ReactivateAgent, MarkAgentGone, DrainAgent, TeardownFrameworkByOperator,
-        ExplainTask, ExplainFramework, SetRoleQuota, RemoveRoleQuota, GetRoleQuotas
+        SetRoleWeight, SetRolePriority, DeactivateAgent, ReactivateAgent, MarkAgentGone, DrainAgent,
+        TeardownFrameworkByOperator, ExplainTask, ExplainFramework, SetRoleQuota, RemoveRoleQuota, GetRoleQuotas
 }
 
 /// Asks who the master is.
@@ -222,6 +222,9 @@ pub struct RoleSummary {
     pub role: Role,
     /// Its weight.
     pub weight: f64,
+    /// Its priority: its own, or that of the nearest role above it that has one.
+    #[serde(default)]
+    pub priority: u32,
     /// Its dominant share of the cluster, from 0 to 1, before the weight.
     pub share: f64,
     /// What is used or offered under it.

@@ -3,21 +3,23 @@
 use crate::framework::FrameworkInfo;
 use crate::id::{AgentId, FrameworkId, MasterId, OfferId, StatusUuid, TaskId};
 use crate::offer::{Filters, Offer};
+use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::{TaskInfo, TaskStatus};
 use crate::{interface, remote_message};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 interface! {
     /// What the master hears from schedulers.
     pub MasterForSchedulers: Subscribe, AcceptOffers, DeclineOffers, ReviveOffers, SuppressOffers,
-        KillFrameworkTask, AcknowledgeUpdate, ReconcileTasks, TeardownFramework
+        DeclareDemand, KillFrameworkTask, AcknowledgeUpdate, ReconcileTasks, TeardownFramework
 }
 
 interface! {
     /// What a scheduler hears from the master.
-    pub SchedulerForMaster: OffersMade, OfferRescinded, TaskUpdated, AgentLost, FrameworkFailed
+    pub SchedulerForMaster: OffersMade, OfferRescinded, ReturnWanted, TaskUpdated, AgentLost, FrameworkFailed
 }
 
 /// Makes the sender the scheduler of a framework; the newest subscriber wins.
@@ -118,6 +120,24 @@ pub struct SuppressOffers {
 }
 remote_message!(SuppressOffers => Result<(), CallError>, "master.v1.SuppressOffers");
 
+/// The most units of one declaration.
+pub const DEMAND_UNITS_MAX: usize = 64;
+
+/// Says what the framework waits for, in place of what it said before: only offers that hold one of the units are made
+/// to it, and a role of a priority may take back for it what others hold above their even part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclareDemand {
+    /// The framework.
+    pub framework_id: FrameworkId,
+    /// Under which roles; under all of the framework if there is none.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
+    /// What one task takes, for each kind of task; without a list any offer is welcome. At most [`DEMAND_UNITS_MAX`].
+    #[serde(default)]
+    pub units: Option<Vec<Resources>>,
+}
+remote_message!(DeclareDemand => Result<(), CallError>, "master.v1.DeclareDemand");
+
 /// Ends a task of the framework; the answer is an update of the task, `TASK_LOST` if nobody knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillFrameworkTask {
@@ -173,6 +193,9 @@ pub enum CallError {
     /// A role is named that the framework does not have.
     #[error("role {0} is not a role of the framework")]
     UnknownRole(Role),
+    /// Too much is waited for in one declaration. Name fewer kinds of tasks, or none.
+    #[error("{0} units are over the limit of {DEMAND_UNITS_MAX}")]
+    TooManyUnits(usize),
 }
 
 /// Offers resources; the scheduler accepts or declines each.
@@ -194,6 +217,26 @@ pub struct OfferRescinded {
     pub offer_id: OfferId,
 }
 remote_message!(OfferRescinded => (), "scheduler.v1.OfferRescinded");
+
+/// A role of a higher priority waits for what the framework holds above its even part. Tasks that are ended before the
+/// time is over are the framework's choice; then as many are killed as it takes, with the reason
+/// `REASON_CONTAINER_PREEMPTED`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnWanted {
+    /// The framework.
+    pub framework_id: FrameworkId,
+    /// Under which role it holds them.
+    pub role: Role,
+    /// Of which agent.
+    pub agent_id: AgentId,
+    /// How much.
+    pub resources: Resources,
+    /// Under which role they are waited for.
+    pub claimant_role: Role,
+    /// How long there is.
+    pub within: Duration,
+}
+remote_message!(ReturnWanted => (), "scheduler.v1.ReturnWanted");
 
 /// Reports about a task; one with a uuid comes again until it is acknowledged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

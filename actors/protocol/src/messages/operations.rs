@@ -33,6 +33,17 @@ pub enum SetRoleWeightError {
     },
 }
 
+/// Sets the priority of a role, and of those below it that have none of their own, from now on; it is kept over restarts
+/// of the master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRolePriority {
+    /// The role, at any level.
+    pub role: Role,
+    /// Above zero it may take back from roles of a lower one; a role for which none is set has zero.
+    pub priority: u32,
+}
+remote_message!(SetRolePriority => (), "master.v1.SetRolePriority");
+
 /// Makes no more offers of an agent; what runs there runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeactivateAgent {

@@ -50,6 +50,8 @@ reasons! {
     CommandExecutorFailed = "REASON_COMMAND_EXECUTOR_FAILED";
     /// The executor process could not be started.
     ContainerLaunchFailed = "REASON_CONTAINER_LAUNCH_FAILED";
+    /// What the task took is given to a role of a higher priority.
+    ContainerPreempted = "REASON_CONTAINER_PREEMPTED";
     /// The executor did not register in time.
     ExecutorRegistrationTimeout = "REASON_EXECUTOR_REGISTRATION_TIMEOUT";
     /// The executor process ended while the task ran.
