@@ -24,6 +24,8 @@ mod models;
 #[cfg(target_os = "linux")]
 mod operations;
 #[cfg(target_os = "linux")]
+mod priorities;
+#[cfg(target_os = "linux")]
 mod quota;
 #[cfg(target_os = "linux")]
 mod run;

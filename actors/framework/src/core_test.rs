@@ -162,7 +162,7 @@ fn ticket(effects: &[Effect]) -> Ticket {
 fn what_is_waited_for_is_told_when_it_changes_and_again_to_a_master_that_has_forgotten_it() {
     let mut core = subscribed();
     let unit: Resources = "cpus:1".parse().unwrap();
-    let mut say = |core: &mut Core, units: Option<Vec<Resources>>| {
+    let say = |core: &mut Core, units: Option<Vec<Resources>>| {
         words(&effects(core, |core, out| core.on_input(|_, calls| calls.demand(units), at(1), out)))
     };
     assert_eq!(say(&mut core, Some(vec![unit.clone()])), ["demand 1"]);

@@ -117,6 +117,7 @@ impl MasterHost {
             MasterCall::Revive(_) if Defect::IgnoreRevive.is_on() => Ok(()),
             MasterCall::Revive(message) => core.on_revive_offers(caller, message),
             MasterCall::Suppress(message) => core.on_suppress_offers(caller, message),
+            MasterCall::Demand(message) => core.on_declare_demand(caller, message.clone()),
             MasterCall::Kill(message) => core.on_kill_framework_task(caller, message.clone(), now, out),
             MasterCall::Acknowledge(message) => {
                 world.reach(Step::UpdateAcknowledged);
@@ -208,6 +209,7 @@ pub(crate) fn framework_of(call: &MasterCall) -> &odeon_protocol::id::FrameworkI
         MasterCall::Decline(message) => &message.framework_id,
         MasterCall::Revive(message) => &message.framework_id,
         MasterCall::Suppress(message) => &message.framework_id,
+        MasterCall::Demand(message) => &message.framework_id,
         MasterCall::Kill(message) => &message.framework_id,
         MasterCall::Acknowledge(message) => &message.framework_id,
         MasterCall::Reconcile(message) => &message.framework_id,

@@ -93,6 +93,7 @@ fn heard(event: SchedulerEvent) -> MasterEvent {
     match event {
         SchedulerEvent::Offers(event) => MasterEvent::OffersMade(event),
         SchedulerEvent::Rescinded(event) => MasterEvent::OfferRescinded(event),
+        SchedulerEvent::ReturnWanted(event) => MasterEvent::ReturnWanted(event),
         SchedulerEvent::Updated(event) => MasterEvent::TaskUpdated(event),
         SchedulerEvent::AgentLost(event) => MasterEvent::AgentLost(event),
         SchedulerEvent::Failed(event) => MasterEvent::FrameworkFailed(event),
