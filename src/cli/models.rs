@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use odeon_learning::job::ModelKind;
 use odeon_learning::model::TrainedModel;
-use odeon_learning::model_file;
+use odeon_learning::{model_file, onnx};
 use serde::Serialize;
 
 use super::listing::{ListingArgs, ShowFormat, lines};
@@ -73,6 +73,8 @@ enum ExportForm {
     Model,
     /// A line for each weight, or for each node of a tree
     Csv,
+    /// The model with its steps for other programs, such as onnxruntime; goes into a file
+    Onnx,
 }
 
 /// A named number.
@@ -296,6 +298,10 @@ fn export(model: &TrainedModel, form: ExportForm, out: Option<&Path>) -> Result<
         ExportForm::Json => model.canonical_bytes(),
         ExportForm::Model => model_file::encode(model),
         ExportForm::Csv => model_file::weights_csv(model),
+        ExportForm::Onnx if out.is_none() => {
+            return Err(Failure::usage("an ONNX file is not text: say with --out where it goes"));
+        }
+        ExportForm::Onnx => onnx::encode(model),
     };
     match out {
         Some(path) => std::fs::write(path, bytes)

@@ -1,5 +1,8 @@
 //! What becomes of a trained model: the directory of a run, predictions, judgements, lists and exports.
 
+use std::path::PathBuf;
+use std::process::Command;
+
 use crate::support::{Stage, example_job, repository};
 
 /// What is wrong with what the user gave.
@@ -58,4 +61,62 @@ fn a_damaged_model_and_a_taken_directory_are_refused() {
     let other = stage.odeon(["predict", "run", &data("diabetes"), "-o", "out.csv"]).end().expect(USAGE);
     assert!(other.stderr.contains("no column \"petal_length_cm\""), "{}", other.stderr);
     assert!(!stage.files_here().iter().any(|name| name.starts_with("out.csv")), "{:?}", stage.files_here());
+}
+
+/// A Python that has onnxruntime: `python3 -m venv target/python && target/python/bin/pip install onnxruntime`.
+fn onnx_python() -> Result<PathBuf, String> {
+    let python = repository().join("target/python/bin/python");
+    let loads = Command::new(&python).args(["-c", "import onnxruntime"]).output();
+    match loads {
+        Ok(output) if output.status.success() => Ok(python),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("{}: {error}", python.display())),
+    }
+}
+
+/// Penguins with every kind of step.
+fn every_step(stage: &Stage) -> String {
+    let job = std::fs::read_to_string(example_job("penguins")).expect("the example job is there");
+    let job = job.replace("../data/penguins.csv", &data("penguins"));
+    let further = "[[prepare.steps]]\nstep = \"log\"\ncolumns = [\"flipper_length_mm\"]\n\n\
+        [[prepare.steps]]\nstep = \"polynomial\"\ndegree = 3\ncolumns = [\"bill_length_mm\", \"bill_depth_mm\"]\n\n[model]";
+    let path = stage.write("every_step.toml", job.replace("[model]", further));
+    path.to_str().expect("the path of a stage is text").to_owned()
+}
+
+#[test]
+fn an_exported_onnx_file_predicts_the_same_in_onnxruntime() {
+    let python = match onnx_python() {
+        Ok(python) => python,
+        Err(reason) => return println!("ONNX: SKIP, no onnxruntime here: {reason}"),
+    };
+    let stage = Stage::new();
+    let jobs = ["iris", "breast_cancer", "breast_cancer_svm", "iris_classes", "iris_svm", "iris_tree", "penguins"];
+    let jobs = jobs.map(|name| (name.to_owned(), example_job(name)));
+    for (name, job) in jobs.into_iter().chain([("penguins_every_step".to_owned(), every_step(&stage))]) {
+        stage.odeon(["train", &job, "--out", &name]).end().expect(0);
+        let (onnx, predictions) = (format!("{name}.onnx"), format!("{name}.csv"));
+        stage.odeon(["models", "export", &name, "--form", "onnx", "-o", &onnx]).end().expect(0);
+        stage.odeon(["predict", &name, &data(name_of_data(&name)), "-o", &predictions]).end().expect(0);
+        let script = repository().join("tests/onnx/compare.py");
+        let mut compare = Command::new(&python);
+        compare.current_dir(stage.here()).arg(script).args([&onnx, &data(name_of_data(&name)), &predictions, "", "NA"]);
+        let compared = compare.output().expect("python starts");
+        let told = String::from_utf8_lossy(&compared.stdout).into_owned();
+        assert!(compared.status.success(), "{name}: {told}{}", String::from_utf8_lossy(&compared.stderr));
+        println!("ONNX {name}: {told}");
+    }
+}
+
+/// The data that an example is trained on.
+fn name_of_data(job: &str) -> &str {
+    ["breast_cancer", "penguins"].into_iter().find(|data| job.starts_with(data)).unwrap_or("iris")
+}
+
+#[test]
+fn an_onnx_file_goes_into_a_file() {
+    let stage = Stage::new();
+    train(&stage, "iris", &["--out", "run"]);
+    let refused = stage.odeon(["models", "export", "run", "--form", "onnx"]).end().expect(USAGE);
+    assert!(refused.stderr.contains("say with --out where it goes"), "{}", refused.stderr);
 }

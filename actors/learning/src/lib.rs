@@ -1,8 +1,8 @@
 //! Distributed gradient-descent learning: data, kernels, solver, training program, coordinator core.
 //!
 //! The modules build on each other in this order: `data` reads rows, `blocks` cuts them into fixed
-//! blocks under a fixed tree, `prepare` makes columns of what a file holds, `kernel` sums over one block, `block_store` answers a pass for tree
-//! nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
+//! blocks under a fixed tree, `prepare` makes columns of what a file holds, `kernel` sums
+//! over one block, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
 //! Deliberately absent from these modules: actors, sockets, clocks. Only `data::source` opens files.
@@ -20,6 +20,7 @@ pub mod messages;
 pub mod metrics;
 pub mod model;
 pub mod model_file;
+pub mod onnx;
 pub mod optimiser;
 pub mod predictions;
 pub mod prepare;

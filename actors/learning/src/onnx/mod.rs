@@ -1,0 +1,185 @@
+//! A model as an ONNX file: the columns of the file go in, each by its name; predictions come out.
+//!
+//! All numbers are doubles. A tree finds its leaf with the 32 bits that trees see (`TreeEnsembleRegressor`), and what
+//! the leaf says is looked up in doubles. Operators are of ONNX opset 17 and `ai.onnx.ml` 3. Deliberately absent: reading
+//! ONNX, and what a model says of its training.
+
+mod format;
+mod graph;
+mod steps;
+
+use format::{Element, Entry, ModelProto, OperatorSet};
+use graph::{Graph, ML, Value, floats, int, ints, strings};
+use prost::Message;
+
+use crate::data::DataColumn;
+use crate::job::ModelKind;
+use crate::model::{Coefficient, TrainedModel};
+use crate::tree::Tree;
+
+/// The version of the format of the file.
+const IR_VERSION: i64 = 8;
+/// The versions of the operators, by domain.
+const OPERATORS: [(&str, i64); 2] = [("", 17), (ML, 3)];
+
+/// What a word stands for that is missing; no level has this code.
+const MISSING: i64 = -1;
+
+/// The bytes of an ONNX file.
+///
+/// Inputs are the columns of the file, shape `[rows, 1]`: doubles, NaN where a cell is missing, or words. A word that the
+/// training did not see counts as a missing cell. The outputs are `prediction`, shape `[rows]`, of a regression; of a
+/// classifier `label`, shape `[rows]`, and `probabilities` or `margins`, shape `[rows, 1]` for class 1 alone, or
+/// `[rows, classes]`.
+#[must_use]
+pub fn encode(model: &TrainedModel) -> Vec<u8> {
+    let mut graph = Graph::new(&model.name, &model.input_names());
+    let rows = rows_of(model, &mut graph);
+    let rows = model.steps.iter().fold((rows, model.input_names().len()), |(rows, width), step| {
+        let next = steps::add(step, &mut graph, &rows, width);
+        (next, crate::prepare::width_after(step, width).expect("the steps of a model fit each other"))
+    });
+    let scores = match &model.tree {
+        Some(tree) => leaf_values(tree, &mut graph, &rows.0),
+        None => linear_scores(model, &mut graph, rows.0),
+    };
+    give_out(model, &mut graph, &scores);
+    let facts = [("odeon.model", kind(model.model)), ("odeon.sha256", model.model_sha256())];
+    let entry = |(key, value): (&str, String)| Entry { key: key.to_owned(), value };
+    let operators = OPERATORS.map(|(domain, version)| OperatorSet { domain: domain.to_owned(), version });
+    let proto = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "odeon".to_owned(),
+        graph: Some(graph.into_proto()),
+        opset_import: operators.to_vec(),
+        metadata_props: facts.into_iter().chain([("odeon.target", model.target.clone())]).map(entry).collect(),
+    };
+    proto.encode_to_vec()
+}
+
+fn kind(kind: ModelKind) -> String {
+    let name = serde_json::to_value(kind).expect("a kind is a word");
+    name.as_str().expect("a kind is a word").to_owned()
+}
+
+/// The columns of the file side by side, words as the numbers of their levels.
+fn rows_of(model: &TrainedModel, graph: &mut Graph) -> Value {
+    let names: Vec<String> = model.input_names().into_iter().map(str::to_owned).collect();
+    let column = |name: &String| {
+        let with_levels = model.input.iter().find(|column| column.name == *name && column.has_levels());
+        match with_levels {
+            None => {
+                graph.input(name, Element::Double);
+                name.clone()
+            }
+            Some(column) => codes(column, &model.missing_words, graph),
+        }
+    };
+    let columns: Vec<Value> = names.iter().map(column).collect();
+    graph.beside(&columns.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn codes(column: &DataColumn, missing_words: &[String], graph: &mut Graph) -> Value {
+    graph.input(&column.name, Element::String);
+    // A level that is a missing word as well was never read as a level.
+    let levels = column.levels.iter().zip(0_i64..).filter(|(level, _)| !missing_words.contains(level));
+    let (words, numbers): (Vec<String>, Vec<i64>) = levels.map(|(level, code)| (level.clone(), code)).unzip();
+    let map = vec![strings("keys_strings", words), ints("values_int64s", numbers), int("default_int64", MISSING)];
+    let found = graph.op_with(ML, "LabelEncoder", &[&column.name], map);
+    let found = graph.cast(&found, Element::Double);
+    let (missing, nan) = (graph.scalar(MISSING as f64), graph.scalar(f64::NAN));
+    let is_missing = graph.op("Equal", &[&found, &missing]);
+    graph.op("Where", &[&is_missing, &nan, &found])
+}
+
+/// Margins or probabilities of a model with weights, shape `[rows, outputs]`.
+fn linear_scores(model: &TrainedModel, graph: &mut Graph, mut rows: Value) -> Value {
+    if let Some(scaling) = &model.scaling {
+        let (mean, scale) = (graph.row(scaling.mean.clone()), graph.row(scaling.scale.clone()));
+        rows = graph.op("Sub", &[&rows, &mean]);
+        rows = graph.op("Div", &[&rows, &scale]);
+    }
+    let (outputs, features) = (model.output_count(), model.feature_count());
+    let values: Vec<f64> = model.coefficients.iter().map(|Coefficient { value, .. }| *value).collect();
+    let by_feature = (0..features).flat_map(|feature| (0..outputs).map(move |output| output * features + feature));
+    let weights = graph.doubles(&[features, outputs], by_feature.map(|place| values[place]).collect());
+    let intercepts = if model.intercepts.is_empty() { vec![model.intercept] } else { model.intercepts.clone() };
+    let intercepts = graph.row(intercepts);
+    let margins = graph.op("MatMul", &[&rows, &weights]);
+    let margins = graph.op("Add", &[&margins, &intercepts]);
+    match model.model {
+        ModelKind::Logistic => graph.op("Sigmoid", &[&margins]),
+        ModelKind::Multinomial => graph.op_with("", "Softmax", &[&margins], vec![int("axis", 1)]),
+        _ => margins,
+    }
+}
+
+/// What the leaf of each row says, shape `[rows, outputs]`.
+fn leaf_values(tree: &Tree, graph: &mut Graph, rows: &str) -> Value {
+    let features = graph.cast(rows, Element::Float);
+    let leaves: Vec<usize> = (0..tree.nodes.len()).filter(|node| tree.nodes[*node].split.is_none()).collect();
+    let of_node = |of_split: fn(&crate::tree::TreeSplit) -> i64| {
+        tree.nodes.iter().map(|node| node.split.as_ref().map_or(0, of_split)).collect::<Vec<i64>>()
+    };
+    let modes = tree.nodes.iter().map(|node| if node.split.is_some() { "BRANCH_LEQ" } else { "LEAF" }.to_owned());
+    let thresholds =
+        tree.nodes.iter().map(|node| node.split.as_ref().map_or(0.0, |split| rounded_down(split.threshold)));
+    let numbers = |count: usize| (0..count).map(|number| number as i64).collect::<Vec<i64>>();
+    let attributes = vec![
+        ints("nodes_treeids", vec![0; tree.nodes.len()]),
+        ints("nodes_nodeids", numbers(tree.nodes.len())),
+        ints("nodes_featureids", of_node(|split| split.feature as i64)),
+        strings("nodes_modes", modes.collect()),
+        floats("nodes_values", thresholds.collect()),
+        ints("nodes_truenodeids", of_node(|split| split.left as i64)),
+        ints("nodes_falsenodeids", of_node(|split| split.right as i64)),
+        ints("target_treeids", vec![0; leaves.len()]),
+        ints("target_nodeids", leaves.iter().map(|node| *node as i64).collect()),
+        ints("target_ids", vec![0; leaves.len()]),
+        // The number of the leaf: there are fewer than a float counts exactly.
+        floats("target_weights", (0..leaves.len()).map(|number| number as f32).collect()),
+        int("n_targets", 1),
+    ];
+    let leaf = graph.op_with(ML, "TreeEnsembleRegressor", &[&features], attributes);
+    let leaf = graph.cast(&leaf, Element::Int64);
+    let leaf = graph.flat(&leaf);
+    let outputs = tree.nodes[0].value.len();
+    let values = leaves.iter().flat_map(|node| tree.nodes[*node].value.iter().copied()).collect();
+    let values = graph.doubles(&[leaves.len(), outputs], values);
+    graph.op_with("", "Gather", &[&values, &leaf], vec![int("axis", 0)])
+}
+
+/// The largest number of 32 bits that is not above: what is at most this number is at most the threshold.
+fn rounded_down(threshold: f64) -> f32 {
+    let nearest = threshold as f32;
+    if f64::from(nearest) > threshold { nearest.next_down() } else { nearest }
+}
+
+fn give_out(model: &TrainedModel, graph: &mut Graph, scores: &str) {
+    if !model.model.is_classifier() {
+        let flat = graph.flat(scores);
+        return graph.output(&flat, "prediction", Element::Double, None);
+    }
+    let class = match model.model.has_class_scores() {
+        true => graph.op_with("", "ArgMax", &[scores], vec![int("axis", 1), int("keepdims", 0)]),
+        false => {
+            let border = graph.scalar(if model.model.has_probabilities() { 0.5 } else { 0.0 });
+            let is_one = graph.op("Greater", &[scores, &border]);
+            let number = graph.cast(&is_one, Element::Int64);
+            graph.flat(&number)
+        }
+    };
+    if model.classes.is_empty() {
+        graph.output(&class, "label", Element::Int64, None);
+    } else {
+        let words = graph.strings(&model.classes);
+        let word = graph.op_with("", "Gather", &[&words, &class], vec![int("axis", 0)]);
+        graph.output(&word, "label", Element::String, None);
+    }
+    let name = if model.model.has_probabilities() { "probabilities" } else { "margins" };
+    graph.output(scores, name, Element::Double, Some(model.output_count()));
+}
+
+#[cfg(test)]
+#[path = "onnx_test.rs"]
+mod tests;
