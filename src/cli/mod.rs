@@ -18,6 +18,7 @@ mod deployments;
 mod evaluate;
 mod executor;
 mod explain;
+mod folds_report;
 mod framework;
 mod frameworks;
 mod health;
@@ -41,6 +42,7 @@ mod tasks;
 mod train;
 mod train_settings;
 mod training_report;
+mod trials;
 
 use std::path::PathBuf;
 

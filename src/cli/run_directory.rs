@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use odeon_learning::model::TrainedModel;
 use odeon_learning::model_file;
+use odeon_learning::training::Training;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
@@ -19,12 +20,32 @@ const MODEL_JSON: &str = "model.json";
 /// Largest model file that is read.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
 
+/// Where the models of a command go: into one directory, or, of a cross-validation, into one for each fold.
+pub(super) struct RunDirectories(Vec<RunDirectory>);
+
+impl RunDirectories {
+    /// Makes those that are not there; none if there is no place given.
+    pub(super) fn open(path: Option<&Path>, folds: Option<u32>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self(Vec::new())) };
+        let paths = match folds {
+            None => vec![path.to_owned()],
+            Some(of) => (0..of).map(|number| path.join(format!("fold-{number}"))).collect(),
+        };
+        Ok(Self(paths.iter().map(|path| RunDirectory::open(path)).collect::<Result<_, _>>()?))
+    }
+
+    /// Writes all models.
+    pub(super) fn write(&self, trainings: &[Training]) -> Result<(), Failure> {
+        self.0.iter().zip(trainings).try_for_each(|(directory, training)| directory.write(&training.model))
+    }
+}
+
 /// A directory that a run may write to.
-pub(super) struct RunDirectory(PathBuf);
+struct RunDirectory(PathBuf);
 
 impl RunDirectory {
     /// Makes the directory if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    fn open(path: &Path) -> Result<Self, Failure> {
         if path.join(MODEL).exists() {
             let text = format!("{}: holds a model; name another directory, or remove it", path.display());
             return Err(Failure::usage(text));
@@ -35,7 +56,7 @@ impl RunDirectory {
     }
 
     /// Writes all files.
-    pub(super) fn write(&self, model: &TrainedModel) -> Result<(), Failure> {
+    fn write(&self, model: &TrainedModel) -> Result<(), Failure> {
         let metrics = serde_json::to_string_pretty(&all_metrics(model)).or_exit(Exit::WorkFailed)?;
         let lines: String = all_metrics(model).iter().map(|(name, value)| format!("{name},{value}\n")).collect();
         self.put(MODEL_JSON, &model.canonical_bytes())?;

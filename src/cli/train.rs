@@ -3,22 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use odeon_learning::coordinator_core::CoordinatorLimits;
-use odeon_learning::data::{DataSummary, SYNTHETIC, source};
-use odeon_learning::job::TrainingJob;
+use odeon_learning::data::split::Fold;
+use odeon_learning::data::{SYNTHETIC, source};
+use odeon_learning::job::{FOLDS_MAX, TrainingJob};
 use odeon_learning::program::Trainer;
 use odeon_learning::scheduler::worker_host;
-use odeon_learning::training::{Training, TrainingError, TrainingSettings, train as run_training, worker_resources};
+use odeon_learning::training::{Training, worker_resources};
 use odeon_protocol::messages::master_operator::GetAgents;
-use odeon_protocol::resources::Resources;
-use odeon_runtime::Endpoint;
 
-use super::progress::ProgressLine;
-use super::run_directory::RunDirectory;
+use super::folds_report;
+use super::run_directory::RunDirectories;
 use super::train_settings::with_values;
 use super::training_report::TrainingReport;
+use super::trials::Trials;
 use super::{MasterAddress, room};
-use crate::app::{Environment, fresh_seed};
+use crate::app::Environment;
 use crate::cluster::LocalCluster;
 use crate::config::{LocalConfig, document, load, read_text};
 use crate::exit::Exit;
@@ -40,6 +39,12 @@ pub(crate) struct TrainArgs {
     /// Where the model and its metrics are written: a new directory, or one without a model
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Cross-validation: trains once for each of so many folds, which is for testing then, and shows the scores together
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=i64::from(FOLDS_MAX)))]
+    folds: Option<u32>,
+    /// Of the folds, how many are trained at a time
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS_MAX)))]
+    parallel: u32,
     /// Workers, in place of what the job file says
     #[arg(long)]
     workers: Option<u32>,
@@ -59,13 +64,6 @@ pub(crate) struct TrainArgs {
     keep: bool,
 }
 
-/// A job that has been checked, with its data.
-struct CheckedJob {
-    job: TrainingJob,
-    data: DataSummary,
-    worker: Resources,
-}
-
 /// Checks the job, trains, and prints the result.
 pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
     let job = read_job(&args.job, &args.set, args.workers)?;
@@ -78,21 +76,24 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
     let checked = tokio::select! {
         biased;
         () = signals.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started")),
-        checked = check(&args.job, job) => checked?,
+        checked = check(&args, job) => checked?,
     };
-    let data = checked.data.clone();
-    let out = args.out.as_deref().map(RunDirectory::open).transpose()?;
-    let training = match given {
+    let out = RunDirectories::open(args.out.as_deref(), args.folds)?;
+    let trainings = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
-            on_cluster(checked, master, &args.listen, &mut signals).await?
+            checked.run(&master, &args.listen, &mut signals).await?
         }
-        None => on_own_cluster(checked, &args, environment, &mut signals).await?,
+        None => on_own_cluster(&checked, &args, environment, &mut signals).await?,
     };
-    out.map(|out| out.write(&training.model)).transpose()?;
-    let report = TrainingReport::new(&training, &data);
-    print(&report.render(args.output, environment).or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
-    Ok(if training.model.converged { Exit::Done } else { Exit::NotConverged }.into())
+    out.write(&trainings)?;
+    let text = match (args.folds, &trainings[..]) {
+        (None, [only]) => TrainingReport::new(only, &checked.data).render(args.output, environment),
+        _ => folds_report::render(&trainings, args.output, environment),
+    };
+    print(&text.or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
+    let converged = trainings.iter().all(|training| training.model.converged);
+    Ok(if converged { Exit::Done } else { Exit::NotConverged }.into())
 }
 
 fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Result<TrainingJob, Failure> {
@@ -114,8 +115,8 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
 }
 
 /// Reads all of the data: whatever is wrong with it is told before anything starts.
-async fn check(path: &Path, job: TrainingJob) -> Result<CheckedJob, Failure> {
-    let name = path.display();
+async fn check(args: &TrainArgs, job: TrainingJob) -> Result<Trials, Failure> {
+    let name = args.job.display();
     let cpus = job.resources.cpus;
     let worker = worker_resources(&job)
         .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
@@ -125,22 +126,36 @@ async fn check(path: &Path, job: TrainingJob) -> Result<CheckedJob, Failure> {
     std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec).map(Box::new)));
     let table = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
     let data = table.summary().clone();
-    Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-    Ok(CheckedJob { job, data, worker })
+    let jobs = jobs_of(job, args.folds);
+    for job in &jobs {
+        Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+    }
+    Ok(Trials { jobs, data, worker, at_once: args.parallel as usize })
 }
 
-async fn check_room(master: &MasterAddress, environment: &Environment, checked: &CheckedJob) -> Result<(), Failure> {
+/// The job, or one for each fold.
+fn jobs_of(job: TrainingJob, folds: Option<u32>) -> Vec<TrainingJob> {
+    let Some(of) = folds else { return vec![job] };
+    let of_fold = |number| {
+        let mut job = job.clone();
+        job.data.fold = Some(Fold { number, of });
+        job
+    };
+    (0..of).map(of_fold).collect()
+}
+
+async fn check_room(master: &MasterAddress, environment: &Environment, checked: &Trials) -> Result<(), Failure> {
     let agents = master.ask(environment, GetAgents {}).await?;
-    let count = checked.job.train.workers as usize;
+    let count = checked.jobs[0].train.workers as usize;
     room::check_all(&agents, &worker_host().resources, &checked.worker, count).map_err(Failure::usage)
 }
 
 async fn on_own_cluster(
-    checked: CheckedJob,
+    checked: &Trials,
     args: &TrainArgs,
     environment: &Environment,
     signals: &mut EndSignals,
-) -> Result<Training, Failure> {
+) -> Result<Vec<Training>, Failure> {
     let mut flags = vec![("port", "0".to_owned())];
     flags.extend(args.data_dir.as_ref().map(|path| ("data_dir", path.display().to_string())));
     flags.extend(args.keep.then(|| ("keep", "true".to_owned())));
@@ -152,58 +167,23 @@ async fn on_own_cluster(
 }
 
 async fn in_cluster(
-    checked: CheckedJob,
+    checked: &Trials,
     cluster: &LocalCluster,
     args: &TrainArgs,
     environment: &Environment,
     signals: &mut EndSignals,
-) -> Result<Training, Failure> {
+) -> Result<Vec<Training>, Failure> {
     let master = cluster.endpoint();
-    check_room(&MasterAddress::of(master), environment, &checked).await?;
-    let training = tokio::select! {
-        training = on_cluster(checked, master.clone(), &args.listen, signals) => training?,
+    check_room(&MasterAddress::of(master), environment, checked).await?;
+    let trainings = tokio::select! {
+        trainings = checked.run(master, &args.listen, signals) => trainings?,
         failure = cluster.failed() => return Err(Failure::new(Exit::WorkFailed, failure)),
     };
-    if !cluster.is_temporary() {
+    if let (false, [training]) = (cluster.is_temporary(), &trainings[..]) {
         let path = cluster.data_dir().join("model.json");
         let written = std::fs::write(&path, training.model.canonical_bytes());
         written.map_err(|error| Failure::new(Exit::WorkFailed, format!("cannot write {}: {error}", path.display())))?;
         tracing::info!(path = %path.display(), "the model is written");
     }
-    Ok(training)
-}
-
-async fn on_cluster(
-    checked: CheckedJob,
-    master: Endpoint,
-    listen: &str,
-    signals: &mut EndSignals,
-) -> Result<Training, Failure> {
-    let CheckedJob { job, data, worker } = checked;
-    let rows = data.row_count;
-    let settings = TrainingSettings {
-        job,
-        data,
-        master: master.clone(),
-        listen: Endpoint::new(listen),
-        seed: fresh_seed(),
-        limits: CoordinatorLimits::default(),
-    };
-    let line = std::rc::Rc::new(std::cell::RefCell::new(ProgressLine::new(rows)));
-    let shown = line.clone();
-    let result =
-        run_training(settings, worker, move |progress| shown.borrow_mut().show(&progress), signals.next()).await;
-    line.borrow_mut().end();
-    result.map_err(|error| failure(error, &master))
-}
-
-fn failure(error: TrainingError, master: &Endpoint) -> Failure {
-    let exit = match &error {
-        TrainingError::MasterUnreachable(cause) => return crate::failure::not_reachable(master, cause),
-        TrainingError::Listen(_) | TrainingError::Node(_) => Exit::Usage,
-        TrainingError::NotPlaced { .. } => Exit::NotPlaced,
-        TrainingError::Interrupted => Exit::Interrupted,
-        _ => Exit::WorkFailed,
-    };
-    Err::<(), _>(error).or_exit(exit).expect_err("an error was given")
+    Ok(trainings)
 }

@@ -75,6 +75,22 @@ const CLASSIFICATION: [(&str, &str); 5] = [
 ];
 
 #[test]
+fn a_cross_validation_shows_each_score_over_all_folds_and_keeps_their_models() {
+    let stage = Stage::new();
+    let job = example_job("diabetes");
+    let arguments = ["train", &job, "--set", "model.l2=0.0", "--folds", "5", "--out", "runs", "-o", "json"];
+    let one_by_one = stage.odeon(arguments).end().expect(0).json();
+    let scores = one_by_one["scores"].as_array().expect("a list");
+    let r2 = scores.iter().find(|score| score["metric"] == "r2").expect("the score of a regression");
+    // scikit-learn's cross_val_score of LinearRegression over KFold(5, shuffle=True, random_state=42).
+    assert!((r2["mean"].as_f64().expect("a number") - 0.478_470_302_257_784_75).abs() < 1e-9, "{r2}");
+    let at_once = ["--parallel", "2", "--out", "runs-2"];
+    let side_by_side = stage.odeon(arguments[..6].iter().chain(&at_once).chain(&["-o", "json"])).end().expect(0).json();
+    assert_eq!(side_by_side["scores"], one_by_one["scores"], "the same bits");
+    stage.odeon(["models", "compare", "runs/fold-0", "runs-2/fold-4"]).end().expect(0);
+}
+
+#[test]
 fn the_main_job_meets_the_reference_and_leaves_nothing() {
     let stage = Stage::new();
     // Without the roomy settings: as a newcomer types it.

@@ -47,8 +47,7 @@ impl BlockStore {
     /// # Errors
     /// [`SplitError`] if the rows cannot be split.
     pub fn new(joined: &Joined) -> Result<Self, SplitError> {
-        let chosen = &joined.job.data;
-        let rows = chosen.split.split(joined.data.row_count, chosen.test_size, chosen.seed)?;
+        let rows = joined.job.data.split_rows(joined.data.row_count)?;
         Ok(Self { feature_count: joined.data.feature_names.len(), rows, blocks: BTreeMap::new() })
     }
 

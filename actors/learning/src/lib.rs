@@ -13,6 +13,7 @@ pub mod blocks;
 pub mod coordinator;
 pub mod coordinator_core;
 pub mod data;
+pub mod folds;
 pub mod job;
 pub mod kernel;
 pub mod local;

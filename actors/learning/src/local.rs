@@ -93,7 +93,7 @@ fn run_pass(
 
 #[cfg(test)]
 #[path = "local_test.rs"]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 #[path = "local_tree_test.rs"]
 mod tree_tests;

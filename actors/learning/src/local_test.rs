@@ -10,11 +10,11 @@ use crate::{
 
 const ALLOWED: f64 = 1e-9;
 
-pub(super) fn reference() -> serde_json::Value {
+pub(crate) fn reference() -> serde_json::Value {
     serde_json::from_str(include_str!("../../../tests/fixtures/reference.json")).unwrap()
 }
 
-pub(super) fn example(name: &str) -> (TrainingJob, PathBuf) {
+pub(crate) fn example(name: &str) -> (TrainingJob, PathBuf) {
     let jobs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/jobs");
     let text = std::fs::read_to_string(jobs.join(name).with_extension("toml")).unwrap();
     let job: TrainingJob = toml::from_str(&text).unwrap();

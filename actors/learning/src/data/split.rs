@@ -1,8 +1,9 @@
 //! The train and test rows that scikit-learn's `train_test_split` picks, index for index.
 //!
-//! Shuffled or in file order, by a fraction; not stratified. No data is touched, only row numbers.
+//! Shuffled or in file order, by a fraction or in folds; not stratified. No data is touched, only row numbers.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Row numbers of both parts, in the order the permutation gives; from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,61 @@ impl SplitKind {
     }
 }
 
+/// One of several folds: its rows are for testing, all others for training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fold {
+    /// Which one, from 0.
+    pub number: u32,
+    /// How many there are; at least 2.
+    pub of: u32,
+}
+
+impl Fold {
+    /// Cuts rows `0..row_count` into folds whose sizes differ by one at most, the larger ones first: as they stand in the
+    /// file, or after a shuffle with a seed. Both parts are in file order.
+    ///
+    /// # Errors
+    /// [`SplitError`] if there are fewer rows than folds, or too many for a shuffle.
+    ///
+    /// # Source
+    /// `sklearn.model_selection.KFold`.
+    pub fn split(self, row_count: usize, shuffle: Option<u32>) -> Result<TrainTestSplit, SplitError> {
+        let range = self.range(row_count)?;
+        let order = match shuffle {
+            Some(seed) => permutation(row_count, seed)?,
+            None => (0..row_count).collect(),
+        };
+        let mut is_test = vec![false; row_count];
+        order[range].iter().for_each(|row| is_test[*row] = true);
+        let (test, train) = (0..row_count).partition(|row| is_test[*row]);
+        Ok(TrainTestSplit { train, test })
+    }
+
+    /// Numbers of `(train, test)` rows of [`Self::split`].
+    ///
+    /// # Errors
+    /// As [`Self::split`].
+    pub fn sizes(self, row_count: usize, is_shuffled: bool) -> Result<(usize, usize), SplitError> {
+        if is_shuffled {
+            shuffled_count(row_count)?;
+        }
+        let test_count = self.range(row_count)?.len();
+        Ok((row_count - test_count, test_count))
+    }
+
+    /// The places of its rows in the order that is cut.
+    fn range(self, row_count: usize) -> Result<Range<usize>, SplitError> {
+        let (number, of) = (self.number as usize, self.of as usize);
+        if of < 2 || number >= of || row_count < of {
+            return Err(SplitError::Fold { fold: self, row_count });
+        }
+        let (size, larger) = (row_count / of, row_count % of);
+        let start = number * size + number.min(larger);
+        Ok(start..start + size + usize::from(number < larger))
+    }
+}
+
 /// Why rows cannot be split.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize, Deserialize)]
 pub enum SplitError {
@@ -67,6 +123,15 @@ pub enum SplitError {
         test_count: usize,
         /// Rows in the train part.
         train_count: usize,
+    },
+    /// There is no such fold, or no row for each.
+    #[error("fold {} of {} cannot be cut from {row_count} rows; folds count from 0, there are 2 at least, and each needs a row",
+        fold.number, fold.of)]
+    Fold {
+        /// The fold.
+        fold: Fold,
+        /// Rows in the data.
+        row_count: usize,
     },
     /// The generator draws 32 bits a row.
     #[error("{0} rows are more than the 4294967295 that can be shuffled; use data.split = \"ordered\"")]
@@ -206,6 +271,42 @@ mod tests {
         let mut generator = Mt19937::new(42);
         for expected in numbers(&reference()["split"]["mt19937_seed42_first10_u32"]) {
             assert_eq!(u64::from(generator.next_u32()), expected);
+        }
+    }
+
+    #[test]
+    fn every_reference_fold_is_met_index_for_index() {
+        for (name, row_count) in [("iris", 150), ("breast_cancer", 569), ("diabetes", 442)] {
+            let expected = reference()[name]["folds"]["kfold42"].clone();
+            for (number, rows) in (0..).zip(expected.as_array().unwrap()) {
+                let split = Fold { number, of: 5 }.split(row_count, Some(42)).unwrap();
+                let first: Vec<u64> = split.test.iter().take(5).map(|row| *row as u64).collect();
+                assert_eq!(first, numbers(rows), "{name} {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn folds_take_every_row_once_and_their_sizes_are_told_before() {
+        for (row_count, of) in [(10, 3), (569, 5), (7, 7)] {
+            let mut seen = Vec::new();
+            for number in 0..of {
+                let fold = Fold { number, of };
+                let split = fold.split(row_count, None).unwrap();
+                assert_eq!(fold.sizes(row_count, true), Ok((split.train.len(), split.test.len())));
+                assert!(split.train.is_sorted() && split.train.iter().all(|row| !split.test.contains(row)));
+                seen.extend(split.test);
+            }
+            assert_eq!(seen, (0..row_count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_fold_that_cannot_be_cut_is_refused() {
+        for (number, of, row_count) in [(0, 1, 10), (3, 3, 10), (0, 11, 10), (0, 0, 10)] {
+            let fold = Fold { number, of };
+            assert_eq!(fold.split(row_count, None), Err(SplitError::Fold { fold, row_count }));
+            assert_eq!(fold.sizes(row_count, false), Err(SplitError::Fold { fold, row_count }));
         }
     }
 

@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
 use crate::data::schema::LEVELS_MAX;
-use crate::data::{BadRows, ColumnSetting, split::SplitKind};
+use crate::data::split::{Fold, SplitError, SplitKind, TrainTestSplit};
+use crate::data::{BadRows, ColumnSetting};
+
+/// The most folds of a cross-validation.
+pub const FOLDS_MAX: u32 = 100;
 
 /// `[data]`: the file, its columns, and the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +44,9 @@ pub struct DataSettings {
     /// Seed of the shuffle; an ordered split has none.
     #[serde(default = "default_seed")]
     pub seed: u32,
+    /// The test rows are this fold, in place of `test_size`; `split` says whether rows are shuffled first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
 }
 
 impl DataSettings {
@@ -53,6 +60,11 @@ impl DataSettings {
         require("data.test_size", self.test_size > 0.0 && self.test_size < 1.0, || {
             format!("{} is not strictly between 0 and 1", self.test_size)
         })?;
+        if let Some(Fold { number, of }) = self.fold {
+            require("data.fold", (2..=FOLDS_MAX).contains(&of) && number < of, || {
+                format!("number {number} of {of}: there are 2 to {FOLDS_MAX} folds, and they count from 0")
+            })?;
+        }
         self.validate_columns()?;
         let Some(features) = &self.features else { return Ok(()) };
         require("data.features", !features.is_empty(), || "the list is empty".to_owned())?;
@@ -67,6 +79,28 @@ impl DataSettings {
 }
 
 impl DataSettings {
+    /// The rows of both parts.
+    ///
+    /// # Errors
+    /// [`SplitError`] if a part would have no row.
+    pub fn split_rows(&self, row_count: usize) -> Result<TrainTestSplit, SplitError> {
+        match self.fold {
+            Some(fold) => fold.split(row_count, (self.split == SplitKind::Shuffled).then_some(self.seed)),
+            None => self.split.split(row_count, self.test_size, self.seed),
+        }
+    }
+
+    /// Numbers of `(train, test)` rows of [`Self::split_rows`].
+    ///
+    /// # Errors
+    /// As [`Self::split_rows`].
+    pub fn part_sizes(&self, row_count: usize) -> Result<(usize, usize), SplitError> {
+        match self.fold {
+            Some(fold) => fold.sizes(row_count, self.split == SplitKind::Shuffled),
+            None => self.split.sizes(row_count, self.test_size),
+        }
+    }
+
     fn validate_columns(&self) -> Result<(), JobError> {
         for (name, setting) in &self.columns {
             let key = format!("data.columns.{name}");

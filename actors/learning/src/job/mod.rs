@@ -10,7 +10,7 @@ mod train;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::DataSettings;
+pub use data::{DataSettings, FOLDS_MAX};
 pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
 pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};

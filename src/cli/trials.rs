@@ -1,0 +1,101 @@
+//! Several trainings of one command: one after the other, or side by side on the cluster.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use odeon_learning::coordinator_core::CoordinatorLimits;
+use odeon_learning::data::DataSummary;
+use odeon_learning::job::TrainingJob;
+use odeon_learning::training::{Training, TrainingError, TrainingSettings, train};
+use odeon_protocol::resources::Resources;
+use odeon_runtime::Endpoint;
+use tokio::sync::watch;
+
+use super::progress::ProgressLine;
+use crate::app::fresh_seed;
+use crate::exit::Exit;
+use crate::failure::{Failure, OrExit};
+use crate::signals::EndSignals;
+
+/// Jobs that have been checked, with their data.
+pub(super) struct Trials {
+    /// In the order of their results.
+    pub(super) jobs: Vec<TrainingJob>,
+    pub(super) data: DataSummary,
+    /// What a worker takes.
+    pub(super) worker: Resources,
+    /// How many are trained at a time.
+    pub(super) at_once: usize,
+}
+
+impl Trials {
+    /// Trains all of them; the first that fails, or a signal, ends the others.
+    pub(super) async fn run(
+        &self,
+        master: &Endpoint,
+        listen: &str,
+        signals: &mut EndSignals,
+    ) -> Result<Vec<Training>, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let line = Rc::new(RefCell::new(ProgressLine::new(self.data.row_count)));
+        let trained = stream::iter(&self.jobs).map(|job| self.train(job, master, listen, &line, stopped.clone()));
+        let mut trained = trained.buffered(self.at_once);
+        let (mut trainings, mut failure) = (Vec::new(), None);
+        loop {
+            tokio::select! {
+                biased;
+                () = signals.next() => drop(stop.send_replace(true)),
+                next = trained.next() => match next {
+                    None => break,
+                    Some(Ok(training)) => trainings.push(training),
+                    Some(Err(error)) => {
+                        stop.send_replace(true);
+                        failure.get_or_insert(error);
+                    }
+                },
+            }
+        }
+        line.borrow_mut().end();
+        match failure {
+            None => Ok(trainings),
+            Some(error) => Err(told(error, master)),
+        }
+    }
+
+    async fn train(
+        &self,
+        job: &TrainingJob,
+        master: &Endpoint,
+        listen: &str,
+        line: &Rc<RefCell<ProgressLine>>,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<Training, TrainingError> {
+        let settings = TrainingSettings {
+            job: job.clone(),
+            data: self.data.clone(),
+            master: master.clone(),
+            listen: Endpoint::new(listen),
+            seed: fresh_seed(),
+            limits: CoordinatorLimits::default(),
+        };
+        let shown = Rc::clone(line);
+        let interrupt = async move {
+            // The other end lives as long as this training.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        train(settings, self.worker.clone(), move |progress| shown.borrow_mut().show(&progress), interrupt).await
+    }
+}
+
+fn told(error: TrainingError, master: &Endpoint) -> Failure {
+    let exit = match &error {
+        TrainingError::MasterUnreachable(cause) => return crate::failure::not_reachable(master, cause),
+        TrainingError::Listen(_) | TrainingError::Node(_) => Exit::Usage,
+        TrainingError::NotPlaced { .. } => Exit::NotPlaced,
+        TrainingError::Interrupted => Exit::Interrupted,
+        _ => Exit::WorkFailed,
+    };
+    Err::<(), _>(error).or_exit(exit).expect_err("an error was given")
+}
