@@ -40,7 +40,11 @@ impl Listed for ScoreRow {
 }
 
 /// The scores that all models have, by name.
-pub(super) fn render(trainings: &[Training], format: Format, environment: &Environment) -> Result<String, serde_json::Error> {
+pub(super) fn render(
+    trainings: &[Training],
+    format: Format,
+    environment: &Environment,
+) -> Result<String, serde_json::Error> {
     let models: Vec<&TrainedModel> = trainings.iter().map(|training| &training.model).collect();
     let rows: Vec<ScoreRow> =
         stabilities(&models).into_iter().map(|(metric, stability)| ScoreRow { metric, stability }).collect();

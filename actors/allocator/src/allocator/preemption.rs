@@ -83,6 +83,11 @@ impl Allocator {
         self.priorities.insert(role.clone(), priority);
     }
 
+    /// The roles that have a priority of their own.
+    pub fn prioritised(&self) -> impl Iterator<Item = &Role> {
+        self.priorities.iter().filter(|(_, priority)| **priority > 0).map(|(role, _)| role)
+    }
+
     /// Who is asked to give something back, and whose grace is over; call it after a run.
     ///
     /// A framework has one claim at a time. A claim ends when all of it came back, and before its grace is over also

@@ -96,7 +96,7 @@ impl MasterCore {
         sums
     }
 
-    /// Roles that have a framework, hold something or have a weight of their own; the default role always.
+    /// Roles that have a framework, hold something, or have a weight or a priority of their own; the default role always.
     #[must_use]
     pub fn on_get_roles(&self) -> Vec<RoleSummary> {
         let shares = self.allocator.role_shares().into_iter();
@@ -116,7 +116,8 @@ impl MasterCore {
         let mut roles: Vec<RoleSummary> = roles.collect();
         let weighed =
             self.rules.allocator.weights.iter().map(|(role, weight)| (role.clone(), weight.amount().as_f64()));
-        for (role, weight) in weighed.chain([(Role::default(), 1.0)]) {
+        let prioritised = self.allocator.prioritised().map(|role| (role.clone(), 1.0));
+        for (role, weight) in weighed.chain(prioritised).chain([(Role::default(), 1.0)]) {
             if !roles.iter().any(|listed| listed.role == role) {
                 let priority = self.allocator.priority(&role);
                 roles.push(idle_role(role, weight, priority));

@@ -165,13 +165,14 @@ fn priorities_hold_over_a_restart_of_the_master_and_for_the_roles_below() {
     let mut play = Play::new();
     prioritise(&mut play, "high", 10);
     prioritise(&mut play, "high/low", 0);
+    prioritise(&mut play, "alone", 3);
     let mut play = play.restart();
     for name in ["high/a", "high/low", "other"] {
         play.subscribe(name.trim_start_matches("high/"), None, in_role(name));
     }
     let roles = play.core.on_get_roles().into_iter();
     let listed: Vec<(String, u32)> = roles.map(|listed| (listed.role.to_string(), listed.priority)).collect();
-    let expected = [("*", 0), ("high", 10), ("high/a", 10), ("high/low", 0), ("other", 0)];
+    let expected = [("*", 0), ("alone", 3), ("high", 10), ("high/a", 10), ("high/low", 0), ("other", 0)];
     assert_eq!(listed, expected.map(|(name, priority)| (name.to_owned(), priority)));
 }
 
