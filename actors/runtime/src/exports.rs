@@ -2,12 +2,13 @@
 //!
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
+use crate::entrance::{Entrance, Run, WayIn};
 use crate::error::PeerError;
 use crate::frame::{self, Head};
 use crate::name::NodeId;
 use crate::sender::From;
-use actix::dev::{RecipientRequest, ToEnvelope};
-use actix::{Actor, Addr, Handler, MailboxError, Message, Recipient};
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use odeon_protocol::wire::{Lane, RemoteMessage};
@@ -40,7 +41,7 @@ impl Exports {
         A: Actor + Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        self.add(Door::<M>(Box::new(address.clone().recipient::<M>())))
+        self.add::<M>(Box::new(WayIn::<A, M, M>::new(address.clone(), |_, message| message)))
     }
 
     /// Adds a message that the actor hears together with its sender, as [`From<M>`].
@@ -54,12 +55,18 @@ impl Exports {
         A: Actor + Handler<From<M>>,
         A::Context: ToEnvelope<A, From<M>>,
     {
-        self.add(Door::<M>(Box::new(address.clone().recipient::<From<M>>())))
+        let hears = |sender: &NodeId, message| From { node: sender.clone(), message };
+        self.add::<M>(Box::new(WayIn::<A, M, From<M>>::new(address.clone(), hears)))
     }
 
     /// The wire names on the list, in order.
     pub fn messages(&self) -> impl Iterator<Item = &'static str> {
         self.doors.keys().copied()
+    }
+
+    /// Leads what is for one actor through its inbox from now on; see [`Entrance::attach`].
+    pub(crate) fn attach(&self, inbox: &dyn Any) {
+        self.doors.values().for_each(|door| door.attach(inbox));
     }
 
     fn add<M: RemoteMessage>(mut self, door: Door<M>) -> Self {
@@ -88,103 +95,10 @@ impl fmt::Debug for Exports {
 pub(crate) type Answer<R> = BoxFuture<'static, Result<R, PeerError>>;
 
 /// The way into one actor for one message, whether it hears the sender or not.
-pub(crate) struct Door<M: RemoteMessage>(Box<dyn Mailbox<M>>);
+pub(crate) type Door<M> = Box<dyn Entrance<M>>;
 
-/// Where a message of a peer goes.
-trait Mailbox<M: RemoteMessage>: Send + Sync {
-    /// Puts an ask into the mailbox before it returns, so that order is the order of calls.
-    ///
-    /// A full mailbox does not refuse an ask: each waiting ask has a slot of its own. The bound is
-    /// the number of askers, which links and callers limit.
-    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result>;
-    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError>;
-    /// As `tell`, but at a full mailbox the message gets a slot of its own, as an ask does; then the answer says when it
-    /// has been handled.
-    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError>;
-}
-
-/// Puts a message into a mailbox, or into a slot of its own if that is full.
-fn in_or_behind<M>(recipient: &Recipient<M>, message: M) -> Result<Option<Answer<M::Result>>, PeerError>
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    match recipient.try_send(message) {
-        Ok(()) => Ok(None),
-        Err(actix::prelude::SendError::Full(message)) => Ok(Some(accepted(recipient.send(message)))),
-        Err(actix::prelude::SendError::Closed(_)) => Err(PeerError::Stopped),
-    }
-}
-
-impl<M: RemoteMessage> Mailbox<M> for Recipient<M> {
-    fn ask(&self, _: &NodeId, message: M) -> Answer<M::Result> {
-        accepted(self.send(message))
-    }
-
-    fn tell(&self, _: &NodeId, message: M) -> Result<(), PeerError> {
-        self.try_send(message).map_err(refusal)
-    }
-
-    fn tell_or_wait(&self, _: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
-        in_or_behind(self, message)
-    }
-}
-
-impl<M: RemoteMessage> Mailbox<M> for Recipient<From<M>> {
-    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
-        accepted(self.send(From { node: sender.clone(), message }))
-    }
-
-    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
-        self.try_send(From { node: sender.clone(), message }).map_err(refusal)
-    }
-
-    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
-        in_or_behind(self, From { node: sender.clone(), message })
-    }
-}
-
-impl<M: RemoteMessage> Door<M> {
-    pub(crate) fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
-        self.0.ask(sender, message)
-    }
-
-    pub(crate) fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
-        self.0.tell(sender, message)
-    }
-
-    pub(crate) fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
-        self.0.tell_or_wait(sender, message)
-    }
-}
-
-fn decode<M: RemoteMessage>(body: &[u8], depth_max: usize) -> Result<M, PeerError> {
+pub(crate) fn decode<M: RemoteMessage>(body: &[u8], depth_max: usize) -> Result<M, PeerError> {
     M::decode(body, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
-}
-
-fn refusal<M>(error: actix::prelude::SendError<M>) -> PeerError {
-    match error {
-        actix::prelude::SendError::Full(_) => PeerError::MailboxFull,
-        actix::prelude::SendError::Closed(_) => PeerError::Stopped,
-    }
-}
-
-/// Polls a request once: only then is it surely in the mailbox.
-fn accepted<M>(request: RecipientRequest<M>) -> Answer<M::Result>
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    let mut request = Box::pin(request);
-    let early = request.as_mut().now_or_never();
-    async move {
-        let outcome = match early {
-            Some(outcome) => outcome,
-            None => request.await,
-        };
-        outcome.map_err(|(MailboxError::Closed | MailboxError::Timeout)| PeerError::Stopped)
-    }
-    .boxed()
 }
 
 /// What the frame of a reply must say, and how large it may be.
@@ -212,6 +126,10 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
     /// Decodes and tells; at a full mailbox the message waits in a slot of its own, and the future ends when it has been
     /// handled or never will be.
     fn tell_bytes_or_wait(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Option<Handled>, PeerError>;
+    /// As [`Entrance::run`].
+    fn run(&self) -> Option<Box<dyn Run>>;
+    /// As [`Entrance::attach`].
+    fn attach(&self, inbox: &dyn Any);
     /// The lane of the message and of its reply.
     fn lane(&self) -> Lane;
 }
@@ -243,6 +161,14 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
     fn tell_bytes_or_wait(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Option<Handled>, PeerError> {
         let waits = self.tell_or_wait(sender, decode(body, depth_max)?)?;
         Ok(waits.map(|answer| answer.map(drop).boxed()))
+    }
+
+    fn run(&self) -> Option<Box<dyn Run>> {
+        self.as_ref().run()
+    }
+
+    fn attach(&self, inbox: &dyn Any) {
+        self.as_ref().attach(inbox);
     }
 
     fn lane(&self) -> Lane {

@@ -190,6 +190,12 @@ impl Doors {
         Ok(Found { names: entry.names(), door })
     }
 
+    /// The names behind a number that was found to mean something.
+    pub(crate) fn names(&self, route: u16) -> Names<'_> {
+        let entry = self.numbered.get(usize::from(route)).and_then(Option::as_ref);
+        entry.map_or(Names { actor: "", message: "" }, Entry::names)
+    }
+
     fn remembered(&mut self, names: Names<'_>) -> &mut Entry {
         let known = self.named.iter().position(|entry| entry.names() == names);
         let at = known.unwrap_or_else(|| {

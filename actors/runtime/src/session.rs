@@ -2,10 +2,11 @@
 //!
 //! The reader never waits for an actor or for the writer, so a slow actor delays nobody else.
 
+use crate::entrance::Run;
 use crate::error::PeerError;
 use crate::exports::{Answer, ReplyFrame};
 use crate::fabric::Fabric;
-use crate::frame::{self, FrameError, Head, Way};
+use crate::frame::{self, FrameError, Head, Names, Way};
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
 use crate::outgoing::{BulkFrame, Taken};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -62,6 +64,7 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         node: node.clone(),
         doors: Doors::default(),
         rooms: Rooms::default(),
+        gathering: None,
         parked: FuturesUnordered::new(),
         watches: FuturesUnordered::new(),
         unwatch: BTreeMap::new(),
@@ -120,12 +123,26 @@ fn beat(link: &Link) {
     let _ = link.outgoing.push(Lane::Control, &mut ping, None);
 }
 
+/// Tells in a run at most: an actor on another thread begins while the rest is decoded.
+const RUN_MESSAGES_MAX: usize = 512;
+
+/// A run of tells of one route.
+struct Gathering {
+    route: u16,
+    run: Box<dyn Run>,
+    /// Bytes of those that have no room.
+    parked: usize,
+}
+
 struct Reader {
     fabric: Arc<Fabric>,
     link: Arc<Link>,
     node: NodeId,
     doors: Doors,
     rooms: Rooms,
+    /// The run of tells that frames are added to; it is handed over before anything else goes to an actor, and before
+    /// the next read.
+    gathering: Option<Gathering>,
     /// Tells that wait behind a full mailbox, by route and bytes; as many as [`Rooms`] lets in.
     parked: FuturesUnordered<BoxFuture<'static, (u16, usize)>>,
     /// Watches of the other node, which end with their correlation.
@@ -140,15 +157,10 @@ impl Reader {
     async fn run(mut self, mut frames: FrameReader<ReadHalf<Connection>>) -> String {
         let mut reads = 0_usize;
         loop {
-            loop {
-                match frames.buffered() {
-                    Ok(None) => break,
-                    Ok(Some(received)) => match self.on_frame(received) {
-                        Ok(()) => {}
-                        Err(error) => return self.refuse(&error.to_string()),
-                    },
-                    Err(error) => return self.refuse(&error.to_string()),
-                }
+            let bad = self.on_buffered(&mut frames);
+            self.deliver();
+            if let Err(cause) = bad {
+                return self.refuse(&cause);
             }
             if let Some(bytes) = frames.credit() {
                 self.link.outgoing.grant(bytes);
@@ -180,6 +192,13 @@ impl Reader {
         }
     }
 
+    fn on_buffered(&mut self, frames: &mut FrameReader<ReadHalf<Connection>>) -> Result<(), String> {
+        while let Some(received) = frames.buffered().map_err(|error| error.to_string())? {
+            self.on_frame(received).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// A frame that is none: what follows cannot be trusted, so the link ends.
     fn refuse(&self, cause: &str) -> String {
         self.fabric.counters.frames_refused.fetch_add(1, Ordering::Relaxed);
@@ -191,7 +210,10 @@ impl Reader {
         let (head, body) = frame::decode(received.bytes())?;
         match head {
             Head::Ping => {}
-            Head::Define(route, names) => self.doors.define(route, names)?,
+            Head::Define(route, names) => {
+                self.deliver();
+                self.doors.define(route, names)?;
+            }
             Head::Tell(way) => self.on_tell(way, body, received.bytes().len() + frame::PREFIX_BYTES)?,
             Head::Ask { way, correlation, deadline_ms } => {
                 self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
@@ -221,36 +243,91 @@ impl Reader {
         }
     }
 
-    /// A tell by number that finds the mailbox full waits behind it, and the sender hears of room later; a sender that
-    /// does not keep to that, and a tell of the bulk lane, which bears no number, find no room.
+    /// A tell by number that finds no room waits for it, and the sender hears of room later; a sender that does not keep
+    /// to that, and a tell of the bulk lane, which bears no number, find no room.
     fn on_tell(&mut self, way: Way<'_>, body: &[u8], bytes: usize) -> Result<(), FrameError> {
-        let Found { names, door } = self.doors.find(&self.fabric, way)?;
-        let depth_max = self.fabric.limits.body_depth_max;
-        let counted = match way {
-            Way::Route(route) => Some(route),
-            Way::Named(_) => None,
-        };
-        let may_park = counted.filter(|route| self.rooms.may_park(*route));
-        let told = door.and_then(|door| match may_park {
-            Some(_) => door.tell_bytes_or_wait(&self.node, body, depth_max),
-            None => door.tell_bytes(&self.node, body, depth_max).map(|()| None),
-        });
-        if let Err(error) = &told {
-            self.fabric.counters.tells_dropped.fetch_add(1, Ordering::Relaxed);
-            warn!(node = %self.node, actor = names.actor, message = names.message, %error, "a message is dropped");
-        }
-        match (counted, told) {
-            (Some(route), Ok(Some(handled))) => {
-                self.rooms.park(route, bytes);
-                self.parked.push(handled.map(move |()| (route, bytes)).boxed());
+        let Way::Route(route) = way else {
+            self.deliver();
+            let Found { names, door } = self.doors.find(&self.fabric, way)?;
+            let told = door.and_then(|door| door.tell_bytes(&self.node, body, self.fabric.limits.body_depth_max));
+            if let Err(error) = told {
+                dropped(&self.fabric, &self.node, names, 1, &error);
             }
-            (Some(route), _) => self.rooms.find(route, bytes),
-            (None, _) => {}
+            return Ok(());
+        };
+        let told = match self.gathered(route)? {
+            true => self.gather(body, bytes),
+            false => self.tell_alone(route, body, bytes)?,
+        };
+        if let Err(error) = told {
+            self.rooms.find(route, bytes);
+            dropped(&self.fabric, &self.node, self.doors.names(route), 1, &error);
         }
         Ok(())
     }
 
+    /// Begins a run of this route, unless it is under way; false if its actor takes no runs, or there is none.
+    fn gathered(&mut self, route: u16) -> Result<bool, FrameError> {
+        let is_open = |open: &Gathering| open.route == route && open.run.len() < RUN_MESSAGES_MAX;
+        if self.gathering.as_ref().is_some_and(is_open) {
+            return Ok(true);
+        }
+        self.deliver();
+        let door = self.doors.find(&self.fabric, Way::Route(route))?.door;
+        let run = door.ok().and_then(|door| door.run());
+        self.gathering = run.map(|run| Gathering { route, run, parked: 0 });
+        Ok(self.gathering.is_some())
+    }
+
+    fn gather(&mut self, body: &[u8], bytes: usize) -> Result<(), PeerError> {
+        let open = self.gathering.as_mut().expect("a run is under way");
+        let has_room = open.run.room() > 0;
+        if !has_room && !self.rooms.may_park(open.route) {
+            return Err(PeerError::MailboxFull);
+        }
+        open.run.push(&self.node, body, self.fabric.limits.body_depth_max)?;
+        if has_room {
+            self.rooms.find(open.route, bytes);
+        } else {
+            self.rooms.park(open.route, bytes);
+            open.parked += bytes;
+        }
+        Ok(())
+    }
+
+    /// Hands the run that is under way to its actor.
+    fn deliver(&mut self) {
+        let Some(Gathering { route, run, parked }) = self.gathering.take() else { return };
+        let count = run.len();
+        let until = (parked > 0).then(|| {
+            let (until, handled) = oneshot::channel::<()>();
+            self.parked.push(handled.map(move |_| (route, parked)).boxed());
+            until
+        });
+        if !run.deliver(until) {
+            dropped(&self.fabric, &self.node, self.doors.names(route), count, &PeerError::Stopped);
+        }
+    }
+
+    /// A tell for an actor that takes no runs.
+    fn tell_alone(&mut self, route: u16, body: &[u8], bytes: usize) -> Result<Result<(), PeerError>, FrameError> {
+        let door = self.doors.find(&self.fabric, Way::Route(route))?.door;
+        let depth_max = self.fabric.limits.body_depth_max;
+        let told = door.and_then(|door| match self.rooms.may_park(route) {
+            true => door.tell_bytes_or_wait(&self.node, body, depth_max),
+            false => door.tell_bytes(&self.node, body, depth_max).map(|()| None),
+        });
+        Ok(told.map(|waits| match waits {
+            Some(handled) => {
+                self.rooms.park(route, bytes);
+                self.parked.push(handled.map(move |()| (route, bytes)).boxed());
+            }
+            None => self.rooms.find(route, bytes),
+        }))
+    }
+
     fn on_ask(&mut self, way: Way<'_>, correlation: u64, within: Duration, body: &[u8]) -> Result<(), FrameError> {
+        self.deliver();
         let Found { door, .. } = self.doors.find(&self.fabric, way)?;
         let limits = &self.fabric.limits;
         let frame = ReplyFrame { correlation, bytes_max: limits.frame_bytes_max };
@@ -306,6 +383,12 @@ impl Reader {
             self.fabric.counters.refusals_dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Counts and logs tells that found no actor or no room, or were not readable.
+fn dropped(fabric: &Fabric, node: &NodeId, names: Names<'_>, count: usize, error: &PeerError) {
+    fabric.counters.tells_dropped.fetch_add(count as u64, Ordering::Relaxed);
+    warn!(%node, actor = names.actor, message = names.message, count, %error, "messages are dropped");
 }
 
 /// A refusal that would not fit, as it quotes names from a hostile frame, says only that.

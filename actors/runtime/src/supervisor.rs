@@ -3,11 +3,13 @@
 //! It differs from actix's own, which does not bring a panicked actor back. It keeps no state of the
 //! actor: a restart begins with what the factory builds.
 
+use crate::entrance::Attached;
 use crate::exports::Exports;
+use crate::inbox::Inbox;
 use crate::name::ActorName;
 use crate::node::Node;
 use crate::watch::EndReason;
-use actix::{Actor, Addr, Context};
+use actix::{Actor, Addr, AsyncContext, Context};
 use odeon_protocol::restart::RestartPolicy;
 use std::any::Any;
 use std::fmt;
@@ -218,7 +220,11 @@ where
         let mut context = Context::new();
         context.set_mailbox_capacity(self.spec.mailbox_capacity);
         let actor = (self.factory)();
-        let exports = (self.exports)(&actix::AsyncContext::address(&context));
+        let (inbox, drain) = Inbox::new(self.spec.mailbox_capacity);
+        context.spawn(drain);
+        let address = context.address();
+        let exports = (self.exports)(&address);
+        exports.attach(&Attached { address, inbox });
         let exports = self.node.fabric.export(self.spec.name.clone(), exports);
         Run { task: actix_rt::spawn(context.into_future(actor)), exports }
     }

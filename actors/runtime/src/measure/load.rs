@@ -6,6 +6,7 @@ use crate::exports::Exports;
 use crate::name::ActorName;
 use crate::node::Node;
 use crate::peer::Peer;
+use crate::supervisor::{OnPanic, SupervisorSpec};
 use actix::{Actor, Addr, Context, Handler};
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_protocol::{interface, remote_message};
@@ -17,7 +18,7 @@ pub(super) const MAILBOX: usize = 64 * 1024;
 const SINK: &str = "sink";
 
 /// What the sink has heard so far.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Delivered {
     pub(super) messages: u64,
 }
@@ -75,6 +76,7 @@ impl Load for Echo {
 }
 
 /// Counts what reaches it.
+#[derive(Default)]
 pub(super) struct Sink {
     delivered: Delivered,
 }
@@ -83,7 +85,7 @@ impl Sink {
     pub(super) fn start_counting() -> Addr<Self> {
         Self::create(|context| {
             context.set_mailbox_capacity(MAILBOX);
-            Self { delivered: Delivered { messages: 0 } }
+            Self::default()
         })
     }
 
@@ -120,11 +122,11 @@ impl Handler<Echo> for Sink {
 
 /// Starts a sink of its own for the node, behind the name that all measures use.
 pub(super) fn export(node: &Node) {
-    let sink = Sink::start_counting();
-    node.export(
-        sink_name(),
-        Exports::new().accept::<Note, _>(&sink).accept::<Parcel, _>(&sink).accept::<Echo, _>(&sink),
-    );
+    let spec = SupervisorSpec { name: sink_name(), on_panic: OnPanic::Escalate, mailbox_capacity: MAILBOX };
+    // It lives as long as its node.
+    drop(node.supervise(spec, Sink::default, |sink| {
+        Exports::new().accept::<Note, _>(sink).accept::<Parcel, _>(sink).accept::<Echo, _>(sink)
+    }));
 }
 
 pub(super) fn sink_name() -> ActorName {

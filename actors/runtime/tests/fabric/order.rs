@@ -87,7 +87,8 @@ async fn a_full_link_refuses_tells_and_loses_none_it_took() {
 }
 
 /// Holds its mailbox shut for a second.
-struct Busy(Probe);
+#[derive(Default)]
+pub(crate) struct Busy(Probe);
 
 impl Actor for Busy {
     type Context = Context<Self>;
@@ -173,7 +174,7 @@ async fn far_tells_that_find_a_full_mailbox_wait_behind_it_and_none_is_lost() {
 }
 
 /// Tells until there is no room although everybody else had their turn, and says how many were taken.
-async fn fill(peer: &odeon_runtime::Peer<ProbeApi>) -> u32 {
+pub(crate) async fn fill(peer: &odeon_runtime::Peer<ProbeApi>) -> u32 {
     let (mut taken, mut refused) = (0, 0);
     while refused < 100 {
         match peer.try_tell(Note(taken)) {

@@ -1,0 +1,188 @@
+//! The way of one kind of message into one actor: through the inbox of a supervised actor, or else through its mailbox.
+
+use crate::error::PeerError;
+use crate::exports::{Answer, decode};
+use crate::inbox::{Inbox, One, Tells};
+use crate::name::NodeId;
+use actix::dev::{Request, SendError, ToEnvelope};
+use actix::{Actor, Addr, Handler, MailboxError, Message};
+use futures_util::FutureExt;
+use odeon_protocol::wire::RemoteMessage;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::oneshot;
+
+/// Where a message of a peer goes.
+pub(crate) trait Entrance<M: RemoteMessage>: Send + Sync {
+    /// Puts an ask in before it returns, so that order is the order of calls.
+    ///
+    /// A full mailbox does not refuse an ask: each waiting ask has a slot of its own. The bound is
+    /// the number of askers, which links and callers limit.
+    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result>;
+    /// Puts a tell in, if there is room.
+    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError>;
+    /// As `tell`, but without room the message gets a slot of its own, as an ask does; then the answer says when it
+    /// has been handled.
+    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError>;
+    /// Begins a run of tells; none if the actor has no inbox.
+    fn run(&self) -> Option<Box<dyn Run>>;
+    /// Goes through this inbox from now on, if it is an [`Attached`] one of the same actor.
+    fn attach(&self, inbox: &dyn Any);
+}
+
+/// Tells of one link that are gathered, to be handed to their actor together.
+pub(crate) trait Run: Send {
+    /// How many more of them have room.
+    fn room(&self) -> usize;
+    /// Decodes another one.
+    fn push(&mut self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// Hands them to the actor, whether they have room or not; false if it is gone. `until` is dropped once all have been
+    /// handled or never will be.
+    fn deliver(self: Box<Self>, until: Option<oneshot::Sender<()>>) -> bool;
+}
+
+/// The inbox of an actor.
+pub(crate) struct Attached<A: Actor> {
+    pub(crate) address: Addr<A>,
+    pub(crate) inbox: Arc<Inbox<A>>,
+}
+
+/// An actor that hears messages `M` of peers as `T`.
+pub(crate) struct WayIn<A: Actor, M, T> {
+    address: Addr<A>,
+    inbox: OnceLock<Arc<Inbox<A>>>,
+    hears: fn(&NodeId, M) -> T,
+}
+
+impl<A: Actor, M, T> WayIn<A, M, T> {
+    pub(crate) fn new(address: Addr<A>, hears: fn(&NodeId, M) -> T) -> Self {
+        Self { address, inbox: OnceLock::new(), hears }
+    }
+}
+
+impl<A, M, T> Entrance<M> for WayIn<A, M, T>
+where
+    A: Actor + Handler<T>,
+    A::Context: ToEnvelope<A, T>,
+    M: RemoteMessage,
+    T: Message<Result = M::Result> + Send + 'static,
+{
+    fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result> {
+        let message = (self.hears)(sender, message);
+        match self.inbox.get() {
+            Some(inbox) => ask(inbox, message),
+            None => accepted(self.address.send(message)),
+        }
+    }
+
+    fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
+        let message = (self.hears)(sender, message);
+        match self.inbox.get() {
+            Some(inbox) if inbox.room() == 0 => Err(PeerError::MailboxFull),
+            Some(inbox) => tell(inbox, message),
+            None => self.address.try_send(message).map_err(|refused| match refused {
+                SendError::Full(_) => PeerError::MailboxFull,
+                SendError::Closed(_) => PeerError::Stopped,
+            }),
+        }
+    }
+
+    fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError> {
+        let message = (self.hears)(sender, message);
+        match self.inbox.get() {
+            Some(inbox) if inbox.room() == 0 => Ok(Some(ask(inbox, message))),
+            Some(inbox) => tell(inbox, message).map(|()| None),
+            None => match self.address.try_send(message) {
+                Ok(()) => Ok(None),
+                Err(SendError::Full(message)) => Ok(Some(accepted(self.address.send(message)))),
+                Err(SendError::Closed(_)) => Err(PeerError::Stopped),
+            },
+        }
+    }
+
+    fn run(&self) -> Option<Box<dyn Run>> {
+        let inbox = Arc::clone(self.inbox.get()?);
+        let room = inbox.room();
+        Some(Box::new(Gathered { inbox, room, messages: VecDeque::new(), hears: self.hears }))
+    }
+
+    fn attach(&self, inbox: &dyn Any) {
+        if let Some(attached) = inbox.downcast_ref::<Attached<A>>().filter(|inbox| inbox.address == self.address) {
+            // An actor has one inbox.
+            let _ = self.inbox.set(Arc::clone(&attached.inbox));
+        }
+    }
+}
+
+fn tell<A, T>(inbox: &Inbox<A>, message: T) -> Result<(), PeerError>
+where
+    A: Actor + Handler<T>,
+    T: Message<Result: Send> + Send + 'static,
+{
+    if inbox.put(Box::new(One::new(message, None))) { Ok(()) } else { Err(PeerError::Stopped) }
+}
+
+fn ask<A, T>(inbox: &Inbox<A>, message: T) -> Answer<T::Result>
+where
+    A: Actor + Handler<T>,
+    T: Message<Result: Send> + Send + 'static,
+{
+    let (asker, reply) = oneshot::channel();
+    // One that is not taken is dropped with its asker, and the reply says so.
+    inbox.put(Box::new(One::new(message, Some(asker))));
+    reply.map(|reply| reply.map_err(|_| PeerError::Stopped)).boxed()
+}
+
+struct Gathered<A: Actor, M, T> {
+    inbox: Arc<Inbox<A>>,
+    /// How many more there was room for when the run began.
+    room: usize,
+    messages: VecDeque<T>,
+    hears: fn(&NodeId, M) -> T,
+}
+
+impl<A, M, T> Run for Gathered<A, M, T>
+where
+    A: Actor + Handler<T>,
+    M: RemoteMessage,
+    T: Message + Send + 'static,
+{
+    fn room(&self) -> usize {
+        self.room.saturating_sub(self.messages.len())
+    }
+
+    fn push(&mut self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
+        self.messages.push_back((self.hears)(sender, decode(body, depth_max)?));
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    fn deliver(self: Box<Self>, until: Option<oneshot::Sender<()>>) -> bool {
+        self.inbox.put(Box::new(Tells::new(self.messages, until)))
+    }
+}
+
+/// Polls a request once: only then is it surely in the mailbox.
+fn accepted<A, T>(request: Request<A, T>) -> Answer<T::Result>
+where
+    A: Actor + Handler<T>,
+    A::Context: ToEnvelope<A, T>,
+    T: Message<Result: Send> + Send + 'static,
+{
+    let mut request = Box::pin(request);
+    let early = request.as_mut().now_or_never();
+    async move {
+        let outcome = match early {
+            Some(outcome) => outcome,
+            None => request.await,
+        };
+        outcome.map_err(|(MailboxError::Closed | MailboxError::Timeout)| PeerError::Stopped)
+    }
+    .boxed()
+}
