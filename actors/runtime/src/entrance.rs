@@ -2,7 +2,7 @@
 
 use crate::error::PeerError;
 use crate::exports::{Answer, decode};
-use crate::inbox::{Inbox, One, Tells};
+use crate::inbox::{Ask, Inbox, Tells};
 use crate::name::NodeId;
 use actix::dev::{Request, SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, MailboxError, Message};
@@ -120,9 +120,9 @@ where
 fn tell<A, T>(inbox: &Inbox<A>, message: T) -> Result<(), PeerError>
 where
     A: Actor + Handler<T>,
-    T: Message<Result: Send> + Send + 'static,
+    T: Message + Send + 'static,
 {
-    if inbox.put(Box::new(One::new(message, None))) { Ok(()) } else { Err(PeerError::Stopped) }
+    if inbox.tell(message) { Ok(()) } else { Err(PeerError::Stopped) }
 }
 
 fn ask<A, T>(inbox: &Inbox<A>, message: T) -> Answer<T::Result>
@@ -132,8 +132,8 @@ where
 {
     let (asker, reply) = oneshot::channel();
     // One that is not taken is dropped with its asker, and the reply says so.
-    inbox.put(Box::new(One::new(message, Some(asker))));
-    reply.map(|reply| reply.map_err(|_| PeerError::Stopped)).boxed()
+    inbox.put(Box::new(Ask::new(message, asker)));
+    Answer::Reply(reply)
 }
 
 struct Gathered<A: Actor, M, T> {
@@ -177,12 +177,12 @@ where
 {
     let mut request = Box::pin(request);
     let early = request.as_mut().now_or_never();
-    async move {
+    let answer = async move {
         let outcome = match early {
             Some(outcome) => outcome,
             None => request.await,
         };
         outcome.map_err(|(MailboxError::Closed | MailboxError::Timeout)| PeerError::Stopped)
-    }
-    .boxed()
+    };
+    Answer::Other(answer.boxed())
 }

@@ -15,7 +15,10 @@ use odeon_protocol::wire::{Lane, RemoteMessage};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 
 /// The messages of an actor that peers may send, near or far.
 #[derive(Clone, Default)]
@@ -78,11 +81,6 @@ impl Exports {
     pub(crate) fn door(&self, message: &str) -> Option<&Arc<dyn AnyDoor>> {
         self.doors.get(message)
     }
-
-    pub(crate) fn typed<M: RemoteMessage>(&self) -> Option<&Door<M>> {
-        let door: &dyn Any = &**self.doors.get(M::WIRE_NAME)?;
-        door.downcast_ref()
-    }
 }
 
 impl fmt::Debug for Exports {
@@ -91,14 +89,36 @@ impl fmt::Debug for Exports {
     }
 }
 
-/// A reply on its way, already accepted by the mailbox.
-pub(crate) type Answer<R> = BoxFuture<'static, Result<R, PeerError>>;
+/// A reply on its way, whose question is already with the actor.
+pub(crate) enum Answer<R> {
+    /// From an inbox.
+    Reply(oneshot::Receiver<R>),
+    /// From a mailbox.
+    Other(BoxFuture<'static, Result<R, PeerError>>),
+}
+
+impl<R> Future for Answer<R> {
+    type Output = Result<R, PeerError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Reply(reply) => reply.poll_unpin(context).map_err(|_| PeerError::Stopped),
+            Self::Other(answer) => answer.poll_unpin(context),
+        }
+    }
+}
 
 /// The way into one actor for one message, whether it hears the sender or not.
 pub(crate) type Door<M> = Box<dyn Entrance<M>>;
 
 pub(crate) fn decode<M: RemoteMessage>(body: &[u8], depth_max: usize) -> Result<M, PeerError> {
     M::decode(body, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
+}
+
+/// The door, if it is one for this message.
+pub(crate) fn typed<M: RemoteMessage>(door: Arc<dyn AnyDoor>) -> Option<Arc<Door<M>>> {
+    let door: Arc<dyn Any + Send + Sync> = door;
+    door.downcast().ok()
 }
 
 /// What the frame of a reply must say, and how large it may be.
@@ -108,19 +128,17 @@ pub(crate) struct ReplyFrame {
     pub(crate) bytes_max: usize,
 }
 
+/// The frame of a reply on its way.
+pub(crate) type Framed = BoxFuture<'static, Result<Vec<u8>, PeerError>>;
+
 /// The end of a tell that waits behind a full mailbox.
 pub(crate) type Handled = BoxFuture<'static, ()>;
 
 /// A [`Door`] whose message type the link does not know.
 pub(crate) trait AnyDoor: Any + Send + Sync {
     /// Decodes and asks; the answer is the frame of the reply.
-    fn ask_bytes(
-        &self,
-        sender: &NodeId,
-        body: &[u8],
-        depth_max: usize,
-        reply: ReplyFrame,
-    ) -> Result<Answer<Vec<u8>>, PeerError>;
+    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize, reply: ReplyFrame)
+    -> Result<Framed, PeerError>;
     /// Decodes and tells.
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
     /// Decodes and tells; at a full mailbox the message waits in a slot of its own, and the future ends when it has been
@@ -141,7 +159,7 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
         body: &[u8],
         depth_max: usize,
         reply: ReplyFrame,
-    ) -> Result<Answer<Vec<u8>>, PeerError> {
+    ) -> Result<Framed, PeerError> {
         let answer = self.ask(sender, decode::<M>(body, depth_max)?);
         let framed = async move {
             let answer = answer.await?;

@@ -10,6 +10,7 @@ use crate::fabric::lock;
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::ActorFuture;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +20,12 @@ use std::task::{self, Poll, Waker};
 /// Messages that an actor handles before others of its thread have a turn.
 const MESSAGES_PER_TURN: usize = 512;
 
-/// Messages for an actor that wait together.
-pub(crate) trait Item<A: Actor>: Send {
-    /// Handles the next message; false if there is none.
+/// Tells that are gathered into one run, at most.
+pub(crate) const RUN_MESSAGES_MAX: usize = 512;
+
+/// Messages for an actor that wait together; at least one.
+pub(crate) trait Item<A: Actor>: Any + Send {
+    /// Handles the next message; false if it was the last.
     fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool;
     /// How many messages there are.
     fn len(&self) -> usize;
@@ -39,8 +43,10 @@ struct State<A: Actor> {
 
 struct Shared<A: Actor> {
     state: Mutex<State<A>>,
-    /// Messages that have not been handled.
-    waiting: AtomicUsize,
+    /// Messages that have ever been put in; changed under the lock.
+    put: AtomicUsize,
+    /// Messages that have ever been taken out to be handled; changed by the actor alone.
+    taken: AtomicUsize,
     capacity: usize,
 }
 
@@ -51,23 +57,49 @@ impl<A: Actor> Inbox<A> {
     /// An inbox for so many tells, and what empties it.
     pub(crate) fn new(capacity: usize) -> (Arc<Self>, Drain<A>) {
         let state = State { items: VecDeque::new(), waker: None, closed: false, ended: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), waiting: AtomicUsize::new(0), capacity });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            put: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            capacity,
+        });
         (Arc::new(Self(Arc::clone(&shared))), Drain { shared, items: VecDeque::new() })
     }
 
     /// How many more tells it takes before it is full.
     pub(crate) fn room(&self) -> usize {
-        self.0.capacity.saturating_sub(self.0.waiting.load(Ordering::Relaxed))
+        let taken = self.0.taken.load(Ordering::Relaxed);
+        self.0.capacity.saturating_sub(self.0.put.load(Ordering::Relaxed).wrapping_sub(taken))
     }
 
     /// Puts messages in, whether there is room or not; false if the actor is gone.
     pub(crate) fn put(&self, item: Box<dyn Item<A>>) -> bool {
+        self.add(item.len(), |items| items.push_back(item))
+    }
+
+    /// Puts a tell in, whether there is room or not, with those that came before it if they are of its kind; false if
+    /// the actor is gone.
+    pub(crate) fn tell<T>(&self, message: T) -> bool
+    where
+        A: Handler<T>,
+        T: Message + Send + 'static,
+    {
+        self.add(1, |items| {
+            let last = items.back_mut().and_then(|item| (&mut **item as &mut dyn Any).downcast_mut::<Tells<T>>());
+            match last.filter(|tells| tells.until.is_none() && tells.messages.len() < RUN_MESSAGES_MAX) {
+                Some(tells) => tells.messages.push_back(message),
+                None => items.push_back(Box::new(Tells::new(VecDeque::from([message]), None))),
+            }
+        })
+    }
+
+    fn add(&self, count: usize, add: impl FnOnce(&mut VecDeque<Box<dyn Item<A>>>)) -> bool {
         let mut state = lock(&self.0.state);
         if state.ended {
             return false;
         }
-        self.0.waiting.fetch_add(item.len(), Ordering::Relaxed);
-        state.items.push_back(item);
+        self.0.put.store(self.0.put.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        add(&mut state.items);
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
@@ -107,7 +139,7 @@ impl<A: Actor> Drain<A> {
         Poll::Pending
     }
 
-    /// Handles messages of the first item; how many, which is none if none were left.
+    /// Handles messages of the first item; how many.
     fn handle_some(&mut self, actor: &mut A, context: &mut Context<A>, count_max: usize) -> usize
     where
         A: Actor<Context = Context<A>>,
@@ -116,13 +148,15 @@ impl<A: Actor> Drain<A> {
         let mut count = 0;
         // An actor that waits for a future of its own, or stops, hears nothing meanwhile.
         while count < count_max && !context.waiting() {
+            count += 1;
+            // Before it is handled: a handler that tells its own actor finds the room that its message has left.
+            let taken = &self.shared.taken;
+            taken.store(taken.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             if !item.handle_next(actor, context) {
                 self.items.pop_front();
                 break;
             }
-            count += 1;
         }
-        self.shared.waiting.fetch_sub(count, Ordering::Relaxed);
         count
     }
 }
@@ -171,24 +205,25 @@ impl<A: Actor> Drop for Drain<A> {
 pub(crate) struct Tells<T> {
     messages: VecDeque<T>,
     /// Dropped once all have been handled or never will be.
-    _until: Option<OneshotSender<()>>,
+    until: Option<OneshotSender<()>>,
 }
 
 impl<T> Tells<T> {
     pub(crate) fn new(messages: VecDeque<T>, until: Option<OneshotSender<()>>) -> Self {
-        Self { messages, _until: until }
+        Self { messages, until }
     }
 }
 
 impl<A, T> Item<A> for Tells<T>
 where
     A: Actor + Handler<T>,
-    T: Message + Send,
+    T: Message + Send + 'static,
 {
     fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
-        let Some(message) = self.messages.pop_front() else { return false };
-        Handler::handle(actor, message, context).handle(context, None);
-        true
+        if let Some(message) = self.messages.pop_front() {
+            Handler::handle(actor, message, context).handle(context, None);
+        }
+        !self.messages.is_empty()
     }
 
     fn len(&self) -> usize {
@@ -196,30 +231,29 @@ where
     }
 }
 
-/// A message that came alone, with whoever waits for its reply.
-pub(crate) struct One<T: Message>(Option<(T, Option<OneshotSender<T::Result>>)>);
+/// A message whose sender waits.
+pub(crate) struct Ask<T: Message>(Option<(T, OneshotSender<T::Result>)>);
 
-impl<T: Message> One<T> {
-    pub(crate) fn new(message: T, asker: Option<OneshotSender<T::Result>>) -> Self {
+impl<T: Message> Ask<T> {
+    pub(crate) fn new(message: T, asker: OneshotSender<T::Result>) -> Self {
         Self(Some((message, asker)))
     }
 }
 
-impl<A, T> Item<A> for One<T>
+impl<A, T> Item<A> for Ask<T>
 where
     A: Actor + Handler<T>,
-    T: Message<Result: Send> + Send,
+    T: Message<Result: Send> + Send + 'static,
 {
     fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
-        let Some((message, asker)) = self.0.take() else { return false };
-        let is_taken_back = asker.as_ref().is_some_and(OneshotSender::is_closed);
-        if !is_taken_back {
-            Handler::handle(actor, message, context).handle(context, asker);
+        // Unless its sender has taken it back.
+        if let Some((message, asker)) = self.0.take().filter(|(_, asker)| !asker.is_closed()) {
+            Handler::handle(actor, message, context).handle(context, Some(asker));
         }
-        true
+        false
     }
 
     fn len(&self) -> usize {
-        usize::from(self.0.is_some())
+        1
     }
 }

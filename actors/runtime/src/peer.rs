@@ -3,6 +3,7 @@
 //! A peer holds a name and a direction, not a link: it stays good when the actor or the link is replaced.
 
 use crate::error::PeerError;
+use crate::exports::{self, AnyDoor, Door};
 use crate::fabric::{Fabric, Route, Target, lock};
 use crate::link::{Call, Link};
 use crate::name::{ActorAddress, ActorName, NodeId};
@@ -11,7 +12,7 @@ use odeon_protocol::codec;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -23,9 +24,19 @@ pub struct Peer<I> {
     fabric: Arc<Fabric>,
     target: Target,
     actor: ActorName,
-    /// The link that the last message to an endpoint took: it stays the right one until it is closed.
-    last: Mutex<Option<Arc<Link>>>,
+    last: Mutex<Last>,
     interface: PhantomData<fn() -> I>,
+}
+
+/// The way of the last message.
+#[derive(Default)]
+enum Last {
+    #[default]
+    Unknown,
+    /// To an endpoint: it stays the right one until it is closed.
+    Link(Arc<Link>),
+    /// To an actor of this node: it stays the right one until the exports change. Never kept alive from here.
+    Door { door: Weak<dyn AnyDoor>, generation: u64 },
 }
 
 impl<I> Clone for Peer<I> {
@@ -72,7 +83,7 @@ impl<I> Peer<I> {
         let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let late = PeerError::Timeout { after_ms };
         match self.route()? {
-            Route::Near => timeout(within, self.ask_near(message)?).await.unwrap_or(Err(late)),
+            Route::Near => timeout(within, self.door::<M>()?.ask(&self.fabric.id, message)).await.unwrap_or(Err(late)),
             Route::Far(link) => {
                 let asking = link.ask(&self.call::<M>(), &|bytes| encode(&message, bytes), within)?;
                 drop(message);
@@ -97,11 +108,7 @@ impl<I> Peer<I> {
         I: Accepts<M>,
     {
         match self.route()? {
-            Route::Near => {
-                let exports = self.fabric.exports_of(&self.actor)?;
-                let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
-                door.tell(&self.fabric.id, message)
-            }
+            Route::Near => self.door::<M>()?.tell(&self.fabric.id, message),
             Route::Far(link) => link.tell(&self.call::<M>(), &|bytes| encode(&message, bytes)),
         }
     }
@@ -124,9 +131,7 @@ impl<I> Peer<I> {
         let late = || PeerError::Timeout { after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) };
         match self.route()? {
             Route::Near => {
-                let exports = self.fabric.exports_of(&self.actor)?;
-                let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
-                let Some(handled) = door.tell_or_wait(&self.fabric.id, message)? else { return Ok(()) };
+                let Some(handled) = self.door::<M>()?.tell_or_wait(&self.fabric.id, message)? else { return Ok(()) };
                 timeout(within, handled).await.unwrap_or_else(|_| Err(late())).map(drop)
             }
             Route::Far(link) => {
@@ -183,23 +188,34 @@ impl<I> Peer<I> {
         Peer::new(Arc::clone(&self.fabric), self.target.clone(), self.actor.clone())
     }
 
-    fn ask_near<M: RemoteMessage>(&self, message: M) -> Result<crate::exports::Answer<M::Result>, PeerError> {
+    /// The way of this message into an actor of this node.
+    fn door<M: RemoteMessage>(&self) -> Result<Arc<Door<M>>, PeerError> {
+        let now = self.fabric.exports_generation();
+        let mut last = lock(&self.last);
+        if let Last::Door { door, generation } = &*last
+            && *generation == now
+            && let Some(door) = door.upgrade().and_then(exports::typed)
+        {
+            return Ok(door);
+        }
         let exports = self.fabric.exports_of(&self.actor)?;
-        let door = exports.typed::<M>().ok_or_else(|| self.not_exported::<M>())?;
-        Ok(door.ask(&self.fabric.id, message))
+        let door = exports.door(M::WIRE_NAME).ok_or_else(|| self.not_exported::<M>())?;
+        *last = Last::Door { door: Arc::downgrade(door), generation: now };
+        exports::typed(Arc::clone(door)).ok_or_else(|| self.not_exported::<M>())
     }
 
     fn route(&self) -> Result<Route, PeerError> {
         let Target::At(_) = &self.target else { return self.fabric.route(&self.target) };
         let mut last = lock(&self.last);
-        if let Some(link) = last.as_ref().filter(|link| !link.close.is_cancelled()) {
+        if let Last::Link(link) = &*last
+            && !link.close.is_cancelled()
+        {
             return Ok(Route::Far(Arc::clone(link)));
         }
         let route = self.fabric.route(&self.target);
-        *last = match &route {
-            Ok(Route::Far(link)) => Some(Arc::clone(link)),
-            _ => None,
-        };
+        if let Ok(Route::Far(link)) = &route {
+            *last = Last::Link(Arc::clone(link));
+        }
         route
     }
 

@@ -4,9 +4,10 @@
 
 use crate::entrance::Run;
 use crate::error::PeerError;
-use crate::exports::{Answer, ReplyFrame};
+use crate::exports::{self, ReplyFrame};
 use crate::fabric::Fabric;
 use crate::frame::{self, FrameError, Head, Names, Way};
+use crate::inbox::RUN_MESSAGES_MAX;
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
 use crate::outgoing::{BulkFrame, Taken};
@@ -122,9 +123,6 @@ fn beat(link: &Link) {
     frame::write(&mut ping, &Head::Ping, &[], 1024).expect("a ping is small");
     let _ = link.outgoing.push(Lane::Control, &mut ping, None);
 }
-
-/// Tells in a run at most: an actor on another thread begins while the rest is decoded.
-const RUN_MESSAGES_MAX: usize = 512;
 
 /// A run of tells of one route.
 struct Gathering {
@@ -299,6 +297,9 @@ impl Reader {
     fn deliver(&mut self) {
         let Some(Gathering { route, run, parked }) = self.gathering.take() else { return };
         let count = run.len();
+        if count == 0 {
+            return;
+        }
         let until = (parked > 0).then(|| {
             let (until, handled) = oneshot::channel::<()>();
             self.parked.push(handled.map(move |_| (route, parked)).boxed());
@@ -412,7 +413,7 @@ struct Replying {
 impl Replying {
     /// Past the deadline the asker has gone, so nothing is sent; dropping the answer also cancels an
     /// ask that still waits in the mailbox.
-    async fn run(self, answer: Answer<Vec<u8>>, within: Duration) {
+    async fn run(self, answer: exports::Framed, within: Duration) {
         let reply = async {
             let ReplyFrame { correlation, bytes_max } = self.frame;
             let mut frame = answer.await.unwrap_or_else(|error| refusal(correlation, &error, bytes_max));

@@ -14,6 +14,7 @@ mod order;
 mod peers;
 #[cfg(test)]
 mod probe;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod supervision;

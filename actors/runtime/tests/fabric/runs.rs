@@ -2,6 +2,7 @@
 
 use crate::order::{Busy, fill};
 use crate::probe::{Boom, Echo, Note, Notes, Probe, ProbeApi, Quit, SleepMs, restart, supervised};
+use actix::{ActorContext, AsyncContext};
 use futures_util::future::join_all;
 use odeon_runtime::testkit::TwoNodes;
 use odeon_runtime::{Exports, OnPanic, Peer, PeerError, Supervised, SupervisedState, SupervisorSpec};
@@ -136,4 +137,40 @@ async fn a_handler_that_answers_later_answers_through_the_inbox_too() {
         let replies = join_all((0..5).map(|_| peer.send(SleepMs(10)))).await;
         assert!(replies.iter().all(Result::is_ok), "{replies:?}");
     }
+}
+
+/// Waits for a second after the first note, and stops with the second one.
+struct Pausing(Arc<Mutex<Vec<u32>>>);
+
+impl actix::Actor for Pausing {
+    type Context = actix::Context<Self>;
+}
+
+impl actix::Handler<Note> for Pausing {
+    type Result = ();
+    fn handle(&mut self, Note(number): Note, context: &mut Self::Context) {
+        self.0.lock().unwrap().push(number);
+        match number {
+            1 => context.wait(actix::fut::wrap_future(tokio::time::sleep(Duration::from_secs(1)))),
+            _ => context.stop(),
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn what_follows_in_a_run_waits_while_its_actor_does_and_is_lost_when_it_stops() {
+    let nodes = nodes().await;
+    let heard: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let notes = Arc::clone(&heard);
+    let spec = SupervisorSpec { name: "actor".into(), on_panic: OnPanic::Escalate, mailbox_capacity: 64 };
+    let pausing = move || Pausing(Arc::clone(&notes));
+    let actor = nodes.home.supervise(spec, pausing, |own| Exports::new().accept::<Note, _>(own));
+    let [_, far] = nodes.peers::<ProbeApi>("actor");
+    for number in 1..=3 {
+        far.try_tell(Note(number)).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(*heard.lock().unwrap(), [1]);
+    assert_eq!(actor.ended().await, SupervisedState::Stopped);
+    assert_eq!(*heard.lock().unwrap(), [1, 2]);
 }
