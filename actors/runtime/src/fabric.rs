@@ -7,6 +7,7 @@ use crate::dial;
 use crate::error::PeerError;
 use crate::events::LinkEvent;
 use crate::exports::Exports;
+use crate::figures::Gauges;
 use crate::limits::FabricLimits;
 use crate::link::Link;
 use crate::name::{ActorName, Endpoint, NodeId};
@@ -100,6 +101,7 @@ pub(crate) struct Fabric {
     /// Rises with every change of the exports.
     exports_generation: AtomicU64,
     ends: Ends,
+    pub(crate) gauges: Gauges,
     table: Mutex<Table>,
     links_started: AtomicU64,
 }
@@ -120,6 +122,7 @@ impl Fabric {
             exports: DashMap::new(),
             exports_generation: AtomicU64::new(0),
             ends: Ends::default(),
+            gauges: Gauges::default(),
             table: Mutex::default(),
             links_started: AtomicU64::new(0),
             limits,
@@ -221,6 +224,11 @@ impl Fabric {
 
     pub(crate) fn linked_nodes(&self) -> BTreeSet<NodeId> {
         lock(&self.table).up.keys().map(|(node, ..)| node.clone()).collect()
+    }
+
+    /// The links that are up, in order.
+    pub(crate) fn links_up(&self) -> Vec<(LinkKey, Arc<Link>)> {
+        lock(&self.table).up.iter().map(|(key, link)| (key.clone(), Arc::clone(link))).collect()
     }
 
     fn route_to(self: &Arc<Self>, endpoint: &Endpoint) -> Result<Route, PeerError> {

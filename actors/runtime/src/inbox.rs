@@ -7,15 +7,16 @@
 //! actor, past all peers, does not come here.
 
 use crate::fabric::lock;
+use crate::figures::Counts;
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::ActorFuture;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll, Waker};
+use tokio::time::Instant;
 
 /// Messages that an actor handles before others of its thread have a turn.
 const MESSAGES_PER_TURN: usize = 512;
@@ -43,10 +44,7 @@ struct State<A: Actor> {
 
 struct Shared<A: Actor> {
     state: Mutex<State<A>>,
-    /// Messages that have ever been put in; changed under the lock.
-    put: AtomicUsize,
-    /// Messages that have ever been taken out to be handled; changed by the actor alone.
-    taken: AtomicUsize,
+    counts: Arc<Counts>,
     capacity: usize,
 }
 
@@ -54,22 +52,17 @@ struct Shared<A: Actor> {
 pub(crate) struct Inbox<A: Actor>(Arc<Shared<A>>);
 
 impl<A: Actor> Inbox<A> {
-    /// An inbox for so many tells, and what empties it.
-    pub(crate) fn new(capacity: usize) -> (Arc<Self>, Drain<A>) {
+    /// An inbox for so many tells, and what empties it. The counts go on from an earlier run of the actor.
+    pub(crate) fn new(capacity: usize, counts: Arc<Counts>) -> (Arc<Self>, Drain<A>) {
+        counts.on_start();
         let state = State { items: VecDeque::new(), waker: None, closed: false, ended: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            put: AtomicUsize::new(0),
-            taken: AtomicUsize::new(0),
-            capacity,
-        });
+        let shared = Arc::new(Shared { state: Mutex::new(state), counts, capacity });
         (Arc::new(Self(Arc::clone(&shared))), Drain { shared, items: VecDeque::new() })
     }
 
     /// How many more tells it takes before it is full.
     pub(crate) fn room(&self) -> usize {
-        let taken = self.0.taken.load(Ordering::Relaxed);
-        self.0.capacity.saturating_sub(self.0.put.load(Ordering::Relaxed).wrapping_sub(taken))
+        self.0.capacity.saturating_sub(usize::try_from(self.0.counts.waiting()).unwrap_or(usize::MAX))
     }
 
     /// Puts messages in, whether there is room or not; false if the actor is gone.
@@ -98,7 +91,7 @@ impl<A: Actor> Inbox<A> {
         if state.ended {
             return false;
         }
-        self.0.put.store(self.0.put.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+        self.0.counts.on_put(count);
         add(&mut state.items);
         let waker = state.waker.take();
         drop(state);
@@ -150,8 +143,7 @@ impl<A: Actor> Drain<A> {
         while count < count_max && !context.waiting() {
             count += 1;
             // Before it is handled: a handler that tells its own actor finds the room that its message has left.
-            let taken = &self.shared.taken;
-            taken.store(taken.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            self.shared.counts.on_taken();
             if !item.handle_next(actor, context) {
                 self.items.pop_front();
                 break;
@@ -172,6 +164,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Drain<A> {
     ) -> Poll<Self::Output> {
         let this = self.get_mut();
         let mut left = MESSAGES_PER_TURN;
+        let begun = Instant::now();
         while !context.waiting() {
             if left == 0 {
                 task.waker().wake_by_ref();
@@ -185,6 +178,9 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Drain<A> {
                 }
             }
             left -= this.handle_some(actor, context, left);
+        }
+        if left < MESSAGES_PER_TURN {
+            this.shared.counts.on_handled(begun.elapsed());
         }
         Poll::Pending
     }

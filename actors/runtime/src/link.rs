@@ -4,7 +4,9 @@
 
 use crate::error::PeerError;
 use crate::fabric::lock;
+use crate::figures::LinkFigures;
 use crate::frame::{self, Head, Names, Way};
+use crate::heartbeat::Heartbeat;
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
 use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing};
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Writes the body of a message behind what a buffer holds.
@@ -45,6 +48,14 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
 }
 
+#[derive(Default)]
+struct Arrived {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    /// In microseconds, and one more; 0 before the first.
+    round_trip: AtomicU64,
+}
+
 /// The senders' end of a link.
 pub(crate) struct Link {
     pub(crate) number: u64,
@@ -55,6 +66,9 @@ pub(crate) struct Link {
     permits: Arc<Semaphore>,
     next: AtomicU64,
     frame_bytes_max: usize,
+    begun: Instant,
+    /// What has arrived; changed by the session's reader alone.
+    arrived: Arrived,
     state: Mutex<State>,
     /// Asks the session to end.
     pub(crate) close: CancellationToken,
@@ -69,6 +83,8 @@ impl Link {
             permits: Arc::new(Semaphore::new(limits.pending_asks_max)),
             next: AtomicU64::new(1),
             frame_bytes_max: limits.frame_bytes_max,
+            begun: Instant::now(),
+            arrived: Arrived::default(),
             state: Mutex::default(),
             close,
         })
@@ -180,6 +196,58 @@ impl Link {
 
     pub(crate) fn on_up(&self, node: NodeId) {
         lock(&self.state).node = Some(node);
+    }
+
+    /// So many frames have arrived since this was last said, and so many bytes since the link began.
+    pub(crate) fn on_arrived(&self, frames: u64, bytes: u64) {
+        let earlier = self.arrived.frames.load(Ordering::Relaxed);
+        self.arrived.frames.store(earlier + frames, Ordering::Relaxed);
+        self.arrived.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sends a ping, if there is room: a lane that is full says by itself that this node lives.
+    pub(crate) fn beat(&self) {
+        self.ping(Heartbeat::There(self.age_micros()));
+    }
+
+    pub(crate) fn on_heartbeat(&self, heartbeat: Heartbeat) {
+        match heartbeat {
+            Heartbeat::There(left) => self.ping(Heartbeat::Back(left)),
+            Heartbeat::Back(left) => {
+                // A time that has not come yet is not one that left here.
+                if let Some(round_trip) = self.age_micros().checked_sub(left) {
+                    self.arrived.round_trip.store(round_trip.saturating_add(1), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn ping(&self, heartbeat: Heartbeat) {
+        let mut ping = Vec::new();
+        frame::write(&mut ping, &Head::Ping, &heartbeat.encode(), self.frame_bytes_max).expect("a ping is small");
+        let _ = self.outgoing.push(Lane::Control, &mut ping, None);
+    }
+
+    fn age_micros(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// What can be told of it.
+    pub(crate) fn figures(&self, node: &NodeId, is_dialled: bool) -> LinkFigures {
+        let (sent, waiting) = self.outgoing.volumes();
+        let round_trip = self.arrived.round_trip.load(Ordering::Relaxed).checked_sub(1);
+        LinkFigures {
+            node: node.clone(),
+            is_dialled,
+            bytes_in: self.arrived.bytes.load(Ordering::Relaxed),
+            frames_in: self.arrived.frames.load(Ordering::Relaxed),
+            bytes_out: sent.bytes,
+            frames_out: sent.frames,
+            frames_waiting: waiting.frames,
+            bytes_waiting: waiting.bytes,
+            asks_waiting: lock(&self.state).waiting.len() as u64,
+            round_trip: round_trip.map(Duration::from_micros),
+        }
     }
 
     /// Hands a reply to its asker; false if nobody waits for it any more.

@@ -56,6 +56,8 @@ struct Waiting {
     credit: u32,
     /// Bytes of tells, by route, that have found room at this end, for the other end to know.
     room: Vec<(u16, u32)>,
+    /// Frames and bytes that the writer has taken.
+    sent: Volume,
     ended: bool,
 }
 
@@ -69,6 +71,13 @@ pub(crate) struct Outgoing {
     arrived: Notify,
     control_room: Notify,
     bulk_room: Notify,
+}
+
+/// So many frames and bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What the writer has taken to write.
@@ -182,6 +191,14 @@ impl Outgoing {
         }
     }
 
+    /// What the writer has taken, and what waits for it.
+    pub(crate) fn volumes(&self) -> (Volume, Volume) {
+        let waiting = lock(&self.waiting);
+        let frames = (waiting.control_frames + waiting.bulk.len()) as u64;
+        let bytes = (waiting.control.len() + waiting.bulk_bytes) as u64;
+        (waiting.sent, Volume { frames, bytes })
+    }
+
     /// Waits until there may be something to write.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
@@ -217,11 +234,15 @@ impl Outgoing {
             self.bulk_room.notify_waiters();
             match only_for {
                 Some((wanted, correlation)) if wanted != *node => refuse(&wanted, correlation),
-                _ => waiting.keep(bulk.replace(frame)),
+                _ => {
+                    waiting.sent.frames += 1;
+                    waiting.keep(bulk.replace(frame));
+                }
             }
         }
         let piece = bulk.next_piece(buffer);
         waiting.on_the_way += piece.len();
+        waiting.sent.bytes += (buffer.len() + piece.len()) as u64;
         Taken::Piece(piece)
     }
 
@@ -344,6 +365,7 @@ impl Waiting {
 
     fn swap_control(&mut self, buffer: &mut Vec<u8>) -> Vec<Guarded> {
         const SMALL: &str = "some bytes are no large frame";
+        self.sent.frames += (self.control_frames + usize::from(self.credit > 0) + self.room.len()) as u64;
         if self.credit > 0 {
             let credit = Head::Credit(std::mem::take(&mut self.credit));
             frame::write(&mut self.control, &credit, &[], usize::MAX).expect(SMALL);
@@ -351,6 +373,7 @@ impl Waiting {
         for (route, bytes) in self.room.drain(..) {
             frame::write(&mut self.control, &Head::Room(route, bytes), &[], usize::MAX).expect(SMALL);
         }
+        self.sent.bytes += self.control.len() as u64;
         std::mem::swap(&mut self.control, buffer);
         self.control_frames = 0;
         std::mem::take(&mut self.guarded)
@@ -373,6 +396,7 @@ impl Waiting {
         if is_new {
             let define = Head::Define(route, names);
             frame::write(&mut self.control, &define, &[], usize::MAX).expect(SHORTER);
+            self.sent.frames += 1;
         }
         // Asks are bounded in number at both ends. A frame that may be left out is no tell that finds room.
         let is_counted = matches!(frame.head, Head::Tell(_)) && only_for.is_none();

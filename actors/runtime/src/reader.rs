@@ -50,6 +50,8 @@ pub(crate) struct FrameReader<R> {
     frame_bytes_max: usize,
     assembly: Assembly,
     heard: LastHeard,
+    /// Bytes that have ever been read.
+    bytes: u64,
 }
 
 /// A frame that has arrived.
@@ -96,7 +98,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             frame_bytes_max,
             assembly: Assembly::default(),
             heard,
+            bytes: 0,
         }
+    }
+
+    /// Bytes that have ever been read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn set_frame_bytes_max(&mut self, bytes: usize) {
@@ -155,7 +163,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         match self.read().await? {
             0 if self.buffer.is_empty() && !self.assembly.is_open() => Ok(false),
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => {
+            count => {
+                self.bytes += count as u64;
                 self.heard.note();
                 Ok(true)
             }

@@ -7,6 +7,7 @@ use crate::error::PeerError;
 use crate::exports::{self, ReplyFrame};
 use crate::fabric::Fabric;
 use crate::frame::{self, FrameError, Head, Names, Way};
+use crate::heartbeat::Heartbeat;
 use crate::inbox::RUN_MESSAGES_MAX;
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
@@ -106,7 +107,7 @@ async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId
                 tokio::select! {
                     biased;
                     () = link.outgoing.arrived() => {}
-                    _ = beats.tick() => beat(link),
+                    _ = beats.tick() => link.beat(),
                 }
                 flushed
             }
@@ -115,13 +116,6 @@ async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId
             return format!("cannot write: {error}");
         }
     }
-}
-
-/// A lane that is full says by itself that this node lives.
-fn beat(link: &Link) {
-    let mut ping = Vec::new();
-    frame::write(&mut ping, &Head::Ping, &[], 1024).expect("a ping is small");
-    let _ = link.outgoing.push(Lane::Control, &mut ping, None);
 }
 
 /// A run of tells of one route.
@@ -191,9 +185,12 @@ impl Reader {
     }
 
     fn on_buffered(&mut self, frames: &mut FrameReader<ReadHalf<Connection>>) -> Result<(), String> {
+        let mut count = 0;
         while let Some(received) = frames.buffered().map_err(|error| error.to_string())? {
+            count += 1;
             self.on_frame(received).map_err(|error| error.to_string())?;
         }
+        self.link.on_arrived(count, frames.bytes());
         Ok(())
     }
 
@@ -207,7 +204,7 @@ impl Reader {
     fn on_frame(&mut self, received: Received<'_>) -> Result<(), FrameError> {
         let (head, body) = frame::decode(received.bytes())?;
         match head {
-            Head::Ping => {}
+            Head::Ping => Heartbeat::decode(body).into_iter().for_each(|heartbeat| self.link.on_heartbeat(heartbeat)),
             Head::Define(route, names) => {
                 self.deliver();
                 self.doors.define(route, names)?;

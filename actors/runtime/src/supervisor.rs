@@ -5,6 +5,7 @@
 
 use crate::entrance::Attached;
 use crate::exports::Exports;
+use crate::figures::Gauge;
 use crate::inbox::Inbox;
 use crate::name::ActorName;
 use crate::node::Node;
@@ -179,8 +180,10 @@ impl Node {
         let (state, observed) = watch::channel(SupervisedState::Running { restarts: 0 });
         let stop = CancellationToken::new();
         let (node, begun) = (self.clone(), Instant::now());
+        let gauge = Arc::new(Gauge::new(spec.mailbox_capacity));
+        self.fabric.gauges.insert(&spec.name, &gauge);
         let mut keeper =
-            Keeper { node, spec, factory, exports, state, stop: stop.clone(), begun, restarts: Vec::new() };
+            Keeper { gauge, node, spec, factory, exports, state, stop: stop.clone(), begun, restarts: Vec::new() };
         let run = keeper.start();
         actix_rt::spawn(keeper.keep(run));
         Supervised { state: observed, stop }
@@ -205,6 +208,7 @@ struct Keeper<F, X> {
     exports: X,
     state: watch::Sender<SupervisedState>,
     stop: CancellationToken,
+    gauge: Arc<Gauge>,
     begun: Instant,
     /// When restarts were decided, since it began.
     restarts: Vec<Duration>,
@@ -220,7 +224,7 @@ where
         let mut context = Context::new();
         context.set_mailbox_capacity(self.spec.mailbox_capacity);
         let actor = (self.factory)();
-        let (inbox, drain) = Inbox::new(self.spec.mailbox_capacity);
+        let (inbox, drain) = Inbox::new(self.spec.mailbox_capacity, Arc::clone(&self.gauge.counts));
         context.spawn(drain);
         let address = context.address();
         let exports = (self.exports)(&address);
@@ -237,6 +241,7 @@ where
                 End::Stopped => return self.finish(&run, SupervisedState::Stopped),
                 End::Panicked(panic) => panic,
             };
+            self.gauge.on_panic(&panic);
             error!(actor = %self.spec.name, panic, restarts = restart_count, "an actor has panicked");
             let Some(after) = self.decide(&panic, restart_count) else {
                 return self.give_up(&run, panic);
@@ -248,6 +253,7 @@ where
                 () = tokio::time::sleep(after) => {}
             }
             restart_count += 1;
+            self.gauge.on_restart();
             run = self.restart(run);
             warn!(actor = %self.spec.name, restarts = restart_count, "an actor is restarted");
             self.state.send_replace(SupervisedState::Running { restarts: restart_count });
@@ -304,6 +310,7 @@ where
             }
             _ => EndReason::Stopped,
         };
+        self.node.fabric.gauges.remove(&self.spec.name, &self.gauge);
         self.node.fabric.retract_own(&self.spec.name, &run.exports, reason);
         self.state.send_replace(state);
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commits;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod flood;
 #[cfg(test)]
 mod hostile;
