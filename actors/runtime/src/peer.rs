@@ -170,6 +170,12 @@ impl<I> Peer<I> {
         reason.map_err(|error| PeerError::undecodable("the end of an actor", &error))
     }
 
+    /// The name behind which the actor is.
+    #[must_use]
+    pub fn actor(&self) -> &ActorName {
+        &self.actor
+    }
+
     /// Where the actor is, for use inside messages.
     #[must_use]
     pub fn address(&self) -> ActorAddress {

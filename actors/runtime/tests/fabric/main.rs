@@ -7,6 +7,8 @@ mod figures;
 #[cfg(test)]
 mod flood;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod links;
