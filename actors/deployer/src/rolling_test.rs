@@ -64,16 +64,15 @@ impl Play {
 
 #[test]
 fn actors_are_replaced_one_after_the_other_each_when_the_one_before_is_healthy() {
-    let (mut play, mut tasks) = running(3);
+    let (mut play, tasks) = running(3);
     assert_eq!(play.begin(version(2, 3)), Ok(UpdateOutcome::Rolling));
-    for at in 0..3 {
-        assert_eq!(play.killed(), [tasks[at].clone()], "one at a time");
-        let new = play.replaced(&tasks[at]);
+    for (index, old) in (0..).zip(tasks) {
+        assert_eq!(play.killed(), std::slice::from_ref(&old), "one at a time");
+        let new = play.replaced(&old);
         play.report(&new, HostedState::Running);
         assert_eq!(play.killed(), [], "it is watched first");
         play.healthy(&new);
-        assert_eq!(play.arguments(u32::try_from(at).unwrap()), version(2, 3).arguments);
-        tasks[at] = new;
+        assert_eq!(play.arguments(index), version(2, 3).arguments);
     }
     assert_eq!(play.killed(), []);
     assert_eq!((play.summary().update, play.summary().current), (None, 3));
@@ -109,7 +108,7 @@ fn a_new_actor_that_panics_takes_the_update_back_and_those_before_stay() {
     let new = play.replaced(&tasks[0]);
     play.effects.clear();
     play.report(&new, HostedState::Restarting);
-    assert_eq!(play.killed(), [new.clone()], "and none of the others");
+    assert_eq!(play.killed(), std::slice::from_ref(&new), "and none of the others");
     let reason = "d/0 has failed: it hurts".to_owned();
     assert_eq!(play.summary().update, Some(UpdateState::RollingBack { reason: reason.clone() }));
     let back = play.replaced(&new);
@@ -194,7 +193,7 @@ fn an_update_is_taken_back_by_hand_while_it_rolls_and_after() {
         }
         play.effects.clear();
         play.call(|core, now, out| core.on_roll_back(&name(), now, out)).unwrap();
-        assert_eq!(play.killed(), [new.clone()]);
+        assert_eq!(play.killed(), std::slice::from_ref(&new));
         let back = play.replaced(&new);
         play.healthy(&back);
         assert_eq!(play.arguments(0), version(1, 1).arguments);
@@ -208,7 +207,7 @@ fn a_third_version_before_the_second_is_reached_goes_back_to_the_first() {
     let second = play.replaced(&tasks[0]);
     play.effects.clear();
     play.begin(version(3, 2)).unwrap();
-    assert_eq!(play.killed(), [second.clone()], "it does not count as running yet");
+    assert_eq!(play.killed(), std::slice::from_ref(&second), "it does not count as running yet");
     let third = play.replaced(&second);
     play.effects.clear();
     play.report(&third, HostedState::GivenUp);
