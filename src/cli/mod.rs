@@ -21,6 +21,8 @@ mod explain;
 mod folds_report;
 mod framework;
 mod frameworks;
+mod grid;
+mod grid_report;
 mod health;
 mod listing;
 mod local;

@@ -24,8 +24,8 @@ const MODEL_BYTES_MAX: u64 = 1 << 30;
 pub(super) struct RunDirectories(Vec<RunDirectory>);
 
 impl RunDirectories {
-    /// Makes those that are not there; none if there is no place given.
-    pub(super) fn open(path: Option<&Path>, folds: Option<u32>) -> Result<Self, Failure> {
+    /// Makes those that are not there, for each of several trainings one in its directory; none if there is no place given.
+    pub(super) fn open(path: Option<&Path>, folds: Option<usize>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self(Vec::new())) };
         let paths = match folds {
             None => vec![path.to_owned()],

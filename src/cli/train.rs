@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use odeon_learning::data::split::Fold;
+use odeon_learning::data::fold::Fold;
 use odeon_learning::data::{SYNTHETIC, source};
-use odeon_learning::job::{FOLDS_MAX, TrainingJob};
+use odeon_learning::job::{FOLDS_MAX, REPEATS_MAX, TrainingJob};
+use odeon_learning::metrics;
 use odeon_learning::program::Trainer;
 use odeon_learning::scheduler::worker_host;
 use odeon_learning::training::{Training, worker_resources};
 use odeon_protocol::messages::master_operator::GetAgents;
 
-use super::folds_report;
+use super::grid::{self, Axis, Combination};
 use super::run_directory::RunDirectories;
 use super::train_settings::with_values;
 use super::training_report::TrainingReport;
 use super::trials::Trials;
-use super::{MasterAddress, room};
+use super::{MasterAddress, folds_report, grid_report, room};
 use crate::app::Environment;
 use crate::cluster::LocalCluster;
 use crate::config::{LocalConfig, document, load, read_text};
@@ -42,8 +43,17 @@ pub(crate) struct TrainArgs {
     /// Cross-validation: trains once for each of so many folds, which is for testing then, and shows the scores together
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=i64::from(FOLDS_MAX)))]
     folds: Option<u32>,
-    /// Of the folds, how many are trained at a time
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS_MAX)))]
+    /// Cuts the folds so often, each time after another shuffle
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "folds", value_parser = clap::value_parser!(u32).range(1..=i64::from(REPEATS_MAX)))]
+    repeats: u32,
+    /// Search: trains with each of these values, and with each combination if there are several keys, and ranks them
+    #[arg(long, value_name = "KEY=[A, B]", conflicts_with = "out")]
+    grid: Vec<Axis>,
+    /// The metric that ranks a search; accuracy or r2 if not given
+    #[arg(long, value_name = "METRIC", requires = "grid")]
+    rank_by: Option<String>,
+    /// Of folds and searched values, how many are trained at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(FOLDS_MAX)))]
     parallel: u32,
     /// Workers, in place of what the job file says
     #[arg(long)]
@@ -66,7 +76,7 @@ pub(crate) struct TrainArgs {
 
 /// Checks the job, trains, and prints the result.
 pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
-    let job = read_job(&args.job, &args.set, args.workers)?;
+    let jobs = read_jobs(&args)?;
     let mut signals = EndSignals::listen()?;
     let given = args.master.given(environment)?;
     if given.is_some() && (args.keep || args.data_dir.is_some()) {
@@ -76,9 +86,9 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
     let checked = tokio::select! {
         biased;
         () = signals.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started")),
-        checked = check(&args, job) => checked?,
+        checked = check(&args, jobs) => checked?,
     };
-    let out = RunDirectories::open(args.out.as_deref(), args.folds)?;
+    let out = RunDirectories::open(args.out.as_deref(), args.folds.map(|_| checked.jobs.len()))?;
     let trainings = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
@@ -87,13 +97,53 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         None => on_own_cluster(&checked, &args, environment, &mut signals).await?,
     };
     out.write(&trainings)?;
-    let text = match (args.folds, &trainings[..]) {
-        (None, [only]) => TrainingReport::new(only, &checked.data).render(args.output, environment),
-        _ => folds_report::render(&trainings, args.output, environment),
+    let text = match (&args.grid[..], args.folds, &trainings[..]) {
+        ([], None, [only]) => TrainingReport::new(only, &checked.data).render(args.output, environment),
+        ([], ..) => folds_report::render(&trainings, args.output, environment),
+        _ => {
+            let (combinations, metric) = (combinations(&args)?, rank_metric(&args, &checked.jobs[0])?);
+            grid_report::render(&combinations, &trainings, &metric, args.output, environment)
+        }
     };
     print(&text.or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;
     let converged = trainings.iter().all(|training| training.model.converged);
     Ok(if converged { Exit::Done } else { Exit::NotConverged }.into())
+}
+
+fn combinations(args: &TrainArgs) -> Result<Vec<Combination>, Failure> {
+    grid::combinations(&args.grid).map_err(Failure::usage)
+}
+
+/// What ranks a search: a metric of the model.
+fn rank_metric(args: &TrainArgs, job: &TrainingJob) -> Result<String, Failure> {
+    let (kind, names) = (job.model.kind, metrics::names(job.model.kind));
+    let default = if kind.is_classifier() { "accuracy" } else { "r2" };
+    let metric = args.rank_by.as_deref().unwrap_or(default);
+    if names.iter().any(|name| name == metric) {
+        return Ok(metric.to_owned());
+    }
+    Err(Failure::usage(format!("--rank-by {metric}: the model has the metrics {}", names.join(", "))))
+}
+
+/// The job with each combination of searched values, and of each one for every fold and repeat.
+fn read_jobs(args: &TrainArgs) -> Result<Vec<TrainingJob>, Failure> {
+    let mut jobs: Vec<TrainingJob> = Vec::new();
+    for combination in combinations(args)? {
+        let set: Vec<_> = args.set.iter().chain(&combination).cloned().collect();
+        let job = read_job(&args.job, &set, args.workers)?;
+        rank_metric(args, &job)?;
+        if let Some(first) = jobs.first()
+            && (first.data.path != job.data.path || first.data_spec() != job.data_spec())
+        {
+            let text =
+                format!("--grid {}: other rows or columns would be read; train it apart", grid::as_set(&combination));
+            return Err(Failure::usage(text));
+        }
+        jobs.extend(folds_of(job, args));
+    }
+    let invalid = |error| Failure::usage(format!("{}: {error}", args.job.display()));
+    jobs.iter().try_for_each(TrainingJob::validate).map_err(invalid)?;
+    Ok(jobs)
 }
 
 fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Result<TrainingJob, Failure> {
@@ -105,7 +155,6 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
     if let Some(workers) = workers {
         job.train.workers = workers;
     }
-    job.validate().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     if job.data.path.to_string_lossy().starts_with(SYNTHETIC) {
         return Ok(job);
     }
@@ -115,10 +164,10 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
 }
 
 /// Reads all of the data: whatever is wrong with it is told before anything starts.
-async fn check(args: &TrainArgs, job: TrainingJob) -> Result<Trials, Failure> {
-    let name = args.job.display();
+async fn check(args: &TrainArgs, jobs: Vec<TrainingJob>) -> Result<Trials, Failure> {
+    let (name, job) = (args.job.display(), &jobs[0]);
     let cpus = job.resources.cpus;
-    let worker = worker_resources(&job)
+    let worker = worker_resources(job)
         .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
     let (data_path, spec) = (job.data.path.clone(), job.data_spec());
     let (scanned, scan) = tokio::sync::oneshot::channel();
@@ -126,22 +175,22 @@ async fn check(args: &TrainArgs, job: TrainingJob) -> Result<Trials, Failure> {
     std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec).map(Box::new)));
     let table = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
     let data = table.summary().clone();
-    let jobs = jobs_of(job, args.folds);
     for job in &jobs {
         Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     }
     Ok(Trials { jobs, data, worker, at_once: args.parallel as usize })
 }
 
-/// The job, or one for each fold.
-fn jobs_of(job: TrainingJob, folds: Option<u32>) -> Vec<TrainingJob> {
-    let Some(of) = folds else { return vec![job] };
-    let of_fold = |number| {
+/// The job, or one for each fold of each repeat.
+fn folds_of(job: TrainingJob, args: &TrainArgs) -> Vec<TrainingJob> {
+    let Some(of) = args.folds else { return vec![job] };
+    let of_fold = |repeat, number| {
         let mut job = job.clone();
-        job.data.fold = Some(Fold { number, of });
+        job.data.fold = Some(Fold { number, of, repeat });
         job
     };
-    (0..of).map(of_fold).collect()
+    let all = (0..args.repeats).flat_map(|repeat| (0..of).map(move |number| (repeat, number)));
+    all.map(|(repeat, number)| of_fold(repeat, number)).collect()
 }
 
 async fn check_room(master: &MasterAddress, environment: &Environment, checked: &Trials) -> Result<(), Failure> {

@@ -91,6 +91,26 @@ fn a_cross_validation_shows_each_score_over_all_folds_and_keeps_their_models() {
 }
 
 #[test]
+fn a_search_ranks_every_combination_by_its_score_over_stratified_folds() {
+    let stage = Stage::new();
+    let job = example_job("breast_cancer");
+    let search = ["train", &job, "--set", "data.split=stratified_ordered", "--folds", "5", "--parallel", "2"];
+    let grid = ["--grid", "model.l2=[10.0, 0.002197802197802198]", "-o", "json"];
+    let ranked = stage.odeon(search.iter().chain(&grid)).end().expect(0).json();
+    let rows = ranked["combinations"].as_array().expect("a list");
+    let ranks: Vec<_> = rows.iter().map(|row| (text(&row["values"]["model.l2"]), row["rank"].clone())).collect();
+    assert_eq!(ranks, [("0.002197802197802198".to_owned(), 1.into()), ("10.0".to_owned(), 2.into())]);
+    // scikit-learn's cross_val_score of the same model over StratifiedKFold(5).
+    let expected = reference("/breast_cancer/cv/logistic_C1_standard/stratified5");
+    assert_close("mean", rows[0]["mean"].as_f64().expect("a number"), &expected["mean"]);
+
+    let refused = |arguments: &[&str]| stage.odeon(search.iter().chain(arguments)).end().expect(2).stderr;
+    assert!(refused(&["--grid", "data.test_size=[0.5]", "--rank-by", "r2"]).contains("log_loss"));
+    assert!(refused(&["--grid", "prepare.drop_duplicate_rows=[false, true]"]).contains("train it apart"));
+    assert!(refused(&["--grid", "model.l2=0.1"]).contains("not a list"));
+}
+
+#[test]
 fn the_main_job_meets_the_reference_and_leaves_nothing() {
     let stage = Stage::new();
     // Without the roomy settings: as a newcomer types it.

@@ -13,6 +13,7 @@ use crate::{
     data::{
         DataError, DataSummary, Rows,
         split::{SplitError, TrainTestSplit},
+        strata::Strata,
     },
     kernel::{
         BlockView, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
@@ -42,12 +43,13 @@ struct HeldBlock {
 }
 
 impl BlockStore {
-    /// An empty store for the job that was joined. It reads nothing.
+    /// An empty store for the job that was joined; `strata` are the classes of all rows, for a stratified split. It reads
+    /// nothing.
     ///
     /// # Errors
     /// [`SplitError`] if the rows cannot be split.
-    pub fn new(joined: &Joined) -> Result<Self, SplitError> {
-        let rows = joined.job.data.split_rows(joined.data.row_count)?;
+    pub fn new(joined: &Joined, strata: &Strata) -> Result<Self, SplitError> {
+        let rows = joined.job.data.split_rows(joined.data.row_count, strata)?;
         Ok(Self { feature_count: joined.data.feature_names.len(), rows, blocks: BTreeMap::new() })
     }
 
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_partial_sums_the_permuted_rows_of_its_node() {
-        let mut store = BlockStore::new(&joined()).unwrap();
+        let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
         let reply = store.compute(&request(1, &[LAST, FIRST]), &[], load).unwrap();
         let train = train_test_split(100, 0.2, 42).unwrap().train;
         let sum = |rows: &[usize]| rows.iter().sum::<usize>() as f64;
@@ -283,7 +285,7 @@ mod tests {
     fn the_rows_of_a_node_follow_the_split_of_the_job() {
         let mut joined = joined();
         joined.job.data.split = SplitKind::Ordered;
-        let mut store = BlockStore::new(&joined).unwrap();
+        let mut store = BlockStore::new(&joined, &Strata::default()).unwrap();
         let reply = store.compute(&request(1, &[FIRST]), &[], load).unwrap();
         assert_eq!(reply.partials[0].values, F64Block(vec![8.0, 28.0, 28.0]));
         let test = ComputePartials { pass: Pass::ColumnSums { split: Split::Test }, ..request(2, &[FIRST]) };
@@ -294,7 +296,7 @@ mod tests {
 
     #[test]
     fn held_blocks_are_not_loaded_again_and_unused_ones_are_let_go() {
-        let mut store = BlockStore::new(&joined()).unwrap();
+        let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
         let never = |_: &[usize]| panic!("nothing to load");
         store.compute(&request(1, &[FIRST, LAST]), &[], load).unwrap();
         store.compute(&request(2, &[FIRST]), &[], never).unwrap();
@@ -307,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_bad_label_is_named_by_its_data_row() {
-        let mut store = BlockStore::new(&joined()).unwrap();
+        let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
         let at = Parameters { mean: vec![0.0].into(), weights: vec![0.0].into(), intercept: 0.0 };
         let pass = Pass::ObjectiveGradient { loss: Loss::Logistic, at };
         let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, &[], load).unwrap_err();
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_data_is_refused() {
-        let mut store = BlockStore::new(&joined()).unwrap();
+        let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
         let beyond = NodeId { level: 0, index: 10 };
         let error = store.compute(&request(1, &[beyond]), &[], load).unwrap_err();
         assert_eq!(error, ComputeError::UnknownNode { node: beyond, block_count: 10 });

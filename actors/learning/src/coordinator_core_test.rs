@@ -98,7 +98,10 @@ impl Simulation {
         let worker = id(self.next_worker);
         self.next_worker += 1;
         let joined = Joined { job: job(), data: iris().0.clone() };
-        self.stores.insert(worker.clone(), (BlockStore::new(&joined).unwrap(), Vec::new()));
+        self.stores.insert(
+            worker.clone(),
+            (BlockStore::new(&joined, &crate::data::strata::Strata::default()).unwrap(), Vec::new()),
+        );
         self.act(|core, now, out| {
             let ended = matches!(core.phase, Phase::Ended);
             assert_eq!(

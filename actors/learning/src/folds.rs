@@ -93,7 +93,9 @@ fn student_above_zero(t: f64, freedom: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::split::Fold;
+    use crate::data::fold::Fold;
+    use crate::data::split::SplitKind;
+    use crate::job::TrainingJob;
     use crate::local::fit_file;
     use crate::local::tests::{example, reference};
 
@@ -119,19 +121,20 @@ mod tests {
     }
 
     /// The scores of five shuffled folds of an example, and what they say together, against scikit-learn's.
-    fn check(name: &str, metric: &str, sign: f64, change: impl Fn(&mut crate::job::TrainingJob), case: &str) {
+    fn check(name: &str, metric: &str, sign: f64, change: impl Fn(&mut TrainingJob), case: [&str; 2]) {
         let (mut job, path) = example(name);
         change(&mut job);
         let models: Vec<TrainedModel> = (0..5)
             .map(|number| {
-                job.data.fold = Some(Fold { number, of: 5 });
+                job.data.fold = Some(Fold { number, of: 5, repeat: 0 });
                 fit_file(&job, &path, 2).unwrap()
             })
             .collect();
         let found = stabilities(&models.iter().collect::<Vec<_>>()).remove(metric).unwrap();
-        let expected = &reference()[name]["cv"][case]["kfold5_shuffle42"];
+        let [model, folds] = case;
+        let expected = &reference()[name]["cv"][model][folds];
         for (actual, expected) in found.scores.iter().zip(expected["scores"].as_array().unwrap()) {
-            assert!(error(sign * actual, expected) < 1e-9, "{case}: {actual} {expected}");
+            assert!(error(sign * actual, expected) < 1e-9, "{case:?}: {actual} {expected}");
         }
         let together = [
             (sign * found.mean, "mean"),
@@ -140,15 +143,17 @@ mod tests {
             (found.variation.unwrap(), "cv_coeff"),
         ];
         for (actual, name) in together {
-            assert!(error(actual, &expected[name]) < 1e-9, "{case} {name}: {actual} {}", expected[name]);
+            assert!(error(actual, &expected[name]) < 1e-9, "{case:?} {name}: {actual} {}", expected[name]);
         }
     }
 
     #[test]
     fn cross_validated_scores_are_those_of_the_reference() {
         let plain = |job: &mut crate::job::TrainingJob| job.model.l2 = 0.0;
-        check("diabetes", "r2", 1.0, plain, "ols_r2");
-        check("diabetes", "mean_squared_error", -1.0, plain, "ols_negmse");
-        check("breast_cancer", "accuracy", 1.0, |_| {}, "logistic_C1_standard");
+        check("diabetes", "r2", 1.0, plain, ["ols_r2", "kfold5_shuffle42"]);
+        check("diabetes", "mean_squared_error", -1.0, plain, ["ols_negmse", "kfold5_shuffle42"]);
+        check("breast_cancer", "accuracy", 1.0, |_| {}, ["logistic_C1_standard", "kfold5_shuffle42"]);
+        let stratified = |job: &mut TrainingJob| job.data.split = SplitKind::StratifiedOrdered;
+        check("breast_cancer", "accuracy", 1.0, stratified, ["logistic_C1_standard", "stratified5"]);
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{
     block_store::BlockStore,
     blocks::{NodeId, ReduceError, Reduction, even_ranges, subtrees},
-    data::{DataError, DataSummary, Rows, source, split::SplitError},
+    data::{DataError, DataSummary, Rows, source, split::SplitError, strata::Strata},
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, Joined},
     model::TrainedModel,
@@ -41,10 +41,11 @@ pub enum LocalError {
 pub fn fit_file(job: &TrainingJob, path: &Path, worker_count: usize) -> Result<TrainedModel, LocalError> {
     let spec = job.data_spec();
     let table = source::scan(path, &spec)?;
-    fit_local(job, table.summary(), |numbers| table.read_rows(numbers), worker_count)
+    fit(job, table.summary(), table.strata(), |numbers| table.read_rows(numbers), worker_count)
 }
 
-/// As [`fit_file`], with rows that `load` returns for their numbers (from 0), in that order.
+/// As [`fit_file`], with rows that `load` returns for their numbers (from 0), in that order; a stratified split is
+/// for files.
 ///
 /// # Errors
 /// [`LocalError`] of the first step that fails.
@@ -54,9 +55,19 @@ pub fn fit_local(
     load: impl Fn(&[usize]) -> Result<Rows, DataError>,
     worker_count: usize,
 ) -> Result<TrainedModel, LocalError> {
+    fit(job, data, &Strata::default(), load, worker_count)
+}
+
+fn fit(
+    job: &TrainingJob,
+    data: &DataSummary,
+    strata: &Strata,
+    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+    worker_count: usize,
+) -> Result<TrainedModel, LocalError> {
     let mut trainer = Trainer::new(job.clone(), data)?;
     let joined = Joined { job: job.clone(), data: data.clone() };
-    let stores = (0..worker_count.max(1)).map(|_| BlockStore::new(&joined));
+    let stores = (0..worker_count.max(1)).map(|_| BlockStore::new(&joined, strata));
     let mut stores = stores.collect::<Result<Vec<_>, _>>()?;
     let mut pass_number = 0;
     loop {

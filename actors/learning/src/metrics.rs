@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::job::ModelKind;
 use crate::scores::{Average, Confusion};
 
 /// `mean_squared_error`, `root_mean_squared_error`, `mean_absolute_error` and `r2`, from the sums of
@@ -78,6 +79,24 @@ pub fn class_metrics(sums: &[f64], has_probabilities: bool) -> (BTreeMap<String,
     (metrics, confusion)
 }
 
+/// The names of the metrics that a model of this kind is judged by.
+#[must_use]
+pub fn names(kind: ModelKind) -> Vec<String> {
+    let metrics = match (kind.is_classifier(), kind.has_class_scores()) {
+        (false, _) => regression_metrics(&[1.0; 4]),
+        (true, true) => class_metrics(&[1.0; 5], kind.has_probabilities()).0,
+        (true, false) if kind.has_probabilities() => classification_metrics(&[1.0; 5]),
+        (true, false) => margin_metrics(&[1.0; 5]),
+    };
+    metrics.into_keys().collect()
+}
+
+/// Whether a smaller value of a metric is a better one.
+#[must_use]
+pub fn is_loss(metric: &str) -> bool {
+    metric.ends_with("_error") || metric == "log_loss"
+}
+
 fn named<const N: usize>(metrics: [(&str, f64); N]) -> BTreeMap<String, f64> {
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -103,6 +122,15 @@ mod tests {
         assert_eq!(classification_metrics(&[5.0, 0.0, 0.0, 0.0, 4.0])["precision"], 0.0);
         let of_margins = margin_metrics(&[5.0, 3.0, 1.0, 2.0, 4.0]);
         assert_eq!((of_margins.get("log_loss"), of_margins["accuracy"]), (None, 0.7));
+    }
+
+    #[test]
+    fn a_model_is_judged_by_the_metrics_of_its_kind() {
+        assert!(names(ModelKind::Linear).contains(&"r2".to_owned()));
+        assert!(names(ModelKind::Logistic).contains(&"log_loss".to_owned()));
+        assert!(!names(ModelKind::LinearSvc).contains(&"log_loss".to_owned()));
+        assert!(names(ModelKind::Multinomial).contains(&"f1_macro".to_owned()));
+        assert_eq!(["r2", "accuracy", "log_loss", "mean_absolute_error"].map(is_loss), [false, false, true, true]);
     }
 
     #[test]

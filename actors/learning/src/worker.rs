@@ -124,7 +124,8 @@ async fn load(joined: Joined) -> Prepared {
     let checked = tokio::task::spawn_blocking(move || {
         let table = source::scan(&joined.job.data.path, &joined.job.data_spec())?;
         check_same_data(&joined.data, table.summary())?;
-        let store = BlockStore::new(&joined).expect("the coordinator made the same split before it let workers join");
+        let store = BlockStore::new(&joined, table.strata())
+            .expect("the coordinator made the same split before it let workers join");
         Ok(Arc::new(Mutex::new(Data { table, store })))
     });
     checked.await.expect("checking the data does not panic and is never cancelled")

@@ -4,12 +4,15 @@ mod encode;
 mod error;
 mod infer;
 mod line_ends;
+mod mersenne;
 mod synthetic;
 
 pub mod csv;
+pub mod fold;
 pub mod schema;
 pub mod source;
 pub mod split;
+pub mod strata;
 
 pub use error::DataError;
 pub(crate) use error::nearest;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::strata::Stratum;
+
 /// Most different words of a column.
 pub const LEVELS_MAX: usize = 1000;
 /// Most classes of a target: their confusion matrix then stays below 2 MB a partial.
@@ -70,6 +72,9 @@ pub struct DataSpec {
     /// Whether rows that repeat an earlier one in all columns read are left out.
     #[serde(default)]
     pub drop_duplicate_rows: bool,
+    /// Whether the class of each row is wanted, for a split that keeps their proportion.
+    #[serde(default)]
+    pub stratified: bool,
 }
 
 /// A feature as a reading of the whole file found it.
@@ -120,6 +125,9 @@ pub struct DataSummary {
     /// Rows left out.
     #[serde(default)]
     pub left_out: LeftOut,
+    /// The classes that occur, where a stratified split wants them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strata: Vec<Stratum>,
 }
 
 impl DataSummary {

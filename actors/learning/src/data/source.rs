@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::csv::{TextRows, chosen};
 use super::encode::{Encoded, Encoder, Place};
 use super::infer::Inference;
+use super::strata::Strata;
 use super::synthetic::{Dense, LABEL, VALUE};
 use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, Rows, SYNTHETIC};
 
@@ -26,6 +27,7 @@ pub struct Table {
     /// Rows left out, ascending, from 0 below the header.
     left_out: Vec<usize>,
     examples: Vec<String>,
+    strata: Strata,
 }
 
 /// Where rows come from.
@@ -55,9 +57,8 @@ pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
     let (columns, classes) = inference.conclude(rows.file())?;
     let feature_names = columns.iter().map(|column| column.name.clone()).collect();
     let target = spec.target.clone().unwrap_or_default();
-    let summary = DataSummary { row_count: 0, feature_names, target, columns, classes, left_out: LeftOut::default() };
-    let (origin, spec) = (Origin::File(path.to_owned()), spec.clone());
-    let mut table = Table { origin, spec, summary, left_out: Vec::new(), examples: Vec::new() };
+    let summary = DataSummary { feature_names, target, columns, classes, ..DataSummary::default() };
+    let mut table = Table::new(Origin::File(path.to_owned()), spec, summary);
     table.validate()?;
     Ok(table)
 }
@@ -84,10 +85,33 @@ fn generated(name: &str, spec: &DataSpec) -> Result<Table, DataError> {
     let target = spec.target.clone().unwrap_or_default();
     let classes = if spec.many_classes { ["0", "1"].map(String::from).to_vec() } else { Vec::new() };
     let summary = DataSummary { classes, ..DataSummary::numeric(dense.row_count, &names, &target) };
-    Ok(Table { origin, spec: spec.clone(), summary, left_out: Vec::new(), examples: Vec::new() })
+    let mut table = Table::new(origin, spec, summary);
+    if spec.stratified {
+        let weights = dense.weights();
+        let mut cells = Vec::new();
+        let mut class = |row| Dense::target(LABEL, dense.row(row, &weights, &mut cells)) as u16;
+        table.stratify((0..dense.row_count).map(&mut class).collect());
+    }
+    Ok(table)
 }
 
 impl Table {
+    fn new(origin: Origin, spec: &DataSpec, summary: DataSummary) -> Self {
+        let (left_out, examples, strata) = (Vec::new(), Vec::new(), Strata::default());
+        Self { origin, spec: spec.clone(), summary, left_out, examples, strata }
+    }
+
+    fn stratify(&mut self, codes: Vec<u16>) {
+        self.strata = Strata::new(codes);
+        self.summary.strata = self.strata.summary();
+    }
+
+    /// The class of each row that was kept, if the spec wants it.
+    #[must_use]
+    pub fn strata(&self) -> &Strata {
+        &self.strata
+    }
+
     /// What was found.
     #[must_use]
     pub fn summary(&self) -> &DataSummary {
@@ -212,6 +236,7 @@ impl Table {
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let (mut values, mut seen, mut left_out) = (Vec::new(), BTreeSet::new(), LeftOut::default());
         let (mut missing, mut line) = (vec![0; self.summary.columns.len()], 0);
+        let mut classes = Vec::new();
         while text.advance()? {
             let place = Place { file: text.file(), row: text.row(), names: &names };
             let counter = match encoder.encode(text.cells(), &place, &mut values)? {
@@ -233,7 +258,9 @@ impl Table {
                     self.left_out.push(line);
                 }
                 None => {
-                    missing.iter_mut().zip(&values).for_each(|(count, value)| *count += usize::from(value.is_nan()))
+                    missing.iter_mut().zip(&values).for_each(|(count, value)| *count += usize::from(value.is_nan()));
+                    // The code of a class, which the encoder has checked, comes behind the features.
+                    classes.extend(self.spec.stratified.then(|| values[missing.len()] as u16));
                 }
             }
             line += 1;
@@ -246,6 +273,7 @@ impl Table {
         }
         let columns = self.summary.columns.iter_mut().zip(missing);
         columns.for_each(|(column, count)| column.missing_count = count);
+        self.stratify(classes);
         Ok(())
     }
 }

@@ -8,12 +8,17 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
+use crate::data::fold::Fold;
 use crate::data::schema::LEVELS_MAX;
-use crate::data::split::{Fold, SplitError, SplitKind, TrainTestSplit};
-use crate::data::{BadRows, ColumnSetting};
+use crate::data::split::{SplitError, SplitKind, TrainTestSplit};
+use crate::data::strata::{Strata, fold_sizes};
+use crate::data::{BadRows, ColumnSetting, DataSummary};
 
 /// The most folds of a cross-validation.
 pub const FOLDS_MAX: u32 = 100;
+
+/// The most repeats of a cross-validation.
+pub const REPEATS_MAX: u32 = 100;
 
 /// `[data]`: the file, its columns, and the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,11 +65,7 @@ impl DataSettings {
         require("data.test_size", self.test_size > 0.0 && self.test_size < 1.0, || {
             format!("{} is not strictly between 0 and 1", self.test_size)
         })?;
-        if let Some(Fold { number, of }) = self.fold {
-            require("data.fold", (2..=FOLDS_MAX).contains(&of) && number < of, || {
-                format!("number {number} of {of}: there are 2 to {FOLDS_MAX} folds, and they count from 0")
-            })?;
-        }
+        self.validate_fold()?;
         self.validate_columns()?;
         let Some(features) = &self.features else { return Ok(()) };
         require("data.features", !features.is_empty(), || "the list is empty".to_owned())?;
@@ -79,14 +80,16 @@ impl DataSettings {
 }
 
 impl DataSettings {
-    /// The rows of both parts.
+    /// The rows of both parts; `strata` are the classes of all rows, for a stratified split.
     ///
     /// # Errors
     /// [`SplitError`] if a part would have no row.
-    pub fn split_rows(&self, row_count: usize) -> Result<TrainTestSplit, SplitError> {
+    pub fn split_rows(&self, row_count: usize, strata: &Strata) -> Result<TrainTestSplit, SplitError> {
+        let shuffle = self.split.is_shuffled().then_some(self.seed);
         match self.fold {
-            Some(fold) => fold.split(row_count, (self.split == SplitKind::Shuffled).then_some(self.seed)),
-            None => self.split.split(row_count, self.test_size, self.seed),
+            Some(fold) if self.split.is_stratified() => strata.fold(fold, shuffle),
+            Some(fold) => fold.split(row_count, shuffle),
+            None => self.split.split(row_count, strata, self.test_size, self.seed),
         }
     }
 
@@ -94,11 +97,29 @@ impl DataSettings {
     ///
     /// # Errors
     /// As [`Self::split_rows`].
-    pub fn part_sizes(&self, row_count: usize) -> Result<(usize, usize), SplitError> {
+    pub fn part_sizes(&self, data: &DataSummary) -> Result<(usize, usize), SplitError> {
         match self.fold {
-            Some(fold) => fold.sizes(row_count, self.split == SplitKind::Shuffled),
-            None => self.split.sizes(row_count, self.test_size),
+            Some(fold) if self.split.is_stratified() => fold_sizes(&data.strata, fold),
+            Some(fold) => fold.sizes(data.row_count, self.split.is_shuffled()),
+            None => self.split.sizes(data.row_count, &data.strata, self.test_size),
         }
+    }
+
+    fn validate_fold(&self) -> Result<(), JobError> {
+        let Some(Fold { number, of, repeat }) = self.fold else {
+            return require("data.split", self.split != SplitKind::StratifiedOrdered, || {
+                "\"stratified_ordered\" is for folds; \"stratified\" is for one split".to_owned()
+            });
+        };
+        require("data.fold", (2..=FOLDS_MAX).contains(&of) && number < of, || {
+            format!("number {number} of {of}: there are 2 to {FOLDS_MAX} folds, and they count from 0")
+        })?;
+        require("data.fold", repeat == 0 || self.split.is_shuffled(), || {
+            format!(
+                "repeat {repeat}: without a shuffle all repeats are equal; split = \"shuffled\" or \"stratified\" shuffles"
+            )
+        })?;
+        require("data.fold", repeat < REPEATS_MAX, || format!("repeat {repeat}: there are {REPEATS_MAX}, from 0"))
     }
 
     fn validate_columns(&self) -> Result<(), JobError> {

@@ -10,7 +10,7 @@ mod train;
 
 use serde::{Deserialize, Serialize};
 
-pub use data::{DataSettings, FOLDS_MAX};
+pub use data::{DataSettings, FOLDS_MAX, REPEATS_MAX};
 pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
 pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
@@ -77,6 +77,7 @@ impl TrainingJob {
             missing_is_filled: prepare.fills_missing(),
             drop_missing_rows: prepare.drop_missing_rows,
             drop_duplicate_rows: prepare.drop_duplicate_rows,
+            stratified: data.split.is_stratified(),
         }
     }
 
@@ -94,6 +95,9 @@ impl TrainingJob {
         self.data.validate()?;
         self.prepare.validate()?;
         self.model.validate()?;
+        require("data.split", !self.data.split.is_stratified() || self.model.kind.is_classifier(), || {
+            "a stratified split is for classes, and the model predicts a number".to_owned()
+        })?;
         self.train.validate()?;
         self.resources.validate()
     }
@@ -112,7 +116,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::data::{ColumnSetting, split::SplitKind};
+    use crate::data::{ColumnSetting, fold::Fold, split::SplitKind};
     use crate::optimiser::solver::SolverSetting;
 
     const SMALLEST: &str = r#"
@@ -142,7 +146,7 @@ mod tests {
         let ordered = SMALLEST.replace("target =", "split = \"ordered\", target =");
         assert_eq!(job(&ordered).data.split, SplitKind::Ordered);
         let unknown = toml::from_str::<TrainingJob>(&ordered.replace("ordered", "sorted")).unwrap_err().to_string();
-        assert!(unknown.contains("`shuffled` or `ordered`"), "{unknown}");
+        assert!(unknown.contains("one of `shuffled`, `ordered`, `stratified`, `stratified_ordered`"), "{unknown}");
     }
 
     #[test]
@@ -171,7 +175,14 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 36] = [
+        let faults: [(&str, Break); 40] = [
+            ("data.split", |job| job.data.split = SplitKind::Stratified),
+            ("data.split", |job| job.data.split = SplitKind::StratifiedOrdered),
+            ("data.fold", |job| job.data.fold = Some(Fold { number: 0, of: 2, repeat: REPEATS_MAX })),
+            ("data.fold", |job| {
+                job.data.split = SplitKind::Ordered;
+                job.data.fold = Some(Fold { number: 0, of: 2, repeat: 1 });
+            }),
             ("prepare.steps[0].keep", |job| step(job, "step = \"select\", by = \"f\"")),
             ("prepare.steps[0].keep", |job| step(job, "step = \"select\", by = \"f\", keep = 0")),
             ("data.columns.species", |job| column(job, "species", ColumnSetting::Ignored)),

@@ -195,7 +195,7 @@ impl Trainer {
     /// [`TrainError::Job`], [`TrainError::Split`] or [`TrainError::Solver`].
     pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
-        let (train_count, test_count) = job.data.part_sizes(data.row_count)?;
+        let (train_count, test_count) = job.data.part_sizes(data)?;
         let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
         let choice = choose_solver(&job, pipeline.columns().len(), classes.len())?;
