@@ -25,6 +25,7 @@ const CORES: &[&str] = &[
     "actors/allocator/src",
     "actors/runtime/src/outbox.rs",
     "actors/runtime/src/commit_queue.rs",
+    "actors/runtime/src/failure_detector.rs",
     "actors/runtime/src/placement.rs",
     "actors/framework/src/batch.rs",
     "actors/framework/src/batch",

@@ -71,6 +71,7 @@ mod error;
 mod events;
 mod exports;
 mod fabric;
+mod failure_detector;
 mod figures;
 mod frame;
 mod group;

@@ -36,7 +36,10 @@ pub struct FabricLimits {
     pub handshakes_max: usize,
     /// How often each side of a link sends a ping.
     pub heartbeat_interval: Duration,
-    /// A link on which no byte arrives for so long is closed.
+    /// How much longer than it usually is a silence may be: as long as a process may be stopped and still count as alive.
+    pub heartbeat_pause: Duration,
+    /// A link on which no byte arrives for so long is closed, whatever is usual on it. With a pause as long as this it is
+    /// all that counts.
     pub heartbeat_timeout: Duration,
     /// The first wait after a failed dial or a lost link, before jitter.
     pub backoff_min: Duration,
@@ -63,7 +66,8 @@ impl FabricLimits {
         links_max: 65_536,
         handshakes_max: 256,
         heartbeat_interval: Duration::from_secs(1),
-        heartbeat_timeout: Duration::from_secs(5),
+        heartbeat_pause: Duration::from_secs(3),
+        heartbeat_timeout: Duration::from_secs(10),
         backoff_min: Duration::from_millis(100),
         backoff_max: Duration::from_secs(5),
         link_events_max: 4096,

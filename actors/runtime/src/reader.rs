@@ -4,12 +4,15 @@
 //! frame are read to where they will lie together.
 
 use crate::assembly::Assembly;
+use crate::fabric::lock;
+use crate::failure_detector::FailureDetector;
 use crate::frame::{self, FrameError, Head, PREFIX_BYTES};
+use crate::limits::FabricLimits;
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -20,22 +23,31 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// What is read at once between two pieces, in bytes: what is read with the head of a piece is copied once more.
 const HEAD_READ_BYTES: usize = 16 * 1024;
 
-/// When bytes last arrived.
+/// What is known of the silences of a link; clones know the same.
 #[derive(Debug, Clone)]
-pub(crate) struct LastHeard {
+pub(crate) struct Heard {
     start: Instant,
-    last_ms: Arc<AtomicU64>,
+    detector: Arc<Mutex<FailureDetector>>,
 }
 
-impl LastHeard {
-    fn note(&self) {
-        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(elapsed, Ordering::Relaxed);
+impl Heard {
+    pub(crate) fn new(limits: &FabricLimits) -> Self {
+        let detector = FailureDetector::new(limits, Duration::ZERO);
+        Self { start: Instant::now(), detector: Arc::new(Mutex::new(detector)) }
     }
 
-    /// The moment at which bytes last arrived, or of the start.
-    pub(crate) fn at(&self) -> Instant {
-        self.start + std::time::Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    fn note(&self) {
+        lock(&self.detector).on_bytes(self.start.elapsed());
+    }
+
+    /// When the link is given up, unless bytes arrive before.
+    pub(crate) fn due(&self) -> Instant {
+        self.start + lock(&self.detector).due()
+    }
+
+    /// For how long no bytes have arrived.
+    pub(crate) fn silence(&self) -> Duration {
+        lock(&self.detector).silence(self.start.elapsed())
     }
 }
 
@@ -49,7 +61,8 @@ pub(crate) struct FrameReader<R> {
     read_bytes: usize,
     frame_bytes_max: usize,
     assembly: Assembly,
-    heard: LastHeard,
+    /// Who is told of every read; nobody during the handshake.
+    heard: Option<Heard>,
     /// Bytes that have ever been read.
     bytes: u64,
 }
@@ -89,7 +102,6 @@ enum Step {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(stream: R, frame_bytes_max: usize) -> Self {
-        let heard = LastHeard { start: Instant::now(), last_ms: Arc::default() };
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -97,7 +109,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             read_bytes: READ_BYTES,
             frame_bytes_max,
             assembly: Assembly::default(),
-            heard,
+            heard: None,
             bytes: 0,
         }
     }
@@ -111,8 +123,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.frame_bytes_max = bytes;
     }
 
-    pub(crate) fn heard(&self) -> LastHeard {
-        self.heard.clone()
+    pub(crate) fn set_heard(&mut self, heard: Heard) {
+        self.heard = Some(heard);
     }
 
     /// The next frame of what has been read; none if it is not complete.
@@ -165,7 +177,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => {
                 self.bytes += count as u64;
-                self.heard.note();
+                self.heard.iter().for_each(Heard::note);
                 Ok(true)
             }
         }

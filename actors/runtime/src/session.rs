@@ -12,7 +12,7 @@ use crate::inbox::RUN_MESSAGES_MAX;
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
 use crate::outgoing::{BulkFrame, Taken};
-use crate::reader::{FrameReader, LastHeard, Received};
+use crate::reader::{FrameReader, Heard, Received};
 use crate::routes::{Doors, Found, Rooms};
 use crate::transport::Connection;
 use bytes::Buf;
@@ -57,9 +57,10 @@ impl Framed {
 
 /// Runs a link until it ends; the result says how.
 pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, framed: Framed) -> String {
-    let Framed { read, write } = framed;
-    let heard = read.heard();
+    let Framed { mut read, write } = framed;
     let limits = &fabric.limits;
+    let heard = Heard::new(limits);
+    read.set_heard(heard.clone());
     let reader = Reader {
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
@@ -79,15 +80,16 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         // at each turn, and neither a reply nor a heartbeat would ever leave.
         reason = write_all(write, link, node, limits.heartbeat_interval) => reason,
         reason = reader.run(read) => reason,
-        reason = watch(&heard, limits.heartbeat_timeout) => reason,
+        reason = watch(&heard) => reason,
     }
 }
 
-async fn watch(heard: &LastHeard, timeout: Duration) -> String {
+/// If this process itself did not run, the reader is asked first, and has read what arrived meanwhile.
+async fn watch(heard: &Heard) -> String {
     loop {
-        let due = heard.at() + timeout;
+        let due = heard.due();
         if Instant::now() >= due {
-            return format!("no bytes for {} ms", timeout.as_millis());
+            return format!("no bytes for {} ms", heard.silence().as_millis());
         }
         tokio::time::sleep_until(due).await;
     }

@@ -121,6 +121,7 @@ async fn start_node(name: &str, incarnation: u64) -> Result<Node, StartError> {
     let limits = FabricLimits {
         // A busy machine makes a measure slow, not wrong.
         send_timeout: Duration::from_secs(120),
+        heartbeat_pause: Duration::from_secs(60),
         heartbeat_timeout: Duration::from_secs(60),
         frame_bytes_max: MESSAGE_BYTES_MAX + 1024,
         ..FabricLimits::DEFAULT

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commits;
 #[cfg(test)]
+mod delays;
+#[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod flood;

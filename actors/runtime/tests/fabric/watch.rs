@@ -88,7 +88,8 @@ async fn a_watcher_hears_that_the_node_is_lost_when_it_is_cut_off_or_shuts_down(
     };
     let (near, far, ()) = tokio::join!(near.watch(), far.watch(), cut);
     assert_eq!(near, ended(EndReason::NodeLost { cause: "this node has shut down".into() }));
-    assert_eq!(far, ended(EndReason::NodeLost { cause: "no bytes for 5000 ms".into() }));
+    let Ok(Terminated { reason: EndReason::NodeLost { cause }, .. }) = far else { panic!("{far:?}") };
+    assert!(cause.starts_with("no bytes for 4") && cause.ends_with(" ms"), "{cause}");
 }
 
 #[actix_rt::test]
