@@ -2,19 +2,22 @@
 
 pub use actix::prelude::{Actor, Context, Handler};
 pub use odeon_executor::{
-    ActorStart, Deployable, Directory, KeyedActors, Messages, NamedActor, Task, TaskContext, TaskFailure,
+    ActorStart, Deployable, Directory, FollowedActors, FollowedGroup, GroupChange, KeyedActors, Messages, NamedActor,
+    Task, TaskContext, TaskFailure,
 };
 pub use odeon_framework::{Call, Calls, Outcome, Scheduler};
 pub use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 pub use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 pub use odeon_protocol::framework::FrameworkInfo;
 pub use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+pub use odeon_protocol::messages::deployments::{ActorState, ActorSummary, GetActors};
 pub use odeon_protocol::offer::{Filters, Offer};
 pub use odeon_protocol::resources::{Resources, Scalar};
 pub use odeon_protocol::restart::RestartPolicy;
 pub use odeon_protocol::task::{TaskInfo, TaskState, TaskStatus, Work};
 pub use odeon_runtime::{
-    ActorPanic, Endpoint, Exports, Node, OnPanic, PanicPolicy, Peer, PeerError, Reply, SupervisedState, SupervisorSpec,
+    ActorPanic, Endpoint, Exports, Group, HandOver, Node, OnPanic, PanicPolicy, Peer, PeerError, Reply,
+    SupervisedState, SupervisorSpec,
 };
 
 pub use crate::app::Environment;

@@ -27,6 +27,7 @@ const CORES: &[&str] = &[
     "actors/runtime/src/commit_queue.rs",
     "actors/runtime/src/failure_detector.rs",
     "actors/runtime/src/placement.rs",
+    "actors/runtime/src/held.rs",
     "actors/framework/src/batch.rs",
     "actors/framework/src/batch",
     "actors/deployer/src/placement.rs",

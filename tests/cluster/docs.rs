@@ -70,6 +70,10 @@ fn the_examples_say_what_they_should() {
     assert!(hello.starts_with("near: Ok(2)\n") && hello.contains("far: Ok(4)\n"), "{hello}");
     assert!(example("key_value").starts_with("key-12 is Some(\"144\"), owned by store/"));
     assert_eq!(example("word_count"), "to Ok(4)\nbe Ok(3)\nthe Ok(2)\n");
+    let change = |what: &str| format!("{what}, only their keys moved: true\n");
+    let groups =
+        [change("1 joined, 0 left"), change("0 joined, 1 left"), "a member sees member/0 and member/1\n".into()];
+    assert_eq!(example("groups"), groups.concat().repeat(2), "near and far");
     // 0 to 99, and one for each of two stages.
     assert_eq!(example("pipeline"), "the sum is 5150\nat most 8 at once: true\n");
     let policy = example("supervisor_policy");

@@ -13,8 +13,9 @@ use odeon_protocol::messages::deployments::{
     DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, RollBackDeployment, ScaleDeployment,
     StartActor, StopActor, UpdateDeployment,
 };
+use odeon_protocol::messages::directory::{ActorsSeen, WatchActors, WatchError};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, Node, RecordLog, Reply};
+use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, HeldAnswers, Hold, Node, RecordLog, Reply};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) struct DeployerActor {
     beginning: Option<(DeployerOutbox, Box<dyn RecordLog<Record>>)>,
     committer: Option<Committer<Effect, Record>>,
     timer: DeadlineTimer,
+    /// Those who follow actors.
+    followers: HeldAnswers<Result<ActorsSeen, WatchError>>,
 }
 
 impl DeployerActor {
@@ -66,6 +69,7 @@ impl DeployerActor {
             beginning: Some((first, log)),
             committer: None,
             timer: DeadlineTimer::new(clock),
+            followers: HeldAnswers::default(),
         }
     }
 
@@ -81,6 +85,7 @@ impl DeployerActor {
             .accept::<GetDeployments, _>(own)
             .accept::<GetActors, _>(own)
             .accept::<FindActor, _>(own)
+            .accept::<WatchActors, _>(own)
     }
 
     /// Runs the core once; the reply leaves when all is durable that it depends on.
@@ -115,7 +120,7 @@ impl Actor for DeployerActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         if let Some((first, log)) = self.beginning.take() {
-            let carrier = Carrier::new(self.surroundings.clone(), context.address());
+            let carrier = Carrier::new(self, context.address());
             let committer =
                 Committer::with_log(&self.surroundings.node, DEPLOYER, log, move |effect| carrier.perform(effect));
             drop(committer.commit(first));
@@ -130,11 +135,13 @@ struct Carrier {
     surroundings: Surroundings,
     deployer: Addr<DeployerActor>,
     driver: Rc<RefCell<Option<SchedulerHandle<Forwarder>>>>,
+    followers: HeldAnswers<Result<ActorsSeen, WatchError>>,
 }
 
 impl Carrier {
-    fn new(surroundings: Surroundings, deployer: Addr<DeployerActor>) -> Self {
-        Self { surroundings, deployer, driver: Rc::default() }
+    fn new(actor: &DeployerActor, deployer: Addr<DeployerActor>) -> Self {
+        let (surroundings, followers) = (actor.surroundings.clone(), actor.followers.clone());
+        Self { surroundings, deployer, driver: Rc::default(), followers }
     }
 
     fn perform(&self, effect: Effect) {
@@ -145,6 +152,7 @@ impl Carrier {
                     driver.tell(move |_, calls| calls.push(call));
                 }
             }
+            Effect::TellActors(id, seen) => self.followers.give(id, Ok(seen)),
         }
     }
 
@@ -200,6 +208,21 @@ impl Handler<StopDeployer> for DeployerActor {
         let durable = self.committer().commit(DeployerOutbox::new());
         let wait = actix::fut::wrap_future::<_, Self>(durable);
         context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+    }
+}
+
+impl Handler<WatchActors> for DeployerActor {
+    type Result = Reply<Result<ActorsSeen, WatchError>>;
+
+    fn handle(&mut self, question: WatchActors, context: &mut Self::Context) -> Self::Result {
+        let held = self.core.on_watch_actors(question, self.clock.now());
+        match held {
+            Hold::Answered(answer) => self.committer().reply_after(DeployerOutbox::new(), answer),
+            Hold::Held(id) => {
+                self.set_timer(context);
+                self.followers.later(id)
+            }
+        }
     }
 }
 

@@ -6,16 +6,21 @@ mod changes;
 mod rolling;
 mod tasks;
 mod view;
+mod watching;
 
 use crate::state::{ActorKey, DeployerState, Phase, Record};
 use odeon_framework::{Call, Outcome};
 use odeon_protocol::deployment::{ActorLocation, ActorReport, DeploymentName};
 use odeon_protocol::id::{FrameworkId, TaskId};
+use odeon_protocol::messages::directory::ActorsSeen;
 use odeon_protocol::moment::Moment;
-use odeon_runtime::Outbox;
+use odeon_runtime::{Outbox, QuestionId};
 use rolling::Watch;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use watching::Watching;
+
+pub use watching::{TELL_INTERVAL, WATCHES_MAX};
 
 /// The most deployments.
 pub const DEPLOYMENTS_MAX: usize = 1000;
@@ -35,6 +40,8 @@ pub enum Effect {
     Subscribe(Option<FrameworkId>),
     /// Call the master through the framework's driver.
     Call(Call),
+    /// Answer one who follows actors.
+    TellActors(QuestionId, ActorsSeen),
 }
 
 /// What the core emits.
@@ -58,6 +65,7 @@ pub struct DeployerCore {
     failures: BTreeMap<ActorKey, Vec<Duration>>,
     /// Of updates that are under way.
     watches: BTreeMap<DeploymentName, Watch>,
+    watching: Watching,
     connection: Connection,
     /// Up to when waits have been looked at.
     woken_at: Duration,
@@ -85,8 +93,9 @@ enum Connection {
 }
 
 impl DeployerCore {
-    /// A deployer that goes on where the records end. `directory` is where its actors ask for each other.
-    pub fn recover(records: Vec<Record>, directory: String, now: Moment, out: &mut DeployerOutbox) -> Self {
+    /// A deployer that goes on where the records end. `directory` is where its actors ask for each other, `run` tells
+    /// this run from others.
+    pub fn recover(records: Vec<Record>, directory: String, run: u64, now: Moment, out: &mut DeployerOutbox) -> Self {
         let state = DeployerState::replay(records);
         let tasks = state.actors().filter_map(|(key, _, actor)| Some((actor.place()?.task_id.clone(), key))).collect();
         let report = |location: &ActorLocation| ActorReport::running(location.clone());
@@ -102,6 +111,7 @@ impl DeployerCore {
             waits: BTreeMap::new(),
             failures: BTreeMap::new(),
             watches: BTreeMap::new(),
+            watching: Watching::new(run),
             connection: Connection::Off,
             woken_at: now.since_start,
         };
@@ -161,6 +171,7 @@ impl DeployerCore {
             self.want_offers(now, out);
         }
         self.settle(now, out);
+        self.tell_watchers(now, out);
     }
 
     /// When it wants to be woken, in the time of [`Moment::since_start`].
@@ -172,7 +183,7 @@ impl DeployerCore {
             _ => None,
         };
         let rolling = self.rolling_deadlines().filter(|at| *at > self.woken_at);
-        waits.chain(rolling).chain(due).min()
+        waits.chain(rolling).chain(due).chain(self.watching.next_deadline()).min()
     }
 
     /// Starts the framework if something is deployed, ends it if nothing is, and takes no offers that nobody needs.
@@ -222,7 +233,9 @@ impl DeployerCore {
 
     /// Changes the state, durably.
     fn note(&mut self, record: Record, out: &mut DeployerOutbox) {
+        self.note_change(&record);
         self.state.apply(&record);
+        self.note_change(&record);
         out.write(record);
         self.records += 1;
         if self.records >= RECORDS_MAX {
@@ -243,3 +256,7 @@ mod tests;
 #[cfg(test)]
 #[path = "rolling_test.rs"]
 mod rolling_tests;
+
+#[cfg(test)]
+#[path = "watching_test.rs"]
+mod watching_tests;

@@ -27,7 +27,7 @@ impl Play {
 
     pub(super) fn recovered(records: Vec<Record>) -> Self {
         let (mut out, now) = (DeployerOutbox::new(), Moment::default());
-        let core = DeployerCore::recover(records, "master:5050".into(), now, &mut out);
+        let core = DeployerCore::recover(records, "master:5050".into(), 7, now, &mut out);
         let mut play = Self { core, now, records: Vec::new(), effects: Vec::new() };
         play.take(out);
         play
@@ -65,7 +65,7 @@ impl Play {
     pub(super) fn calls(&mut self) -> Vec<Call> {
         let calls = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| match effect {
             Effect::Call(call) => Some(call),
-            Effect::Subscribe(_) => None,
+            Effect::Subscribe(_) | Effect::TellActors(..) => None,
         });
         calls.collect()
     }

@@ -63,7 +63,7 @@ impl DeployerNode {
         let (log, records) = read_journal(work_dir).await?;
         let framework = Node::builder(DEPLOYER).incarnation(seed).seed(seed).transport(transport).start().await?;
         let (clock, mut first) = (Clock::start(), DeployerOutbox::new());
-        let core = DeployerCore::recover(records, master.to_string(), clock.now(), &mut first);
+        let core = DeployerCore::recover(records, master.to_string(), seed, clock.now(), &mut first);
         let surroundings = Surroundings { node, framework: framework.clone(), master, seed };
         let (actor, supervised) = supervise(&surroundings, Beginning { core, first, log, clock });
         Ok(Self { framework, actor, supervised })

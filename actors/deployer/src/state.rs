@@ -167,6 +167,20 @@ impl Record {
     pub fn says_all(&self) -> bool {
         matches!(self, Self::Snapshot(_))
     }
+
+    /// The deployment that it is about, if it is about one.
+    pub(crate) fn deployment(&self) -> Option<&DeploymentName> {
+        match self {
+            Self::Snapshot(_) | Self::Subscribed(_) | Self::Unsubscribed => None,
+            Self::Deployed(spec) | Self::Updated(spec) => Some(&spec.name),
+            Self::Scaled { name, .. } | Self::RolledBack { name, .. } => Some(name),
+            Self::UpdateEnded(name) | Self::Removed(name) => Some(name),
+            Self::StopWanted { actor, .. }
+            | Self::Placed { actor, .. }
+            | Self::Located { actor, .. }
+            | Self::Ended { actor, .. } => Some(&actor.name),
+        }
+    }
 }
 
 impl DeployerState {

@@ -4,6 +4,7 @@ use odeon_protocol::deployment::ActorLocation;
 use odeon_protocol::messages::deployments::{
     ActorDirectory, ActorState, ActorSummary, DEPLOYER, FindActor, FindActorError, GetActors,
 };
+use odeon_protocol::messages::directory::WatchError;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{ActorAddress, ActorName, Endpoint, NameError, Node, NodeId, Peer, PeerError};
 use std::fmt;
@@ -26,6 +27,9 @@ pub enum DirectoryError {
     /// There is no such actor, or it takes no messages. Nothing was sent.
     #[error(transparent)]
     NotFound(#[from] FindActorError),
+    /// The directory has too many followers.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The directory names what cannot be an actor.
     #[error("the directory answers with no actor's name: {0}")]
     Name(#[from] NameError),
@@ -42,8 +46,8 @@ pub enum DirectoryError {
 /// Knows where deployed actors are, by asking the deployer.
 #[derive(Debug, Clone)]
 pub struct Directory {
-    node: Node,
-    deployer: Peer<ActorDirectory>,
+    pub(crate) node: Node,
+    pub(crate) deployer: Peer<ActorDirectory>,
 }
 
 impl Directory {
@@ -76,7 +80,18 @@ impl Directory {
         NamedActor { directory: self.clone(), name: name.into(), found: Mutex::default() }
     }
 
-    fn peer<I>(&self, location: ActorLocation) -> Result<Peer<I>, DirectoryError> {
+    /// The actors of a registered type that take messages now, in the order of their names: see
+    /// [`Directory::group`] for those that come and go.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; nothing waits for an actor that is being started.
+    pub async fn of_type<I>(&self, actor_type: impl Into<String>) -> Result<Vec<Peer<I>>, DirectoryError> {
+        let actors = self.list(GetActors { deployment: None, actor_type: Some(actor_type.into()) }).await?;
+        let running = actors.into_iter().filter(|actor| actor.state == ActorState::Running);
+        running.filter_map(|actor| actor.location).map(|location| self.peer(location)).collect()
+    }
+
+    pub(crate) fn peer<I>(&self, location: ActorLocation) -> Result<Peer<I>, DirectoryError> {
         let actor = ActorName::new(location.actor)?;
         let node = Some(NodeId { name: location.node, incarnation: location.incarnation });
         let endpoint = Some(Endpoint::new(location.endpoint));
@@ -156,7 +171,7 @@ fn may_pass(error: &DirectoryError) -> bool {
         DirectoryError::NotFound(FindActorError::NotRunning { state, .. }) => {
             matches!(state, ActorState::Waiting | ActorState::Starting | ActorState::Restarting)
         }
-        DirectoryError::NotFound(_) | DirectoryError::Name(_) => false,
+        DirectoryError::NotFound(_) | DirectoryError::Name(_) | DirectoryError::Watch(_) => false,
         DirectoryError::Failed { error, .. } => {
             matches!(error, PeerError::Unreachable { .. } | PeerError::NoSuchActor { .. })
         }

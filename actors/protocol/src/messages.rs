@@ -4,6 +4,7 @@
 
 pub mod agent_executor;
 pub mod deployments;
+pub mod directory;
 pub mod hosted_actor;
 pub mod master_agent;
 pub mod master_operator;

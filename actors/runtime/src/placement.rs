@@ -33,7 +33,9 @@ pub struct Moved<'a> {
 }
 
 impl HandOver {
-    pub(crate) fn new(before: BTreeSet<ActorName>, after: BTreeSet<ActorName>) -> Self {
+    /// Between these members and those.
+    #[must_use]
+    pub fn new(before: BTreeSet<ActorName>, after: BTreeSet<ActorName>) -> Self {
         Self { before, after }
     }
 

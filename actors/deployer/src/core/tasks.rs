@@ -76,6 +76,7 @@ impl DeployerCore {
             let location = report.location.clone();
             self.note(Record::Located { actor: actor.clone(), location }, out);
         }
+        self.note_change_of(&actor.name);
         self.reports.insert(actor, report);
     }
 

@@ -1,6 +1,7 @@
 //! What people and actors are told: deployments, actors, and where one is.
 
 use super::DeployerCore;
+use super::watching::is_wanted;
 use crate::state::{ActorKey, DeployedActor, Deployment, Phase};
 use odeon_protocol::deployment::{ActorLocation, HostedState};
 use odeon_protocol::messages::deployments::{ActorState, ActorSummary, DeploymentSummary, FindActorError, GetActors};
@@ -36,10 +37,7 @@ impl DeployerCore {
     /// The actors that are asked for, by name.
     #[must_use]
     pub fn on_get_actors(&self, wanted: &GetActors) -> Vec<ActorSummary> {
-        let is_wanted = |deployment: &Deployment| {
-            wanted.deployment.as_ref().is_none_or(|name| *name == deployment.spec.name)
-                && wanted.actor_type.as_ref().is_none_or(|actor_type| *actor_type == deployment.spec.actor_type)
-        };
+        let is_wanted = |deployment: &Deployment| is_wanted(wanted, &deployment.spec.name, &deployment.spec.actor_type);
         let actors = self.state.actors().filter(|(_, deployment, _)| is_wanted(deployment));
         actors.map(|(key, deployment, actor)| self.summary(&key, deployment, actor)).collect()
     }

@@ -1,5 +1,6 @@
 //! What clients and actors ask the deployer: deployments, and where their actors are.
 
+use super::directory::WatchActors;
 use crate::deployment::{ActorLocation, DeploymentName, DeploymentSpec, SpecInvalid};
 use crate::update::UpdateState;
 use crate::{interface, remote_message};
@@ -15,8 +16,8 @@ interface! {
 }
 
 interface! {
-    /// What the deployer hears from whoever looks for an actor.
-    pub ActorDirectory: GetActors, FindActor
+    /// What the deployer hears from whoever looks for actors.
+    pub ActorDirectory: GetActors, FindActor, WatchActors
 }
 
 /// Runs a deployment from now on, until it is removed.
