@@ -2,8 +2,8 @@
 
 pub use actix::prelude::{Actor, Context, Handler};
 pub use odeon_executor::{
-    ActorStart, Deployable, Directory, FollowedActors, FollowedGroup, GroupChange, KeyedActors, Messages, NamedActor,
-    Task, TaskContext, TaskFailure,
+    ActorStart, Deployable, Directory, FollowedActors, FollowedGroup, FollowedMembers, GroupChange, KeyedActors,
+    MemberNews, Messages, NamedActor, Task, TaskContext, TaskFailure,
 };
 pub use odeon_framework::{Call, Calls, Outcome, Scheduler};
 pub use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};

@@ -24,6 +24,11 @@ impl ListingArgs {
         self.output == Format::Wide && !self.quiet
     }
 
+    /// The form that is asked for.
+    pub(crate) fn format(&self) -> Format {
+        self.output
+    }
+
     /// Prints the rows as asked for.
     pub(crate) fn print<T: Listed>(&self, rows: &[T], environment: &Environment) -> Result<i32, Failure> {
         let style = Style::of(&std::io::stdout(), &environment.variables);

@@ -28,6 +28,7 @@ mod listing;
 mod local;
 mod master;
 mod master_address;
+mod members;
 mod models;
 mod predict;
 mod progress;
@@ -121,6 +122,7 @@ pub(crate) enum Command {
     Actors(actors::ActorsArgs),
     Actor(actor::ActorArgs),
     Agents(agents::AgentsArgs),
+    Members(members::MembersArgs),
     Frameworks(frameworks::FrameworksArgs),
     Framework(framework::FrameworkArgs),
     Role(role::RoleArgs),
@@ -153,6 +155,7 @@ impl Command {
             Self::Actors(args) => actors::actors(args, environment).await,
             Self::Actor(args) => actor::actor(args, environment).await,
             Self::Agents(args) => agents::agents(args, environment).await,
+            Self::Members(args) => members::members(args, environment).await,
             Self::Frameworks(args) => frameworks::frameworks(args, environment).await,
             Self::Framework(args) => framework::framework(args, environment).await,
             Self::Role(args) => role::role(args, environment).await,

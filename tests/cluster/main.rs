@@ -15,6 +15,7 @@ mod deploy;
 mod docs;
 #[cfg(target_os = "linux")]
 mod faults;
+mod find;
 #[cfg(target_os = "linux")]
 mod health;
 #[cfg(target_os = "linux")]

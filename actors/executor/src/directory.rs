@@ -5,6 +5,7 @@ use odeon_protocol::messages::deployments::{
     ActorDirectory, ActorState, ActorSummary, DEPLOYER, FindActor, FindActorError, GetActors,
 };
 use odeon_protocol::messages::directory::WatchError;
+use odeon_protocol::messages::members::MembersOfCluster;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{ActorAddress, ActorName, Endpoint, NameError, Node, NodeId, Peer, PeerError};
 use std::fmt;
@@ -43,18 +44,19 @@ pub enum DirectoryError {
     },
 }
 
-/// Knows where deployed actors are, by asking the deployer.
+/// Knows where deployed actors are, by asking the deployer, and who belongs to the cluster, by asking the master.
 #[derive(Debug, Clone)]
 pub struct Directory {
     pub(crate) node: Node,
     pub(crate) deployer: Peer<ActorDirectory>,
+    pub(crate) master: Peer<MembersOfCluster>,
 }
 
 impl Directory {
     /// The directory of a cluster, asked from a node of one's own.
     #[must_use]
     pub fn at(node: &Node, master: &Endpoint) -> Self {
-        Self { node: node.clone(), deployer: node.peer_at(master, DEPLOYER) }
+        Self { node: node.clone(), deployer: node.peer_at(master, DEPLOYER), master: node.peer_at(master, "master") }
     }
 
     /// Looks up where an actor is now. The peer is good until the actor is started elsewhere: see

@@ -4,10 +4,11 @@
 
 use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
 use crate::effect::{CommandOutcome, Effect};
-use crate::messenger::Messenger;
+use crate::messenger::{Followers, Messenger};
 use crate::record::Record;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use odeon_protocol::id::AgentId;
+use odeon_protocol::messages::directory::WatchError;
 use odeon_protocol::messages::master_agent::{ForwardStatus, RegisterAgent};
 use odeon_protocol::messages::master_operator::{
     GetAgents, GetFrameworks, GetMaster, GetRoles, GetTasks, KillTaskByOperator,
@@ -16,13 +17,14 @@ use odeon_protocol::messages::master_scheduler::{
     AcceptOffers, AcknowledgeUpdate, DeclareDemand, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
     Subscribe, SuppressOffers, TeardownFramework,
 };
+use odeon_protocol::messages::members::{MembersSeen, WatchMembers};
 use odeon_protocol::messages::operations::{
     DeactivateAgent, DrainAgent, ExplainFramework, ExplainTask, MarkAgentGone, ReactivateAgent, SetRolePriority,
     SetRoleWeight, TeardownFrameworkByOperator,
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, DeadlineTimer, Exports, From, LinkEvent, Node, NodeId, RecordLog, Reply};
+use odeon_runtime::{Clock, Committer, DeadlineTimer, Exports, From, Hold, LinkEvent, Node, NodeId, RecordLog, Reply};
 
 /// The name behind which the master is exported.
 pub(crate) const MASTER: &str = "master";
@@ -45,13 +47,22 @@ pub(crate) struct MasterActor {
     beginning: Option<(MasterOutbox, Box<dyn RecordLog<Record>>)>,
     committer: Option<Committer<Effect, Record>>,
     timer: DeadlineTimer,
+    followers: Followers,
 }
 
 impl MasterActor {
     pub(crate) fn new(node: &Node, beginning: Beginning) -> Self {
         let Beginning { core, first, log, clock } = beginning;
         let beginning = Some((first, log));
-        Self { node: node.clone(), core, clock, beginning, committer: None, timer: DeadlineTimer::new(clock) }
+        Self {
+            node: node.clone(),
+            core,
+            clock,
+            beginning,
+            committer: None,
+            timer: DeadlineTimer::new(clock),
+            followers: Followers::default(),
+        }
     }
 
     /// What the master takes from peers: all of its three interfaces.
@@ -87,6 +98,7 @@ impl MasterActor {
             .accept_from::<SetRoleQuota, _>(own)
             .accept_from::<RemoveRoleQuota, _>(own)
             .accept_from::<GetRoleQuotas, _>(own)
+            .accept::<WatchMembers, _>(own)
     }
 
     /// Runs the core once; the reply leaves when all is durable that it depends on.
@@ -139,7 +151,7 @@ impl Actor for MasterActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         if let Some((first, log)) = self.beginning.take() {
-            let messenger = Messenger::new(&self.node, context.address());
+            let messenger = Messenger::new(&self.node, context.address(), self.followers.clone());
             let perform = move |effect| messenger.perform(effect);
             self.committer = Some(Committer::with_log(&self.node, MASTER, log, perform));
             self.commit(first);
@@ -216,6 +228,20 @@ impl Handler<StopMaster> for MasterActor {
         let durable = self.committer().commit(MasterOutbox::new());
         let wait = actix::fut::wrap_future::<_, Self>(durable);
         context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+    }
+}
+
+impl Handler<WatchMembers> for MasterActor {
+    type Result = Reply<Result<MembersSeen, WatchError>>;
+
+    fn handle(&mut self, question: WatchMembers, context: &mut Self::Context) -> Self::Result {
+        match self.core.on_watch_members(&question, self.clock.now()) {
+            Hold::Answered(answer) => self.committer().reply_after(MasterOutbox::new(), answer),
+            Hold::Held(id) => {
+                self.set_timer(context);
+                self.followers.later(id)
+            }
+        }
     }
 }
 

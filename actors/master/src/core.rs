@@ -15,6 +15,7 @@ mod kill;
 mod launch;
 mod ledger;
 mod listing;
+mod members;
 mod offers;
 mod pace;
 mod preemption;
@@ -38,6 +39,7 @@ pub use command_outcome::CommandReceipt;
 use agents::Agent;
 use changes::GoneAgents;
 use frameworks::{EndedFramework, Framework};
+use members::MemberLog;
 use odeon_allocator::Allocator;
 use odeon_protocol::id::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use odeon_protocol::messages::Epoch;
@@ -83,6 +85,7 @@ pub struct MasterCore {
     ended: VecDeque<EndedFramework>,
     offers: BTreeMap<OfferId, Offer>,
     quotas: QuotaTree,
+    members: MemberLog,
     allocator: Allocator,
     /// How often the allocator runs, however many events there are.
     allocation_pace: Pace,
@@ -125,6 +128,7 @@ impl MasterCore {
             ended: VecDeque::new(),
             offers: BTreeMap::new(),
             quotas: QuotaTree::default(),
+            members: MemberLog::default(),
             allocation_pace: Pace::new(rules.allocation_gap, rules.allocation_burst_max),
             rules,
             timers: Timers::default(),
@@ -178,10 +182,8 @@ impl MasterCore {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let allocation = self.allocator.is_pending().then_some(self.allocation_pace.from());
-        [allocation, self.allocator.next_deadline().map(|at| at.max(self.allocation_pace.from())), self.timers.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        let due = self.allocator.next_deadline().map(|at| at.max(self.allocation_pace.from()));
+        [allocation, due, self.timers.next(), self.members.next_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -198,6 +200,7 @@ impl MasterCore {
             }
         }
         self.allocate_if_due(now, out);
+        self.end_long_waits(now, out);
     }
 
     /// The last link to a node is gone, and with it the agent and the schedulers on it.
@@ -241,6 +244,9 @@ mod core_test;
 #[cfg(test)]
 #[path = "core/faults_test.rs"]
 mod faults_test;
+#[cfg(test)]
+#[path = "core/members_test.rs"]
+mod members_test;
 #[cfg(test)]
 #[path = "core/preemption_test.rs"]
 mod preemption_test;

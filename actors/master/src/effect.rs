@@ -9,7 +9,8 @@ use odeon_protocol::messages::master_agent::{
 use odeon_protocol::messages::master_scheduler::{
     AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
 };
-use odeon_runtime::{ActorName, NodeId};
+use odeon_protocol::messages::members::MembersSeen;
+use odeon_runtime::{ActorName, NodeId, QuestionId};
 
 /// Where a framework's scheduler hears its events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +74,8 @@ pub enum Effect {
         /// What.
         command: AgentCommand,
     },
+    /// Answer one who follows the members; a loss is made good by the next question.
+    TellMembers(QuestionId, MembersSeen),
     /// A newer master is followed by an agent: this one may not go on.
     StepDown {
         /// For people.

@@ -9,9 +9,11 @@ use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, Sche
 use crate::lanes::{LaneLimits, Lanes};
 use actix::Addr;
 use odeon_protocol::id::AgentId;
+use odeon_protocol::messages::directory::WatchError;
 use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused};
 use odeon_protocol::messages::master_scheduler::SchedulerForMaster;
-use odeon_runtime::{Node, NodeId, PeerError};
+use odeon_protocol::messages::members::MembersSeen;
+use odeon_runtime::{HeldAnswers, Node, NodeId, PeerError};
 use std::fmt::Display;
 use tracing::{error, warn};
 
@@ -27,8 +29,12 @@ pub(crate) struct Messenger {
     node: Node,
     commands: Lanes<NodeId, Order>,
     events: Lanes<SchedulerAddress, SchedulerEvent>,
+    followers: Followers,
     desk: Desk,
 }
+
+/// Those who follow the members of the cluster.
+pub(crate) type Followers = HeldAnswers<Result<MembersSeen, WatchError>>;
 
 /// A command, and whose it is.
 struct Order {
@@ -37,12 +43,12 @@ struct Order {
 }
 
 impl Messenger {
-    pub(crate) fn new(node: &Node, own: Addr<MasterActor>) -> Self {
+    pub(crate) fn new(node: &Node, own: Addr<MasterActor>, followers: Followers) -> Self {
         let desk = Desk { node: node.clone(), own };
         let (agents, schedulers) = (desk.clone(), node.clone());
         let commands = Lanes::new(COMMANDS, move |to, order| agents.clone().send(to, order));
         let events = Lanes::new(EVENTS, move |to, event| tell(schedulers.clone(), to, event));
-        Self { node: node.clone(), commands, events, desk }
+        Self { node: node.clone(), commands, events, followers, desk }
     }
 
     pub(crate) fn perform(&self, effect: Effect) {
@@ -53,6 +59,7 @@ impl Messenger {
                 }
             }
             Effect::CommandAgent { agent_id, node, command } => self.command(node, Order { agent_id, command }),
+            Effect::TellMembers(id, seen) => self.followers.give(id, Ok(seen)),
             Effect::StepDown { reason } => self.node.fail(MASTER, reason),
         }
     }

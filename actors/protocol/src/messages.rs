@@ -9,6 +9,7 @@ pub mod hosted_actor;
 pub mod master_agent;
 pub mod master_operator;
 pub mod master_scheduler;
+pub mod members;
 pub mod operations;
 pub mod quota;
 pub mod sandbox;

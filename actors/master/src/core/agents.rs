@@ -12,6 +12,7 @@ use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use odeon_protocol::messages::master_agent::{AgentRegistered, PingAgent, RegisterAgent, RegisterAgentError};
 use odeon_protocol::messages::master_scheduler::AgentLost;
+use odeon_protocol::messages::members::MemberChange;
 use odeon_protocol::messages::operations::Drain;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::role::Role;
@@ -153,6 +154,11 @@ impl MasterCore {
         let before = self.agents.get(agent_id);
         let is_recorded = before.is_some_and(|agent| agent.info == info && agent.presence != Presence::Unreachable);
         let admitted_ms = before.map_or(now.wall_ms, |agent| agent.admitted_ms);
+        let is_still_there = |agent: &Agent| agent.is_connected() && agent.node.as_ref() == Some(node);
+        let change = match before {
+            None => Some(MemberChange::Joined),
+            Some(agent) => (!is_still_there(agent)).then_some(MemberChange::Returned),
+        };
         if !is_recorded {
             out.write(Record::AgentAdmitted { agent_id: agent_id.clone(), info: info.clone(), admitted_ms });
         }
@@ -168,6 +174,9 @@ impl MasterCore {
         agent.info = info;
         self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
         self.timers.set(Timer::Ping(agent_id.clone()), now.after(self.rules.ping_interval));
+        if let Some(change) = change {
+            self.note_agent(agent_id, change, now, out);
+        }
     }
 
     /// An agent that is not connected and listened where this one does has ended: two cannot listen there.
@@ -243,6 +252,7 @@ impl MasterCore {
         self.timers.set(Timer::AgentReturn(agent_id.clone()), deadline);
         let known = self.allocator.deactivate_agent(agent_id);
         known.expect("a connected agent is in the allocator");
+        self.note_agent(agent_id, MemberChange::Disconnected, now, out);
         self.rescind_offers_of_agent(agent_id, now, out);
         for key in self.tasks_on(agent_id, |framework| !framework.info.checkpoint) {
             let why = (StatusReason::AgentDisconnected, "the connection to the agent broke");
@@ -272,6 +282,7 @@ impl MasterCore {
         agent.presence = Presence::Unreachable;
         agent.node = None;
         self.unreachable.push_back(agent_id.clone());
+        self.note_agent(agent_id, MemberChange::Unreachable, now, out);
         self.tell_agent_lost(agent_id, out);
         self.forget_longest_away(now, out);
     }
@@ -318,6 +329,7 @@ impl MasterCore {
         }
         self.stop_waiting_for(agent_id);
         self.forget_places(agent_id);
+        self.note_agent(agent_id, MemberChange::Removed, now, out);
         self.agents.remove(agent_id);
     }
 

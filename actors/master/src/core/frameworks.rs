@@ -14,6 +14,7 @@ use odeon_protocol::messages::master_agent::ShutdownFramework;
 use odeon_protocol::messages::master_scheduler::{
     CallError, FrameworkFailed, ReviveOffers, SuppressOffers, TeardownFramework,
 };
+use odeon_protocol::messages::members::MemberChange;
 use odeon_protocol::messages::operations::{TeardownError, TeardownFrameworkByOperator};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::role::Role;
@@ -200,6 +201,7 @@ impl MasterCore {
         let wait = framework.info.failover_timeout;
         let known = self.allocator.deactivate_framework(framework_id);
         known.expect("a framework that has not ended is in the allocator");
+        self.note_framework(framework_id, MemberChange::Disconnected, now, out);
         self.rescind_offers_of_framework(framework_id, now, out);
         if wait.is_zero() {
             self.end_framework(framework_id, now, out);
@@ -223,6 +225,7 @@ impl MasterCore {
         let known = self.allocator.remove_framework(framework_id);
         known.expect("a framework that has not ended is in the allocator");
         self.timers.cancel(&Timer::Failover(framework_id.clone()));
+        self.note_framework(framework_id, MemberChange::Removed, now, out);
         let framework = self.frameworks.remove(framework_id);
         self.ended.push_back(EndedFramework { framework_id: framework_id.clone(), framework });
         self.forget_ended(out);

@@ -9,6 +9,7 @@ use crate::effect::{SchedulerAddress, SchedulerEvent};
 use crate::record::Record;
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::messages::master_scheduler::{FrameworkFailed, Subscribe, SubscribeError, Subscribed};
+use odeon_protocol::messages::members::MemberChange;
 use odeon_protocol::moment::Moment;
 use odeon_runtime::{ActorName, NodeId};
 
@@ -96,6 +97,10 @@ impl MasterCore {
         let roles = roles_of(&info);
         let before = self.frameworks.get(framework_id);
         let admitted_ms = before.map_or(now.wall_ms, |framework| framework.admitted_ms);
+        let change = match before {
+            None => Some(MemberChange::Joined),
+            Some(framework) => (framework.scheduler.as_ref() != Some(&scheduler)).then_some(MemberChange::Returned),
+        };
         if before.is_none_or(|framework| framework.info != info) {
             out.write(Record::FrameworkAdmitted {
                 framework_id: framework_id.clone(),
@@ -117,6 +122,9 @@ impl MasterCore {
             let added = self.allocator.add_framework(framework_id.clone(), &roles, &suppressed);
             added.expect("a new framework has a new id");
             self.frameworks.insert(framework_id.clone(), Framework::new(info, Some(scheduler), admitted_ms));
+        }
+        if let Some(change) = change {
+            self.note_framework(framework_id, change, now, out);
         }
     }
 }

@@ -180,6 +180,8 @@ impl MasterHost {
                     let asked = Asked::Command { agent_id, node: node.clone(), receipt };
                     world.ask_node(me.pid, &node, Body::Command(Box::new(command)), asked);
                 }
+                // Nobody follows the members here.
+                Effect::TellMembers(..) => {}
                 Effect::StepDown { .. } => return Fate::Ends,
             }
         }
