@@ -8,7 +8,7 @@ use futures_util::stream;
 use odeon_learning::coordinator_core::CoordinatorLimits;
 use odeon_learning::data::DataSummary;
 use odeon_learning::job::TrainingJob;
-use odeon_learning::training::{Training, TrainingError, TrainingSettings, train};
+use odeon_learning::training::{Training, TrainingError, TrainingNews, TrainingSettings, train};
 use odeon_protocol::resources::Resources;
 use odeon_runtime::Endpoint;
 use tokio::sync::watch;
@@ -85,7 +85,11 @@ impl Trials {
             // The other end lives as long as this training.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
-        train(settings, self.worker.clone(), move |progress| shown.borrow_mut().show(&progress), interrupt).await
+        let show = move |news| match news {
+            TrainingNews::Round(progress) => shown.borrow_mut().show(&progress),
+            TrainingNews::Pass(_) => {}
+        };
+        train(settings, self.worker.clone(), show, interrupt).await
     }
 }
 

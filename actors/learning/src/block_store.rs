@@ -20,7 +20,7 @@ use crate::{
         class_gradient, class_outcomes, classification_sums, column_sums, level_counts, moments, objective_curvature,
         objective_gradient, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
     },
-    messages::{ComputeError, ComputePartials, Joined, Partial, Partials},
+    messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, Parameters, Pass},
     tree::Window,
@@ -70,6 +70,21 @@ impl BlockStore {
         steps: &[FittedStep],
         load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
     ) -> Result<Partials, ComputeError> {
+        self.load(request, steps, load)?;
+        let partials = self.sums(request)?;
+        Ok(Partials { pass_number: request.pass_number, partials, times: WorkerTimes::default() })
+    }
+
+    /// The first half of [`Self::compute`]: holds the rows of the request, as the steps leave them.
+    ///
+    /// # Errors
+    /// As [`Self::compute`].
+    pub fn load(
+        &mut self,
+        request: &ComputePartials,
+        steps: &[FittedStep],
+        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+    ) -> Result<(), ComputeError> {
         let split = request.pass.split();
         let layout = BlockLayout::new(self.order(split).len());
         let mut blocks = BTreeSet::new();
@@ -78,14 +93,22 @@ impl BlockStore {
             blocks.extend(layout.blocks(*node).ok_or(unknown)?);
         }
         self.load_missing(request.pass_number, split, layout, &blocks, load)?;
-        self.prepare(split, layout, &blocks, steps)?;
+        self.prepare(split, layout, &blocks, steps)
+    }
+
+    /// The second half of [`Self::compute`]: the sums of each node.
+    ///
+    /// # Errors
+    /// As [`Self::compute`].
+    pub fn sums(&self, request: &ComputePartials) -> Result<Vec<Partial>, ComputeError> {
+        let split = request.pass.split();
+        let layout = BlockLayout::new(self.order(split).len());
         let partial = |node: &NodeId| {
             let mut sums = |block| self.block_sums(&request.pass, split, layout, block);
             let values = sum_subtree(*node, layout.block_count(), &mut sums)?;
             Ok(Partial { node: *node, values: F64Block(values) })
         };
-        let partials = request.nodes.iter().map(partial).collect::<Result<_, ComputeError>>()?;
-        Ok(Partials { pass_number: request.pass_number, partials })
+        request.nodes.iter().map(partial).collect()
     }
 
     /// Numbers of the data rows of a split, in the order that is cut into blocks.

@@ -17,17 +17,20 @@ use crate::messages::{
     ComputeError, ComputePartials, EndTraining, JoinError, JoinTraining, Joined, Partials, TrainingWorker, WorkerId,
 };
 use crate::model::TrainedModel;
+use crate::pass_report::{PassMeter, PassReport, Reading};
 use crate::program::{Progress, TrainError};
 use crate::worker::worker_actor;
 
 /// Joins and losses of workers that may wait for the coordinator.
 const MAILBOX_CAPACITY: usize = 1024;
 
-/// What the coordinator tells of a training job, in this order: any number of the first two, then one of the last.
+/// What the coordinator tells of a training job, in this order: any number of the first three, then one of the last.
 #[derive(Debug, Clone)]
 pub enum TrainingEvent {
     /// A round is done.
     Progress(Progress),
+    /// A pass is over; a round comes as progress first.
+    Pass(PassReport),
     /// A worker is out.
     WorkerDropped(WorkerId),
     /// The job is over.
@@ -56,6 +59,7 @@ pub struct Coordinator {
     homes: BTreeMap<WorkerId, NodeId>,
     observer: Observer,
     timer: Option<SpawnHandle>,
+    meter: PassMeter,
 }
 
 impl Coordinator {
@@ -78,7 +82,8 @@ impl Coordinator {
         let home = node.clone();
         let address = Self::create(move |context| {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);
-            Self { node: home, core, limits, started: Instant::now(), homes: BTreeMap::new(), observer, timer: None }
+            let (started, homes, meter) = (Instant::now(), BTreeMap::new(), PassMeter::default());
+            Self { node: home, core, limits, started, homes, observer, timer: None, meter }
         });
         node.export(name, Exports::new().accept_from::<JoinTraining, _>(&address));
         Ok(address)
@@ -91,17 +96,48 @@ impl Coordinator {
     fn perform(&mut self, effects: Vec<Effect>, context: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Compute { worker, request } => self.ask(worker, request, context),
-                Effect::Progress(progress) => (self.observer)(TrainingEvent::Progress(progress)),
+                Effect::Compute { worker, request } => {
+                    self.measure(&request);
+                    self.ask(worker, request, context);
+                }
+                Effect::Progress(progress) => {
+                    self.meter.on_progress(progress);
+                    (self.observer)(TrainingEvent::Progress(progress));
+                }
                 Effect::WorkerDropped { worker, reason } => {
                     warn!(%worker, %reason, "a worker is dropped");
                     (self.observer)(TrainingEvent::WorkerDropped(worker));
                 }
-                Effect::Finished(model) => self.end(Ok(model)),
+                Effect::Finished(model) => {
+                    self.close_pass(self.reading());
+                    self.end(Ok(model));
+                }
                 Effect::Failed(error) => self.end(Err(error)),
             }
         }
         self.set_timer(context);
+    }
+
+    /// A request that opens a pass closes the one before it.
+    fn measure(&mut self, request: &ComputePartials) {
+        let reading = if self.meter.is_new(request) { self.reading() } else { Reading::default() };
+        if self.meter.is_new(request) {
+            self.close_pass(reading);
+        }
+        self.meter.on_request(reading, request, self.core.partial_len(&request.pass));
+    }
+
+    fn close_pass(&mut self, reading: Reading) {
+        if let Some(report) = self.meter.close(reading) {
+            (self.observer)(TrainingEvent::Pass(report));
+        }
+    }
+
+    fn reading(&self) -> Reading {
+        let is_worker = |node: &NodeId| self.homes.values().any(|home| home == node);
+        let links = self.node.figures().links;
+        let traffic = links.iter().filter(|link| is_worker(&link.node)).map(|link| link.bytes_in + link.bytes_out);
+        Reading { now: self.now(), traffic: traffic.sum() }
     }
 
     /// Sends a request; the answer comes back as an input of the core.
@@ -125,6 +161,7 @@ impl Coordinator {
         let (now, mut out) = (self.now(), Vec::new());
         match answer {
             Ok(Ok(partials)) => {
+                self.meter.on_answer(partials.pass_number, partials.times);
                 self.core.on_partials(now, worker, partials.pass_number, partials.partials, &mut out);
             }
             Ok(Err(error)) => self.core.on_worker_refused(now, worker, pass_number, error, &mut out),

@@ -324,6 +324,12 @@ impl CoordinatorCore {
         self.trainer.solver()
     }
 
+    /// Number of sums of a pass over the rows as they are now.
+    #[must_use]
+    pub fn partial_len(&self, pass: &Pass) -> usize {
+        pass.partial_len(self.trainer.feature_count())
+    }
+
     /// Workers that take part.
     #[must_use]
     pub fn worker_count(&self) -> usize {

@@ -6,7 +6,7 @@
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
 //! Deliberately absent from these modules: actors, sockets, clocks. Only `data::source` opens files.
-//! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together.
+//! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together; `measure` is for benches.
 
 pub mod block_store;
 pub mod blocks;
@@ -17,12 +17,14 @@ pub mod folds;
 pub mod job;
 pub mod kernel;
 pub mod local;
+pub mod measure;
 pub mod messages;
 pub mod metrics;
 pub mod model;
 pub mod model_file;
 pub mod onnx;
 pub mod optimiser;
+pub mod pass_report;
 pub mod predictions;
 pub mod prepare;
 pub mod program;

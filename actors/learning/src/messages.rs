@@ -84,6 +84,18 @@ pub struct Partials {
     pub pass_number: u64,
     /// One for each node, in the order of the request.
     pub partials: Vec<Partial>,
+    /// What it took; told, and not a part of the sums.
+    #[serde(default)]
+    pub times: WorkerTimes,
+}
+
+/// What a request took the worker that answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WorkerTimes {
+    /// Loading rows, in microseconds.
+    pub load_us: u64,
+    /// Computing sums, in microseconds.
+    pub compute_us: u64,
 }
 
 /// The sums over one node.
@@ -250,7 +262,11 @@ mod tests {
         }
         cross_the_wire(&JoinTraining { worker: WorkerId("task-1".into()) });
         cross_the_wire(&Ok::<_, JoinError>(Joined { job, data }));
-        let partials = Partials { pass_number: 7, partials: vec![Partial { node, values: vec![1.0, 2.0].into() }] };
+        let partials = Partials {
+            pass_number: 7,
+            partials: vec![Partial { node, values: vec![1.0, 2.0].into() }],
+            times: WorkerTimes { load_us: 1, compute_us: 2 },
+        };
         cross_the_wire(&Ok::<_, ComputeError>(partials));
         cross_the_wire(&Err::<Partials, _>(ComputeError::Data(DataError::Empty { file: "d.csv".into() })));
         cross_the_wire(&Err::<Joined, _>(JoinError::TooManyWorkers(3)));

@@ -19,6 +19,7 @@ use crate::coordinator_core::CoordinatorLimits;
 use crate::data::DataSummary;
 use crate::job::TrainingJob;
 use crate::model::TrainedModel;
+use crate::pass_report::PassReport;
 use crate::program::{Progress, TrainError};
 use crate::scheduler::{TrainingScheduler, WorkerRecord};
 use crate::worker::WorkerAssignment;
@@ -41,6 +42,15 @@ pub struct TrainingSettings {
     pub seed: u64,
     /// The bounds of the coordinator.
     pub limits: CoordinatorLimits,
+}
+
+/// What is told of a job while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainingNews {
+    /// A round is done.
+    Round(Progress),
+    /// A pass is over.
+    Pass(PassReport),
 }
 
 /// A job that has ended with a model.
@@ -98,14 +108,14 @@ pub fn worker_resources(job: &TrainingJob) -> Result<Resources, f64> {
     Ok(Resources::cpus_mem(scalar, job.resources.mem_mib))
 }
 
-/// Runs a job to its end on the current arbiter; `progress` hears every round, `interrupt` ends the job when it resolves.
+/// Runs a job to its end on the current arbiter; `news` hears every pass, `interrupt` ends the job when it resolves.
 ///
 /// # Errors
 /// [`TrainingError`]; by then the framework is torn down, if the master could be reached.
 pub async fn train(
     settings: TrainingSettings,
     resources: Resources,
-    mut progress: impl FnMut(Progress) + 'static,
+    mut news: impl FnMut(TrainingNews) + 'static,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Training, TrainingError> {
     let node = Node::builder("training").incarnation(settings.seed).start().await?;
@@ -113,7 +123,8 @@ pub async fn train(
     let (end, ended) = oneshot::channel();
     let mut end = Some(end);
     let observer = move |event| match event {
-        TrainingEvent::Progress(round) => progress(round),
+        TrainingEvent::Progress(round) => news(TrainingNews::Round(round)),
+        TrainingEvent::Pass(report) => news(TrainingNews::Pass(report)),
         TrainingEvent::WorkerDropped(worker) => debug!(%worker, "the training goes on without a worker"),
         TrainingEvent::Ended(result) => drop(end.take().map(|end| end.send(result))),
     };

@@ -10,13 +10,14 @@ use odeon_executor::{Task, TaskContext, TaskFailure};
 use odeon_runtime::{ActorAddress, ActorName, Exports, Node, Peer, PeerError, Reply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::block_store::{BlockStore, check_same_data};
 use crate::data::source::{self, Table};
 use crate::messages::{
     ComputeError, ComputePartials, EndTraining, JoinError, JoinTraining, Joined, Partials, TrainingCoordinator,
-    WorkerId,
+    WorkerId, WorkerTimes,
 };
 use crate::prepare::FittedStep;
 
@@ -140,7 +141,13 @@ struct Data {
 
 impl Data {
     fn compute(&mut self, request: &ComputePartials, steps: &[FittedStep]) -> Result<Partials, ComputeError> {
-        self.store.compute(request, steps, |numbers| self.table.read_rows(numbers))
+        let began = Instant::now();
+        self.store.load(request, steps, |numbers| self.table.read_rows(numbers))?;
+        let loaded = Instant::now();
+        let partials = self.store.sums(request)?;
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let times = WorkerTimes { load_us: us(loaded - began), compute_us: us(loaded.elapsed()) };
+        Ok(Partials { pass_number: request.pass_number, partials, times })
     }
 }
 

@@ -3,10 +3,13 @@
 mod allocator;
 mod fabric;
 mod floors;
+mod memory;
 mod pin;
 mod processes;
 mod tasks;
 mod times;
+mod train;
+mod train_figures;
 
 use clap::{Args, Subcommand};
 
@@ -27,6 +30,7 @@ enum Part {
     Allocator(allocator::AllocatorArgs),
     Fabric(fabric::FabricArgs),
     Tasks(tasks::TasksBenchArgs),
+    Train(train::TrainBenchArgs),
     #[command(hide = true)]
     FabricPeer(fabric::FabricPeerArgs),
 }
@@ -37,6 +41,7 @@ pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<
         Part::Allocator(args) => allocator::allocator(&args, environment),
         Part::Fabric(args) => fabric::fabric(args, environment).await,
         Part::Tasks(args) => tasks::tasks(args, environment).await,
+        Part::Train(args) => train::train(args, environment).await,
         Part::FabricPeer(args) => fabric::fabric_peer(args).await,
     }
 }

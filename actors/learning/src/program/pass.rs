@@ -140,6 +140,40 @@ impl Pass {
         }
     }
 
+    /// What is summed, in one word for people and scripts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "prepare",
+            Self::ColumnSums { .. } => "column_sums",
+            Self::CentredSquares { .. } => "centred_squares",
+            Self::ObjectiveGradient { .. } | Self::ClassGradient { .. } => "gradient",
+            Self::ObjectiveCurvature { .. } | Self::ClassCurvature { .. } => "curvature",
+            Self::ClassCounts { .. } => "class_counts",
+            Self::Rows { .. } => "rows",
+            Self::EvaluateRegression { .. }
+            | Self::EvaluateClassification { .. }
+            | Self::EvaluateClasses { .. }
+            | Self::EvaluateTree { .. } => "evaluate",
+        }
+    }
+
+    /// Numbers that say where the pass evaluates: what cannot be left out of a request.
+    #[must_use]
+    pub fn point_len(&self) -> usize {
+        match self {
+            Self::CentredSquares { mean, .. } => mean.0.len() + 1,
+            Self::ObjectiveGradient { at, .. }
+            | Self::ObjectiveCurvature { at, .. }
+            | Self::EvaluateRegression { at, .. }
+            | Self::EvaluateClassification { at } => at.weights.0.len() + 1,
+            Self::ClassGradient { at, .. } | Self::ClassCurvature { at, .. } | Self::EvaluateClasses { at } => {
+                at.weights.0.len() + at.intercepts.0.len()
+            }
+            _ => 0,
+        }
+    }
+
     /// Number of sums over data of `feature_count` features.
     #[must_use]
     pub fn partial_len(&self, feature_count: usize) -> usize {
