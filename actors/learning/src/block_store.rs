@@ -5,24 +5,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ndarray::{ArrayView2, s};
+use ndarray::{Array2, ArrayView2};
 use odeon_protocol::block::F64Block;
 
 use crate::{
     blocks::{BlockLayout, NodeId, Split, sum_subtree},
     data::{
-        DataError, DataSummary, Rows,
+        DataError, DataSummary, RowSink,
         split::{SplitError, TrainTestSplit},
         strata::Strata,
     },
     kernel::{
-        BlockView, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
+        BlockView, Cell, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
         class_gradient, class_outcomes, classification_sums, column_sums, level_counts, moments, objective_curvature,
         objective_gradient, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, Parameters, Pass},
+    stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
     tree::Window,
 };
 
@@ -30,13 +31,15 @@ use crate::{
 #[derive(Debug)]
 pub struct BlockStore {
     feature_count: usize,
+    /// Whether numbers are rounded to 32 bits, as they are read and behind each step.
+    rounds: bool,
     rows: TrainTestSplit,
     blocks: BTreeMap<(Split, usize), HeldBlock>,
 }
 
 #[derive(Debug)]
 struct HeldBlock {
-    rows: Rows,
+    rows: StoredRows,
     /// Steps of `[prepare]` that the rows have gone through.
     step_count: usize,
     last_pass: u64,
@@ -50,7 +53,9 @@ impl BlockStore {
     /// [`SplitError`] if the rows cannot be split.
     pub fn new(joined: &Joined, strata: &Strata) -> Result<Self, SplitError> {
         let rows = joined.job.data.split_rows(joined.data.row_count, strata)?;
-        Ok(Self { feature_count: joined.data.feature_names.len(), rows, blocks: BTreeMap::new() })
+        let (row_count, feature_count) = (joined.data.row_count, joined.data.feature_names.len());
+        let rounds = rounds(joined.job.data.precision, row_count, feature_count);
+        Ok(Self { feature_count, rounds, rows, blocks: BTreeMap::new() })
     }
 
     /// Blocks held now.
@@ -59,8 +64,10 @@ impl BlockStore {
         self.blocks.len()
     }
 
-    /// Answers a request over rows that have gone through `steps`, to which later requests may only add. Blocks that are not held are loaded by one call of `load`, which gets the
-    /// numbers of the data rows (from 0) and returns those rows in that order.
+    /// Answers a request over rows that have gone through `steps`, to which later requests may only add.
+    ///
+    /// Blocks that are not held are loaded by one call of `load`, which gets the numbers of the data rows (from 0) and
+    /// tells each row with its place among these numbers, in any order.
     ///
     /// # Errors
     /// [`ComputeError`]: what `load` returned, an unknown node, a wrong shape or a wrong label.
@@ -68,7 +75,7 @@ impl BlockStore {
         &mut self,
         request: &ComputePartials,
         steps: &[FittedStep],
-        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+        load: impl FnOnce(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     ) -> Result<Partials, ComputeError> {
         self.load(request, steps, load)?;
         let partials = self.sums(request)?;
@@ -83,7 +90,7 @@ impl BlockStore {
         &mut self,
         request: &ComputePartials,
         steps: &[FittedStep],
-        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+        load: impl FnOnce(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     ) -> Result<(), ComputeError> {
         let split = request.pass.split();
         let layout = BlockLayout::new(self.order(split).len());
@@ -125,7 +132,7 @@ impl BlockStore {
         split: Split,
         layout: BlockLayout,
         wanted: &BTreeSet<usize>,
-        load: impl FnOnce(&[usize]) -> Result<Rows, DataError>,
+        load: impl FnOnce(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     ) -> Result<(), ComputeError> {
         self.blocks.retain(|_, held| held.last_pass + 1 >= pass_number);
         let missing: Vec<usize> =
@@ -134,21 +141,42 @@ impl BlockStore {
             let order = self.order(split);
             let numbers: Vec<usize> =
                 missing.iter().flat_map(|block| order[layout.rows(*block)].iter().copied()).collect();
-            let rows = load(&numbers)?;
-            self.check_loaded(&rows, numbers.len())?;
-            let mut start = 0;
-            for block in missing {
-                let end = start + layout.rows(block).len();
-                let rows =
-                    Rows { x: rows.x.slice(s![start..end, ..]).to_owned(), y: rows.y.slice(s![start..end]).to_owned() };
-                self.blocks.insert((split, block), HeldBlock { rows, step_count: 0, last_pass: pass_number });
-                start = end;
+            for (block, rows) in missing.iter().zip(self.load_rows(layout, &missing, &numbers, load)?) {
+                self.blocks.insert((split, *block), HeldBlock { rows, step_count: 0, last_pass: pass_number });
             }
         }
         for block in wanted {
             self.blocks.entry((split, *block)).and_modify(|held| held.last_pass = pass_number);
         }
         Ok(())
+    }
+
+    /// The rows of blocks, each put where it stays as soon as it is told.
+    fn load_rows(
+        &self,
+        layout: BlockLayout,
+        blocks: &[usize],
+        numbers: &[usize],
+        load: impl FnOnce(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
+    ) -> Result<Vec<StoredRows>, ComputeError> {
+        let (width, rounds) = (self.feature_count, self.rounds);
+        let builder = |block: &usize| RowsBuilder::new(layout.rows(*block).len(), width, rounds);
+        let mut builders: Vec<RowsBuilder> = blocks.iter().map(builder).collect();
+        // Only the last block of all may be shorter than the first.
+        let block_rows = layout.rows(blocks[0]).len();
+        let mut wrong_width = None;
+        load(numbers, &mut |place, cells, target| match builders.get_mut(place / block_rows) {
+            Some(builder) if cells.len() == width => builder.set(place % block_rows, cells, target),
+            _ => wrong_width = Some(cells.len()),
+        })?;
+        let shape = |what: &str, expected, actual| match expected == actual {
+            true => Ok(()),
+            false => Err(ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }),
+        };
+        shape("features", width, wrong_width.unwrap_or(width))?;
+        let (rows, filled): (Vec<StoredRows>, Vec<usize>) = builders.into_iter().map(RowsBuilder::finish).unzip();
+        shape("rows", numbers.len(), filled.into_iter().sum())?;
+        Ok(rows)
     }
 
     /// Takes the rows of blocks through the steps that they have not gone through.
@@ -162,9 +190,8 @@ impl BlockStore {
         for block in wanted {
             let held = self.blocks.get_mut(&(split, *block)).expect("what is wanted was loaded");
             let Some(new_steps) = steps.get(held.step_count..).filter(|steps| !steps.is_empty()) else { continue };
-            let applied = apply(new_steps, std::mem::take(&mut held.rows.x));
-            match applied {
-                Ok(x) => (held.rows.x, held.step_count) = (x, steps.len()),
+            match apply_rounded(new_steps, held.rows.x.take_wide(), self.rounds) {
+                Ok(x) => (held.rows.x, held.step_count) = (Cells::of(x), steps.len()),
                 Err(ApplyError { row, column, value }) => {
                     // The rows are half changed.
                     self.blocks.remove(&(split, *block));
@@ -176,20 +203,6 @@ impl BlockStore {
         Ok(())
     }
 
-    fn check_loaded(&self, rows: &Rows, row_count: usize) -> Result<(), ComputeError> {
-        let counts = [
-            ("features", self.feature_count, rows.x.ncols()),
-            ("rows", row_count, rows.x.nrows()),
-            ("rows", row_count, rows.y.len()),
-        ];
-        match counts.into_iter().find(|(_, expected, actual)| expected != actual) {
-            Some((what, expected, actual)) => {
-                Err(ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual })
-            }
-            None => Ok(()),
-        }
-    }
-
     fn block_sums(
         &self,
         pass: &Pass,
@@ -198,7 +211,7 @@ impl BlockStore {
         block: usize,
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
-        let sums = pass_sums(pass, layout.rows(block).start, rows.x.view(), rows);
+        let sums = pass_sums(pass, layout.rows(block).start, rows);
         let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
         sums.map_err(|error| match error {
             KernelError::ShapeMismatch { what, expected, actual } => {
@@ -228,30 +241,61 @@ pub fn check_same_data(expected: &DataSummary, here: &DataSummary) -> Result<(),
     })
 }
 
+/// Rows behind the steps. If numbers are rounded, they are behind each step: a block that goes through steps one by one,
+/// as they are fitted, has the same numbers as one that goes through all of them at once.
+fn apply_rounded(steps: &[FittedStep], x: Array2<f64>, rounds: bool) -> Result<Array2<f64>, ApplyError> {
+    if !rounds {
+        return apply(steps, x);
+    }
+    steps.chunks(1).try_fold(x, |x, step| Ok(apply(step, x)?.mapv_into(rounded)))
+}
+
 /// The sums over a block whose first row is `start`.
-fn pass_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &Rows) -> Result<Vec<f64>, KernelError> {
+fn pass_sums(pass: &Pass, start: usize, rows: &StoredRows) -> Result<Vec<f64>, KernelError> {
+    let sums = match &rows.x {
+        Cells::Narrow(x) => frequent_sums(pass, BlockView::new(x.view(), rows.y.view())?),
+        Cells::Wide(x) => frequent_sums(pass, BlockView::new(x.view(), rows.y.view())?),
+    };
+    sums.unwrap_or_else(|| rows.x.with_wide(|x| rare_sums(pass, start, x, rows)))
+}
+
+/// Those of passes that come often over large data, which take rows as they are stored.
+fn frequent_sums<T: Cell>(pass: &Pass, block: BlockView<'_, T>) -> Option<Result<Vec<f64>, KernelError>> {
+    Some(match pass {
+        Pass::ColumnSums { .. } | Pass::Prepare(PreparePass::Sums {}) => Ok(column_sums(block)),
+        Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
+        Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
+        Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
+        Pass::ClassGradient { loss, at } => class_gradient(block, *loss, class_predictor(at)),
+        Pass::ClassCurvature { loss, at } => class_curvature(block, *loss, class_predictor(at)),
+        _ => return None,
+    })
+}
+
+/// Those of all other passes, over a copy in 64 bits if need be.
+fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRows) -> Result<Vec<f64>, KernelError> {
     let block = BlockView::new(x, rows.y.view())?;
     match pass {
         Pass::Prepare(PreparePass::Present {}) => Ok(present_sums(x)),
         Pass::Prepare(PreparePass::Squares { mean }) => present_squares(x, &mean.0),
-        Pass::Prepare(PreparePass::Sums {}) => Ok(column_sums(block)),
         Pass::Prepare(PreparePass::Moments { mean, target_mean }) => moments(block, &mean.0, *target_mean),
         Pass::Prepare(PreparePass::Levels { columns }) => level_counts(x, columns),
         Pass::Prepare(PreparePass::Ranks { targets, depth }) => rank_counts(x, targets, *depth),
-        Pass::ColumnSums { .. } => Ok(column_sums(block)),
-        Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
         Pass::ClassCounts { class_count } => class_counts(block, *class_count),
-        Pass::ClassGradient { loss, at } => class_gradient(block, *loss, class_predictor(at)),
-        Pass::ClassCurvature { loss, at } => class_curvature(block, *loss, class_predictor(at)),
         Pass::EvaluateClasses { at } => class_outcomes(block, class_predictor(at)),
-        Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
-        Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
         Pass::Rows { from, rows, class_count } => {
             window_rows(block, start, Window { from: *from, rows: *rows }, *class_count)
         }
         Pass::EvaluateTree { tree, target_mean } => tree_outcomes(block, tree, *target_mean),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
         Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
+        Pass::Prepare(PreparePass::Sums {})
+        | Pass::ColumnSums { .. }
+        | Pass::CentredSquares { .. }
+        | Pass::ObjectiveGradient { .. }
+        | Pass::ObjectiveCurvature { .. }
+        | Pass::ClassGradient { .. }
+        | Pass::ClassCurvature { .. } => unreachable!("these have been summed as the rows are stored"),
     }
 }
 
@@ -265,11 +309,12 @@ fn predictor(at: &Parameters) -> Predictor<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array1, Array2};
-
     use super::*;
     use crate::{
-        data::split::{SplitKind, train_test_split},
+        data::{
+            Precision,
+            split::{SplitKind, train_test_split},
+        },
         kernel::Loss,
     };
 
@@ -283,9 +328,10 @@ mod tests {
     }
 
     /// Feature and target are the number of the data row.
-    fn load(numbers: &[usize]) -> Result<Rows, DataError> {
-        let x = Array2::from_shape_fn((numbers.len(), 1), |(row, _)| numbers[row] as f64);
-        Ok(Rows { x, y: Array1::from_shape_fn(numbers.len(), |row| numbers[row] as f64) })
+    fn load(numbers: &[usize], each: &mut RowSink<'_>) -> Result<(), DataError> {
+        // From the last to the first: any order will do.
+        (0..numbers.len()).rev().for_each(|place| each(place, &[numbers[place] as f64], numbers[place] as f64));
+        Ok(())
     }
 
     fn request(pass_number: u64, nodes: &[NodeId]) -> ComputePartials {
@@ -320,7 +366,7 @@ mod tests {
     #[test]
     fn held_blocks_are_not_loaded_again_and_unused_ones_are_let_go() {
         let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
-        let never = |_: &[usize]| panic!("nothing to load");
+        let never = |_: &[usize], _: &mut RowSink<'_>| panic!("nothing to load");
         store.compute(&request(1, &[FIRST, LAST]), &[], load).unwrap();
         store.compute(&request(2, &[FIRST]), &[], never).unwrap();
         store.compute(&request(2, &[LAST]), &[], never).unwrap();
@@ -349,12 +395,45 @@ mod tests {
         let pass = Pass::CentredSquares { mean: vec![0.0, 0.0].into(), target_mean: 0.0 };
         let error = store.compute(&ComputePartials { pass, ..request(1, &[FIRST]) }, &[], load).unwrap_err();
         assert_eq!(error, ComputeError::ShapeMismatch { what: "features".into(), expected: 1, actual: 2 });
-        let short = |_: &[usize]| load(&[1, 2]);
+        let short = |_: &[usize], each: &mut RowSink<'_>| load(&[1, 2], each);
         let error = store.compute(&request(1, &[LAST]), &[], short).unwrap_err();
         assert_eq!(error, ComputeError::ShapeMismatch { what: "rows".into(), expected: 8, actual: 2 });
         let missing = DataError::FileMissing { file: "d".into() };
-        let error = store.compute(&request(1, &[LAST]), &[], |_| Err(missing.clone())).unwrap_err();
+        let error = store.compute(&request(1, &[LAST]), &[], |_, _| Err(missing.clone())).unwrap_err();
         assert_eq!(error, ComputeError::Data(missing));
+    }
+
+    #[test]
+    fn rows_too_wide_or_too_many_are_refused() {
+        let mut store = BlockStore::new(&joined(), &Strata::default()).unwrap();
+        let mut refused = |load: fn(&[usize], &mut RowSink<'_>) -> Result<(), DataError>| {
+            store.compute(&request(1, &[FIRST]), &[], load).unwrap_err()
+        };
+        let wide = refused(|_, each| {
+            each(0, &[1.0, 2.0], 0.0);
+            Ok(())
+        });
+        assert_eq!(wide, ComputeError::ShapeMismatch { what: "features".into(), expected: 1, actual: 2 });
+        let twice = refused(|numbers, each| load(numbers, each).and_then(|()| load(numbers, each)));
+        assert_eq!(twice, ComputeError::ShapeMismatch { what: "rows".into(), expected: 8, actual: 16 });
+    }
+
+    /// A worker that joins late takes its rows through all steps at once.
+    #[test]
+    fn rounded_rows_are_the_same_whether_steps_come_one_by_one_or_together() {
+        let mut joined = joined();
+        joined.job.data.precision = Precision::F32;
+        let scale = |shift: f64| FittedStep::Scale { columns: vec![0], shift: vec![shift], scale: vec![0.3] };
+        let (steps, requests) =
+            ([scale(0.1), scale(7.7), scale(-0.2)], [1, 2, 3, 4].map(|pass| request(pass, &[FIRST])));
+        let mut early = BlockStore::new(&joined, &Strata::default()).unwrap();
+        let one_by_one = (0..4).map(|count| early.compute(&requests[count], &steps[..count], load).unwrap()).last();
+        let mut late = BlockStore::new(&joined, &Strata::default()).unwrap();
+        let together = late.compute(&requests[3], &steps, load).unwrap();
+        assert_eq!(one_by_one, Some(together.clone()));
+        joined.job.data.precision = Precision::F64;
+        let exact = BlockStore::new(&joined, &Strata::default()).unwrap().compute(&requests[3], &steps, load).unwrap();
+        assert_ne!(exact, together);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     block_store::BlockStore,
-    data::{Rows, source},
+    data::{RowSink, Rows, source},
     job::StepSettings,
     local::fit_local,
     messages::Partials,
@@ -54,6 +54,11 @@ fn load(numbers: &[usize]) -> Result<Rows, crate::data::DataError> {
     Ok(Rows { x: rows.x.select(ndarray::Axis(0), numbers), y: rows.y.select(ndarray::Axis(0), numbers) })
 }
 
+fn tell(numbers: &[usize], each: &mut RowSink<'_>) -> Result<(), crate::data::DataError> {
+    load(numbers)?.tell(each);
+    Ok(())
+}
+
 fn undisturbed() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| fit_local(&job(), &iris().0, load, 1).unwrap().model_sha256())
@@ -87,7 +92,7 @@ impl Simulation {
             {
                 assert_eq!(request.steps_known, steps.len(), "a worker is sent each step once");
                 steps.extend(request.new_steps.iter().cloned());
-                self.replies.push_back((worker.clone(), store.compute(request, steps, load).unwrap()));
+                self.replies.push_back((worker.clone(), store.compute(request, steps, tell).unwrap()));
             }
             self.seen.push(effect);
         }

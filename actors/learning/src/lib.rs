@@ -31,6 +31,7 @@ pub mod program;
 pub mod scaling;
 pub mod scheduler;
 pub mod scores;
+pub mod stored_rows;
 pub mod training;
 pub mod tree;
 pub mod worker;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{
     block_store::BlockStore,
     blocks::{NodeId, ReduceError, Reduction, even_ranges, subtrees},
-    data::{DataError, DataSummary, Rows, source, split::SplitError, strata::Strata},
+    data::{DataError, DataSummary, RowSink, Rows, source, split::SplitError, strata::Strata},
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, Joined},
     model::TrainedModel,
@@ -41,7 +41,7 @@ pub enum LocalError {
 pub fn fit_file(job: &TrainingJob, path: &Path, worker_count: usize) -> Result<TrainedModel, LocalError> {
     let spec = job.data_spec();
     let table = source::scan(path, &spec)?;
-    fit(job, table.summary(), table.strata(), |numbers| table.read_rows(numbers), worker_count)
+    fit(job, table.summary(), table.strata(), |numbers, each| table.each_row(numbers, each), worker_count)
 }
 
 /// As [`fit_file`], with rows that `load` returns for their numbers (from 0), in that order; a stratified split is
@@ -55,14 +55,14 @@ pub fn fit_local(
     load: impl Fn(&[usize]) -> Result<Rows, DataError>,
     worker_count: usize,
 ) -> Result<TrainedModel, LocalError> {
-    fit(job, data, &Strata::default(), load, worker_count)
+    fit(job, data, &Strata::default(), |numbers, each| load(numbers).map(|rows| rows.tell(each)), worker_count)
 }
 
 fn fit(
     job: &TrainingJob,
     data: &DataSummary,
     strata: &Strata,
-    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+    load: impl Fn(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     worker_count: usize,
 ) -> Result<TrainedModel, LocalError> {
     let mut trainer = Trainer::new(job.clone(), data)?;
@@ -84,7 +84,7 @@ fn fit(
 fn run_pass(
     trainer: &Trainer,
     stores: &mut [BlockStore],
-    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+    load: impl Fn(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     pass_number: u64,
     pass: &Pass,
 ) -> Result<Vec<f64>, LocalError> {

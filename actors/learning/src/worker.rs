@@ -142,7 +142,7 @@ struct Data {
 impl Data {
     fn compute(&mut self, request: &ComputePartials, steps: &[FittedStep]) -> Result<Partials, ComputeError> {
         let began = Instant::now();
-        self.store.load(request, steps, |numbers| self.table.read_rows(numbers))?;
+        self.store.load(request, steps, |numbers, each| self.table.each_row(numbers, each))?;
         let loaded = Instant::now();
         let partials = self.store.sums(request)?;
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

@@ -18,10 +18,27 @@ pub use error::DataError;
 pub(crate) use error::nearest;
 use ndarray::{Array1, Array2};
 pub use schema::{BadRows, ColumnSetting, DataColumn, DataSpec, DataSummary, LeftOut};
+use serde::{Deserialize, Serialize};
 pub use synthetic::SCHEME as SYNTHETIC;
 
 /// Largest magnitude of a cell: squares of a million million such numbers add up to less than 64 bits hold.
 pub const VALUE_MAX: f64 = 1e100;
+
+/// How rows are stored by workers; sums are of 64 bits, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// In 32 bits where that changes no number; data of more than 2^27 cells are rounded to 32 bits.
+    #[default]
+    Auto,
+    /// All numbers are rounded to 32 bits.
+    F32,
+    /// No number is rounded.
+    F64,
+}
+
+/// Hears rows one by one: the place that was asked for, the features, the target.
+pub type RowSink<'a> = dyn FnMut(usize, &[f64], f64) + 'a;
 
 /// Chosen rows, in the order they were asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,4 +47,16 @@ pub struct Rows {
     pub x: Array2<f64>,
     /// Target, shape `[rows]`, in the unit of the file; 0 or 1 for a class.
     pub y: Array1<f64>,
+}
+
+impl Rows {
+    /// Tells each row.
+    pub fn tell(&self, each: &mut RowSink<'_>) {
+        for (place, (row, target)) in self.x.rows().into_iter().zip(&self.y).enumerate() {
+            match row.as_slice() {
+                Some(cells) => each(place, cells, *target),
+                None => each(place, &row.to_vec(), *target),
+            }
+        }
+    }
 }

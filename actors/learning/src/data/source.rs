@@ -13,7 +13,7 @@ use super::encode::{Encoded, Encoder, Place};
 use super::infer::Inference;
 use super::strata::Strata;
 use super::synthetic::{Dense, LABEL, VALUE};
-use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, Rows, SYNTHETIC};
+use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, RowSink, Rows, SYNTHETIC};
 
 /// Reasons of left-out rows that are kept for people.
 const EXAMPLES_MAX: usize = 5;
@@ -132,14 +132,27 @@ impl Table {
     /// # Errors
     /// [`DataError`] if a wanted row is bad or absent.
     pub fn read_rows(&self, wanted: &[usize]) -> Result<Rows, DataError> {
+        let shape = (wanted.len(), self.summary.columns.len());
+        let mut rows = Rows { x: Array2::zeros(shape), y: Array1::zeros(wanted.len()) };
+        self.each_row(wanted, &mut |place, cells, target| {
+            rows.x.row_mut(place).iter_mut().zip(cells).for_each(|(cell, value)| *cell = *value);
+            rows.y[place] = target;
+        })?;
+        Ok(rows)
+    }
+
+    /// As [`Self::read_rows`], telling each row as it is read, in any order.
+    ///
+    /// # Errors
+    /// [`DataError`] if a wanted row is bad or absent; some may have been told by then.
+    pub fn each_row(&self, wanted: &[usize], each: &mut RowSink<'_>) -> Result<(), DataError> {
         let path = match &self.origin {
             Origin::File(path) => path,
-            Origin::Generated(dense, columns) => return self.generate(*dense, columns, wanted),
+            Origin::Generated(dense, columns) => return self.generate(*dense, columns, wanted, each),
         };
         let mut text = open(path, &self.spec)?;
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let feature_count = self.summary.columns.len();
-        let mut rows = Rows { x: Array2::zeros((wanted.len(), feature_count)), y: Array1::zeros(wanted.len()) };
         let mut places: Vec<(usize, usize)> =
             wanted.iter().copied().enumerate().map(|(place, row)| (row, place)).collect();
         places.sort_unstable();
@@ -164,10 +177,9 @@ impl Table {
                 }
                 kept_count += 1;
             }
-            rows.x.row_mut(place).iter_mut().zip(&values).for_each(|(cell, value)| *cell = *value);
-            rows.y[place] = values.get(feature_count).copied().unwrap_or_default();
+            each(place, &values[..feature_count], values.get(feature_count).copied().unwrap_or_default());
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// Calls `each` with all rows that were kept, in their order, at most `rows_max` at a time. Without a
@@ -182,9 +194,9 @@ impl Table {
     ) -> Result<(), E> {
         let path = match &self.origin {
             Origin::File(path) => path,
-            Origin::Generated(dense, columns) => {
+            Origin::Generated(dense, _) => {
                 let all: Vec<usize> = (0..dense.row_count).collect();
-                return all.chunks(rows_max).try_for_each(|rows| each(self.generate(*dense, columns, rows)?));
+                return all.chunks(rows_max).try_for_each(|rows| each(self.read_rows(rows)?));
             }
         };
         let mut text = open(path, &self.spec)?;
@@ -215,18 +227,25 @@ impl Table {
         if targets.is_empty() { Ok(()) } else { flush(&mut cells, &mut targets) }
     }
 
-    fn generate(&self, dense: Dense, columns: &[usize], wanted: &[usize]) -> Result<Rows, DataError> {
-        let mut rows = Rows { x: Array2::zeros((wanted.len(), columns.len())), y: Array1::zeros(wanted.len()) };
+    fn generate(
+        &self,
+        dense: Dense,
+        columns: &[usize],
+        wanted: &[usize],
+        each: &mut RowSink<'_>,
+    ) -> Result<(), DataError> {
+        let mut chosen = Vec::with_capacity(columns.len());
         let (weights, mut cells, row_count) = (dense.weights(), Vec::new(), dense.row_count);
         for (place, row) in wanted.iter().copied().enumerate() {
             if row >= row_count {
                 return Err(DataError::RowMissing { file: SYNTHETIC.to_owned(), wanted: row, row_count });
             }
             let sum = dense.row(row, &weights, &mut cells);
-            rows.x.row_mut(place).iter_mut().zip(columns).for_each(|(cell, column)| *cell = cells[*column]);
-            rows.y[place] = Dense::target(&self.summary.target, sum);
+            chosen.clear();
+            chosen.extend(columns.iter().map(|column| cells[*column]));
+            each(place, &chosen, Dense::target(&self.summary.target, sum));
         }
-        Ok(rows)
+        Ok(())
     }
 
     /// The second reading: counts what is kept, and why the rest is not.

@@ -12,7 +12,7 @@ use crate::data::fold::Fold;
 use crate::data::schema::LEVELS_MAX;
 use crate::data::split::{SplitError, SplitKind, TrainTestSplit};
 use crate::data::strata::{Strata, fold_sizes};
-use crate::data::{BadRows, ColumnSetting, DataSummary};
+use crate::data::{BadRows, ColumnSetting, DataSummary, Precision};
 
 /// The most folds of a cross-validation.
 pub const FOLDS_MAX: u32 = 100;
@@ -49,6 +49,9 @@ pub struct DataSettings {
     /// Seed of the shuffle; an ordered split has none.
     #[serde(default = "default_seed")]
     pub seed: u32,
+    /// How workers store numbers.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    pub precision: Precision,
     /// The test rows are this fold, in place of `test_size`; `split` says whether rows are shuffled first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
@@ -146,6 +149,10 @@ impl DataSettings {
 
 fn default_test_size() -> f64 {
     0.2
+}
+
+fn is_auto(precision: &Precision) -> bool {
+    *precision == Precision::Auto
 }
 
 fn default_seed() -> u32 {

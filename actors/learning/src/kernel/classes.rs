@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockView, KernelError, Loss, centred_dot, check_shape, vector::widest};
+use super::exponential::exp_of_negative;
+use super::{BlockView, Cell, KernelError, Loss, centred_dot, check_shape, vector::widest};
 
 /// What a row costs, given its class and one margin for each class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +61,8 @@ pub fn class_outcome_sums(class_count: usize) -> usize {
 ///
 /// # Source
 /// Bishop, *Pattern Recognition and Machine Learning*, eq. 4.108 and 4.109.
-pub fn class_gradient(
-    block: BlockView<'_>,
+pub fn class_gradient<T: Cell>(
+    block: BlockView<'_, T>,
     loss: ClassLoss,
     predictor: ClassPredictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
@@ -79,8 +80,8 @@ pub fn class_gradient(
 ///
 /// # Source
 /// Bishop, *Pattern Recognition and Machine Learning*, eq. 4.110.
-pub fn class_curvature(
-    block: BlockView<'_>,
+pub fn class_curvature<T: Cell>(
+    block: BlockView<'_, T>,
     loss: ClassLoss,
     predictor: ClassPredictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
@@ -146,7 +147,7 @@ impl ClassLoss {
 }
 
 impl ClassPredictor<'_> {
-    fn check(&self, block: &BlockView<'_>) -> Result<(), KernelError> {
+    fn check<T: Cell>(&self, block: &BlockView<'_, T>) -> Result<(), KernelError> {
         check_shape("features", block.feature_count(), self.mean.len())?;
         check_shape("weights of all classes", block.feature_count() * self.intercepts.len(), self.weights.len())
     }
@@ -164,7 +165,7 @@ impl ClassRow {
     }
 
     #[inline(always)]
-    fn read(&mut self, row: &[f64], predictor: ClassPredictor<'_>) {
+    fn read<T: Cell>(&mut self, row: &[T], predictor: ClassPredictor<'_>) {
         for (class, (margin, intercept)) in self.margins.iter_mut().zip(predictor.intercepts).enumerate() {
             let weights = &predictor.weights[class * row.len()..(class + 1) * row.len()];
             *margin = intercept + centred_dot(row, predictor.mean, weights);
@@ -194,7 +195,7 @@ impl ClassRow {
     fn share(&mut self) -> (usize, f64) {
         let top = largest(&self.margins);
         let most = self.margins[top];
-        self.shares.iter_mut().zip(&self.margins).for_each(|(share, margin)| share.0 = libm::exp(margin - most));
+        self.shares.iter_mut().zip(&self.margins).for_each(|(share, margin)| share.0 = exp_of_negative(margin - most));
         let others: f64 = (0..self.shares.len()).filter(|k| *k != top).map(|k| self.shares[k].0).sum();
         let whole = 1.0 + others;
         for (k, share) in self.shares.iter_mut().enumerate() {
@@ -232,8 +233,8 @@ impl ClassRow {
 }
 
 #[inline(always)]
-fn gradient_sums(
-    block: BlockView<'_>,
+fn gradient_sums<T: Cell>(
+    block: BlockView<'_, T>,
     loss: ClassLoss,
     predictor: ClassPredictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
@@ -246,7 +247,7 @@ fn gradient_sums(
         for (of_class, slope) in sums[1..].chunks_exact_mut(variables).zip(&terms.slopes) {
             of_class[0] += slope;
             for ((sum, x), m) in of_class[1..].iter_mut().zip(row).zip(predictor.mean) {
-                *sum += slope * (x - m);
+                *sum += slope * (x.wide() - m);
             }
         }
     }
@@ -254,8 +255,8 @@ fn gradient_sums(
 }
 
 #[inline(always)]
-fn curvature_sums(
-    block: BlockView<'_>,
+fn curvature_sums<T: Cell>(
+    block: BlockView<'_, T>,
     loss: ClassLoss,
     predictor: ClassPredictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
@@ -268,7 +269,7 @@ fn curvature_sums(
         terms.read(row, predictor);
         gradient[0] += terms.differentiate(loss, class, index)?;
         terms.bend(loss);
-        z[1..].iter_mut().zip(row).zip(predictor.mean).for_each(|((z, x), m)| *z = x - m);
+        z[1..].iter_mut().zip(row).zip(predictor.mean).for_each(|((z, x), m)| *z = x.wide() - m);
         for (of_class, slope) in gradient[1..].chunks_exact_mut(variables).zip(&terms.slopes) {
             of_class.iter_mut().zip(&z).for_each(|(sum, z)| *sum += slope * z);
         }

@@ -1,33 +1,47 @@
 //! Sums of columns: what means and standard deviations are made of.
 
-use super::{BlockView, KernelError, check_shape};
+use super::{BlockView, Cell, KernelError, check_shape, vector::widest};
 
 /// `[rows, Σ x_1 … Σ x_d, Σ y]`, length `features + 2`, in the units of the data.
 #[must_use]
-pub fn column_sums(block: BlockView<'_>) -> Vec<f64> {
-    let mut sums = vec![0.0; block.feature_count() + 2];
-    for (row, target) in block.rows() {
-        sums[0] += 1.0;
-        sums[1..].iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-        sums[row.len() + 1] += target;
-    }
-    sums
+pub fn column_sums<T: Cell>(block: BlockView<'_, T>) -> Vec<f64> {
+    widest(
+        #[inline(always)]
+        || {
+            let mut sums = vec![0.0; block.feature_count() + 2];
+            for (row, target) in block.rows() {
+                sums[0] += 1.0;
+                sums[1..].iter_mut().zip(row).for_each(|(sum, x)| *sum += x.wide());
+                sums[row.len() + 1] += target;
+            }
+            sums
+        },
+    )
 }
 
 /// `[Σ (x_1 - mean_1)² … Σ (x_d - mean_d)², Σ (y - target_mean)²]`, length `features + 1`, in squared units.
 ///
 /// # Errors
 /// [`KernelError::ShapeMismatch`] if `mean` is not of shape `[features]`.
-pub fn centred_squares(block: BlockView<'_>, mean: &[f64], target_mean: f64) -> Result<Vec<f64>, KernelError> {
+pub fn centred_squares<T: Cell>(
+    block: BlockView<'_, T>,
+    mean: &[f64],
+    target_mean: f64,
+) -> Result<Vec<f64>, KernelError> {
     check_shape("features", block.feature_count(), mean.len())?;
-    let mut sums = vec![0.0; mean.len() + 1];
-    for (row, target) in block.rows() {
-        for ((sum, x), m) in sums.iter_mut().zip(row).zip(mean) {
-            *sum += (x - m) * (x - m);
-        }
-        sums[mean.len()] += (target - target_mean) * (target - target_mean);
-    }
-    Ok(sums)
+    Ok(widest(
+        #[inline(always)]
+        || {
+            let mut sums = vec![0.0; mean.len() + 1];
+            for (row, target) in block.rows() {
+                for ((sum, x), m) in sums.iter_mut().zip(row).zip(mean) {
+                    *sum += (x.wide() - m) * (x.wide() - m);
+                }
+                sums[mean.len()] += (target - target_mean) * (target - target_mean);
+            }
+            sums
+        },
+    ))
 }
 
 #[cfg(test)]

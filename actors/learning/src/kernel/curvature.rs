@@ -1,9 +1,15 @@
 //! Loss, gradient and the matrix of second derivatives in one reading of the rows.
 
-use super::{BlockView, KernelError, Loss, Predictor, vector::widest};
+use super::loss::RowLosses;
+use super::tile::{Cell, LANES, Plane, Tile, Vector};
+use super::{BlockView, KernelError, Loss, Predictor, filled_up, vector::widest};
 
 /// Rows whose products are added together before they reach the sum: fixed, so that the bits are.
 const ROWS_TOGETHER: usize = 4;
+/// Rows of a tile of products: sums are loaded and stored once for all of them.
+const CURVATURE_ROWS: usize = 32;
+/// Features whose products with the same vectors are held together.
+const FEATURES_TOGETHER: usize = 2;
 
 /// Number of sums of [`objective_curvature`] over `feature_count` features.
 #[must_use]
@@ -22,8 +28,8 @@ pub fn curvature_sums(feature_count: usize) -> usize {
 ///
 /// # Source
 /// Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning*, 2nd ed., eq. 3.6 and 4.23.
-pub fn objective_curvature(
-    block: BlockView<'_>,
+pub fn objective_curvature<T: Cell>(
+    block: BlockView<'_, T>,
     loss: Loss,
     predictor: Predictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
@@ -35,63 +41,141 @@ pub fn objective_curvature(
 }
 
 #[inline(always)]
-fn all_sums(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
-    let variables = block.feature_count() + 1;
-    let mut sums = vec![0.0; curvature_sums(block.feature_count())];
-    let (gradient, upper) = sums.split_at_mut(1 + variables);
-    let mut group = Group::new(variables);
-    for (index, (row, target)) in block.rows().enumerate() {
-        let cost = loss.at(predictor.margin(row), target, index)?;
-        gradient[0] += cost.cost;
-        let z = group.push(row, predictor.mean, cost.curvature);
-        gradient[1..].iter_mut().zip(z).for_each(|(sum, z)| *sum += cost.slope * z);
-        if group.count == ROWS_TOGETHER {
-            group.drain_into(upper);
+fn all_sums<T: Cell>(block: BlockView<'_, T>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
+    let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
+    let mut tile = Tile::<CURVATURE_ROWS>::new(feature_count);
+    let (mut sums, mut slopes, mut costs) = (vec![0.0; 2], vec![Vector::ZERO; tile.width], RowLosses::new());
+    let mut products = Products::new(tile.width);
+    for (first, cells, targets) in block.tiles::<CURVATURE_ROWS>() {
+        tile.read(cells, feature_count, &plane);
+        loss.check_targets(targets, first)?;
+        loss.of_rows(&tile.margins, &filled_up(targets), &mut costs);
+        for row in 0..targets.len() {
+            sums[0] += costs.cost[row];
+            sums[1] += costs.slope[row];
         }
+        tile.add_scaled(&costs.slope[..targets.len()], &mut slopes);
+        costs.curvature[targets.len()..].fill(0.0);
+        products.add(&tile.centred, &costs.curvature, targets.len().div_ceil(ROWS_TOGETHER));
     }
-    group.drain_into(upper);
+    sums.extend(slopes.iter().flat_map(|vector| vector.0).take(feature_count));
+    products.extend_upper(&mut sums, feature_count);
     Ok(sums)
 }
 
-/// Rows that wait to be added to the triangle; those beyond `count` are 0.
-struct Group {
-    count: usize,
-    z: [Vec<f64>; ROWS_TOGETHER],
-    curvature: [f64; ROWS_TOGETHER],
+/// Sums of products of the centred cells of rows, weighed by the curvature of each row.
+struct Products {
+    /// Vectors in a row.
+    width: usize,
+    /// With the 1 that stands for the intercept.
+    of_one: Vec<Vector>,
+    /// The sum of the curvatures, which is the product of that 1 with itself.
+    of_ones: f64,
+    /// For each feature those with the features of its own and the following vectors; before them nothing of use.
+    of_features: Vec<Vector>,
+    /// The cells of a tile times the curvatures.
+    weighed: Vec<Vector>,
 }
 
-impl Group {
-    fn new(variables: usize) -> Self {
-        Self { count: 0, z: std::array::from_fn(|_| vec![0.0; variables]), curvature: [0.0; ROWS_TOGETHER] }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, row: &[f64], mean: &[f64], curvature: f64) -> &[f64] {
-        let z = &mut self.z[self.count];
-        z[0] = 1.0;
-        z[1..].iter_mut().zip(row).zip(mean).for_each(|((z, x), m)| *z = x - m);
-        self.curvature[self.count] = curvature;
-        self.count += 1;
-        z
-    }
-
-    #[inline(always)]
-    fn drain_into(&mut self, upper: &mut [f64]) {
-        self.curvature[self.count..].fill(0.0);
-        let [a, b, c, d] = &self.z;
-        let mut start = 0;
-        for i in 0..a.len() {
-            let end = start + a.len() - i;
-            let factors = [a[i], b[i], c[i], d[i]];
-            let [fa, fb, fc, fd] = std::array::from_fn(|row| factors[row] * self.curvature[row]);
-            let columns = a[i..].iter().zip(&b[i..]).zip(&c[i..]).zip(&d[i..]);
-            for (sum, (((a, b), c), d)) in upper[start..end].iter_mut().zip(columns) {
-                *sum += (fa * a + fb * b) + (fc * c + fd * d);
-            }
-            start = end;
+impl Products {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            of_one: vec![Vector::ZERO; width],
+            of_ones: 0.0,
+            of_features: vec![Vector::ZERO; LANES * width * width],
+            weighed: vec![Vector::ZERO; CURVATURE_ROWS * width],
         }
-        self.count = 0;
     }
+
+    /// Adds the rows of so many groups; those that are there only to fill the last group have a curvature of 0.
+    #[inline(always)]
+    fn add(&mut self, centred: &[Vector], curvature: &[f64; CURVATURE_ROWS], groups: usize) {
+        let width = self.width;
+        let row = width.max(1);
+        let rows = self.weighed.chunks_exact_mut(row).zip(centred.chunks_exact(row)).zip(curvature);
+        for ((weighed, centred), curvature) in rows {
+            for (weighed, cells) in weighed.iter_mut().zip(centred) {
+                for lane in 0..LANES {
+                    weighed.0[lane] = cells.0[lane] * curvature;
+                }
+            }
+        }
+        for [a, b, c, d] in curvature.as_chunks::<ROWS_TOGETHER>().0.iter().take(groups) {
+            self.of_ones += (a + b) + (c + d);
+        }
+        for column in 0..width {
+            let held = std::slice::from_mut(&mut self.of_one[column]);
+            add_groups::<1>(held, 1, centred, width, column, groups, |row, _| curvature[row]);
+            for first in (0..LANES * (column + 1)).step_by(FEATURES_TOGETHER) {
+                let factor = |row: usize, feature: usize| {
+                    let feature = first + feature;
+                    self.weighed[row * width + feature / LANES].0[feature % LANES]
+                };
+                let held = &mut self.of_features[first * width + column..];
+                add_groups::<FEATURES_TOGETHER>(held, width, centred, width, column, groups, factor);
+            }
+        }
+    }
+
+    /// Appends the upper triangle over the intercept and the features, row by row.
+    fn extend_upper(&self, sums: &mut Vec<f64>, feature_count: usize) {
+        let flat =
+            |vectors: &[Vector]| vectors.iter().flat_map(|vector| vector.0).take(feature_count).collect::<Vec<_>>();
+        sums.push(self.of_ones);
+        sums.extend(flat(&self.of_one));
+        for (feature, products) in self.of_features.chunks_exact(self.width.max(1)).take(feature_count).enumerate() {
+            sums.extend(&flat(products)[feature..]);
+        }
+    }
+}
+
+/// Adds to the vectors at the beginning and `stride` further on: of a few features the products with one column of vectors.
+#[inline(always)]
+fn add_groups<const FEATURES: usize>(
+    sums: &mut [Vector],
+    stride: usize,
+    centred: &[Vector],
+    width: usize,
+    column: usize,
+    groups: usize,
+    factor: impl Fn(usize, usize) -> f64,
+) {
+    let mut held: [Vector; FEATURES] = std::array::from_fn(|feature| sums[feature * stride]);
+    for group in 0..groups {
+        let row = group * ROWS_TOGETHER;
+        let [a, b, c, d]: [&Vector; ROWS_TOGETHER] =
+            std::array::from_fn(|next| &centred[(row + next) * width + column]);
+        for (feature, sum) in held.iter_mut().enumerate() {
+            let [fa, fb, fc, fd]: [f64; ROWS_TOGETHER] = std::array::from_fn(|next| factor(row + next, feature));
+            for lane in 0..LANES {
+                sum.0[lane] += (fa * a.0[lane] + fb * b.0[lane]) + (fc * c.0[lane] + fd * d.0[lane]);
+            }
+        }
+    }
+    (0..FEATURES).for_each(|feature| sums[feature * stride] = held[feature]);
+}
+
+/// The loops of [`objective_curvature`] as they would be written first, for tests to compare with.
+#[cfg(test)]
+fn naive_curvature(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
+    let mut sums = super::objective::naive_gradient(block, loss, predictor)?;
+    let mut rows = Vec::new();
+    for (index, (row, target)) in block.rows().enumerate() {
+        let curvature = loss.at(predictor.margin(row), target, index)?.curvature;
+        let z = std::iter::once(1.0).chain(row.iter().zip(predictor.mean).map(|(x, m)| x - m)).collect::<Vec<_>>();
+        rows.push((curvature, z));
+    }
+    let variables = block.feature_count() + 1;
+    rows.resize(rows.len().next_multiple_of(ROWS_TOGETHER), (0.0, vec![0.0; variables]));
+    for i in 0..variables {
+        for j in i..variables {
+            let term = |(c, z): &(f64, Vec<f64>)| (z[i] * c) * z[j];
+            let groups = rows.as_chunks::<ROWS_TOGETHER>().0.iter();
+            sums.push(groups.fold(0.0, |sum, [a, b, c, d]| sum + ((term(a) + term(b)) + (term(c) + term(d)))));
+        }
+    }
+    Ok(sums)
 }
 
 #[cfg(test)]
@@ -151,14 +235,24 @@ mod tests {
     }
 
     #[test]
-    fn wide_and_narrow_instructions_give_the_same_bits() {
-        for (loss, rows) in [(Loss::HalfSquared, 9), (Loss::Logistic, 16), (Loss::SquaredHinge, 7)] {
-            let (x, y) = data(loss, rows);
+    fn tiles_give_the_bits_of_the_naive_loops_with_wide_and_narrow_instructions() {
+        for (rows, features) in [(9, 3), (64, 8), (37, 17), (1, 1), (33, 30)] {
+            let x = Array2::from_shape_fn((rows, features), |(i, j)| ((i * 31 + j * 17) % 101) as f64 / 8.0 - 6.0);
+            let (stored, y) = (x.mapv(|value| value as f32), Array1::from_shape_fn(rows, |row| (row % 2) as f64));
+            let weights: Vec<f64> = (0..features).map(|column| column as f64 / 13.0 - 0.7).collect();
+            let predictor = Predictor { mean: &vec![0.3; features], weights: &weights, intercept: 0.1 };
             let block = BlockView::new(x.view(), y.view()).unwrap();
-            let predictor = Predictor { mean: &[0.1, 0.2, 0.3], weights: &[1.0, -1.0, 0.5], intercept: 0.25 };
-            let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-            let wide = bits(objective_curvature(block, loss, predictor).unwrap());
-            assert_eq!(wide, bits(all_sums(block, loss, predictor).unwrap()), "{loss:?}");
+            let narrow = BlockView::new(stored.view(), y.view()).unwrap();
+            for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
+                let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+                let naive = bits(naive_curvature(block, loss, predictor).unwrap());
+                let sums = [
+                    objective_curvature(block, loss, predictor),
+                    all_sums(block, loss, predictor),
+                    objective_curvature(narrow, loss, predictor),
+                ];
+                sums.into_iter().for_each(|sums| assert_eq!(bits(sums.unwrap()), naive, "{loss:?} {rows} {features}"));
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sums over test rows, from which metrics are made.
 
-use super::{BlockView, KernelError, Predictor, check_label, logistic};
+use super::loss::logistic;
+use super::{BlockView, KernelError, Predictor, check_label};
 
 /// Values of [`regression_sums`].
 pub const REGRESSION_SUMS: usize = 4;
@@ -41,7 +42,7 @@ pub fn classification_sums(block: BlockView<'_>, predictor: Predictor<'_>) -> Re
     for (index, (row, target)) in block.rows().enumerate() {
         check_label(target, index)?;
         let margin = predictor.margin(row);
-        sums[0] += logistic(margin, target).0;
+        sums[0] += logistic(margin, target).cost;
         let outcome = match (margin > 0.0, target == 1.0) {
             (true, true) => 1,
             (true, false) => 2,

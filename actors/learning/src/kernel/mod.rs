@@ -1,16 +1,18 @@
 //! Sums over one block of rows: plain functions over array views.
 //!
-//! Every function reads each row once and adds rows in order, with a fixed number of lanes, and
-//! takes `exp` and `log1p` from `libm`: its bits depend on the block alone, not on the host.
+//! Every function reads each row once and adds rows in order, with a fixed number of lanes, and has
+//! `exp` and `log` of its own: its bits depend on the block alone, not on the host nor on how cells are stored.
 //! Means, penalties and reductions are made elsewhere.
 
 mod classes;
 mod columns;
 mod curvature;
 mod evaluate;
+mod exponential;
 mod loss;
 mod objective;
 mod prepare;
+mod tile;
 mod tree;
 mod vector;
 
@@ -25,12 +27,14 @@ pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
 pub use prepare::{level_counts, moments, present_squares, present_sums, rank_counts};
+pub use tile::Cell;
+use tile::LANES;
 pub use tree::{tree_outcome_sums, tree_outcomes, window_rows};
 
-/// One block: `x` of shape `[rows, features]`, `y` of shape `[rows]`, in the units of the data.
+/// One block: `x` of shape `[rows, features]`, stored in 64 or 32 bits, `y` of shape `[rows]`, in the units of the data.
 #[derive(Debug, Clone, Copy)]
-pub struct BlockView<'a> {
-    x: ArrayView2<'a, f64>,
+pub struct BlockView<'a, T = f64> {
+    x: ArrayView2<'a, T>,
     y: ArrayView1<'a, f64>,
 }
 
@@ -78,12 +82,12 @@ pub enum KernelError {
     },
 }
 
-impl<'a> BlockView<'a> {
+impl<'a, T: Cell> BlockView<'a, T> {
     /// A view of rows and their targets.
     ///
     /// # Errors
     /// [`KernelError::ShapeMismatch`] if there is not one target for each row.
-    pub fn new(x: ArrayView2<'a, f64>, y: ArrayView1<'a, f64>) -> Result<Self, KernelError> {
+    pub fn new(x: ArrayView2<'a, T>, y: ArrayView1<'a, f64>) -> Result<Self, KernelError> {
         check_shape("rows", x.nrows(), y.len())?;
         Ok(Self { x, y })
     }
@@ -93,42 +97,52 @@ impl<'a> BlockView<'a> {
     }
 
     /// Rows as slices with their targets.
-    fn rows(&self) -> impl Iterator<Item = (&'a [f64], f64)> {
+    fn rows(&self) -> impl Iterator<Item = (&'a [T], f64)> {
         let rows = self.x.into_outer_iter().map(|row| row.to_slice().expect("rows of a block are contiguous"));
         rows.zip(self.y.into_iter().copied())
+    }
+
+    /// Up to `ROWS` rows at a time: the number of the first, all their cells, and their targets.
+    #[inline(always)]
+    fn tiles<const ROWS: usize>(&self) -> impl Iterator<Item = (usize, &'a [T], &'a [f64])> {
+        let (x, y) = (self.x, self.y);
+        let cells = x.to_slice().expect("the rows of a block follow each other");
+        let targets = y.to_slice().expect("the targets of a block follow each other");
+        let (width, tiles) = (x.ncols(), targets.chunks(ROWS).enumerate());
+        tiles.map(move |(tile, targets)| {
+            let first = tile * ROWS;
+            (first, &cells[first * width..(first + targets.len()) * width], targets)
+        })
     }
 }
 
 impl Predictor<'_> {
-    fn check(&self, block: &BlockView<'_>) -> Result<(), KernelError> {
+    fn check<T: Cell>(&self, block: &BlockView<'_, T>) -> Result<(), KernelError> {
         check_shape("features", block.feature_count(), self.mean.len())?;
         check_shape("features", block.feature_count(), self.weights.len())
     }
 
     /// The margin of one row, whose length was checked.
     #[inline(always)]
-    fn margin(&self, row: &[f64]) -> f64 {
+    fn margin<T: Cell>(&self, row: &[T]) -> f64 {
         self.intercept + centred_dot(row, self.mean, self.weights)
     }
 }
 
-/// Independent partial sums of a dot product; fixed, so that every processor adds in one order.
-const LANES: usize = 8;
-
 #[inline(always)]
-fn centred_dot(row: &[f64], mean: &[f64], weights: &[f64]) -> f64 {
+fn centred_dot<T: Cell>(row: &[T], mean: &[f64], weights: &[f64]) -> f64 {
     let (rows, row_rest) = row.as_chunks::<LANES>();
     let (means, mean_rest) = mean.as_chunks::<LANES>();
     let (weight_chunks, weight_rest) = weights.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for ((x, m), w) in rows.iter().zip(means).zip(weight_chunks) {
         for lane in 0..LANES {
-            lanes[lane] += (x[lane] - m[lane]) * w[lane];
+            lanes[lane] += (x[lane].wide() - m[lane]) * w[lane];
         }
     }
     let rest = row_rest.iter().zip(mean_rest).zip(weight_rest);
     for (lane, ((x, m), w)) in rest.enumerate() {
-        lanes[lane] += (x - m) * w;
+        lanes[lane] += (x.wide() - m) * w;
     }
     lanes.iter().sum()
 }
@@ -141,17 +155,12 @@ fn check_label(value: f64, row: usize) -> Result<(), KernelError> {
     if value == 0.0 || value == 1.0 { Ok(()) } else { Err(KernelError::Label { value, row }) }
 }
 
-/// `log(1 + exp(-|m|))`-based logistic loss of a label (0 or 1), and `P(y = 1) - y`, without cancellation.
-///
-/// The residual is built from the smaller of the two class probabilities, so it keeps its digits
-/// when the prediction is nearly certain.
-fn logistic(margin: f64, label: f64) -> (f64, f64) {
-    let decay = libm::exp(-margin.abs());
-    let (smaller, larger) = (decay / (1.0 + decay), 1.0 / (1.0 + decay));
-    let agrees = (margin >= 0.0) == (label == 1.0);
-    let loss = libm::log1p(decay) + if agrees { 0.0 } else { margin.abs() };
-    let size = if agrees { smaller } else { larger };
-    (loss, if label == 1.0 { -size } else { size })
+/// The targets of a tile, and zeros for the rows that it lacks.
+#[inline(always)]
+fn filled_up<const ROWS: usize>(targets: &[f64]) -> [f64; ROWS] {
+    let mut filled = [0.0; ROWS];
+    filled[..targets.len()].copy_from_slice(targets);
+    filled
 }
 
 #[cfg(test)]
@@ -164,16 +173,6 @@ mod tests {
     fn the_dot_product_takes_every_column_once() {
         let row: Vec<f64> = (0..19).map(f64::from).collect();
         assert_eq!(centred_dot(&row, &[1.0; 19], &[2.0; 19]), 2.0 * (171.0 - 19.0));
-    }
-
-    #[test]
-    fn the_logistic_loss_keeps_its_digits_far_from_zero() {
-        assert_eq!(logistic(0.0, 1.0), (std::f64::consts::LN_2, -0.5));
-        assert_eq!(logistic(-800.0, 1.0), (800.0, -1.0));
-        let (loss, residual) = logistic(50.0, 1.0);
-        let tail = (-50.0_f64).exp();
-        assert!((loss / tail - 1.0).abs() < 1e-14 && (residual / -tail - 1.0).abs() < 1e-14);
-        assert_eq!(logistic(-3.0, 0.0).0, logistic(3.0, 1.0).0);
     }
 
     #[test]

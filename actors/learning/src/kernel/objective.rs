@@ -1,6 +1,10 @@
 //! Loss and gradient in one reading of the rows.
 
-use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss, vector::widest};
+#[cfg(test)]
+use super::loss::RowLoss;
+use super::loss::RowLosses;
+use super::tile::{Cell, GRADIENT_ROWS, Plane, Tile, Vector};
+use super::{BlockView, KernelError, Loss, Predictor, filled_up, vector::widest};
 
 /// `[Σ loss, Σ r, Σ r·(x_1 - mean_1) … Σ r·(x_d - mean_d)]`, length `features + 2`.
 ///
@@ -15,7 +19,11 @@ use super::{BlockView, KernelError, Loss, Predictor, loss::RowLoss, vector::wide
 ///
 /// # Source
 /// Hastie, Tibshirani, Friedman, *The Elements of Statistical Learning*, 2nd ed., eq. 3.3 and 4.21.
-pub fn objective_gradient(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
+pub fn objective_gradient<T: Cell>(
+    block: BlockView<'_, T>,
+    loss: Loss,
+    predictor: Predictor<'_>,
+) -> Result<Vec<f64>, KernelError> {
     predictor.check(&block)?;
     widest(
         #[inline(always)]
@@ -24,7 +32,35 @@ pub fn objective_gradient(block: BlockView<'_>, loss: Loss, predictor: Predictor
 }
 
 #[inline(always)]
-fn gradient_sums(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
+fn gradient_sums<T: Cell>(
+    block: BlockView<'_, T>,
+    loss: Loss,
+    predictor: Predictor<'_>,
+) -> Result<Vec<f64>, KernelError> {
+    let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
+    let mut tile = Tile::<GRADIENT_ROWS>::new(feature_count);
+    let (mut sums, mut slopes, mut costs) = (vec![0.0; 2], vec![Vector::ZERO; tile.width], RowLosses::new());
+    for (first, cells, targets) in block.tiles::<GRADIENT_ROWS>() {
+        tile.read(cells, feature_count, &plane);
+        loss.check_targets(targets, first)?;
+        loss.of_rows(&tile.margins, &filled_up(targets), &mut costs);
+        for row in 0..targets.len() {
+            sums[0] += costs.cost[row];
+            sums[1] += costs.slope[row];
+        }
+        tile.add_scaled(&costs.slope[..targets.len()], &mut slopes);
+    }
+    sums.extend(slopes.iter().flat_map(|vector| vector.0).take(feature_count));
+    Ok(sums)
+}
+
+/// The loops of [`objective_gradient`] as they would be written first, for tests to compare with.
+#[cfg(test)]
+pub(super) fn naive_gradient<T: Cell>(
+    block: BlockView<'_, T>,
+    loss: Loss,
+    predictor: Predictor<'_>,
+) -> Result<Vec<f64>, KernelError> {
     let mut sums = vec![0.0; block.feature_count() + 2];
     for (index, (row, target)) in block.rows().enumerate() {
         let margin = predictor.margin(row);
@@ -32,7 +68,7 @@ fn gradient_sums(block: BlockView<'_>, loss: Loss, predictor: Predictor<'_>) -> 
         sums[0] += cost;
         sums[1] += slope;
         for ((sum, x), m) in sums[2..].iter_mut().zip(row).zip(predictor.mean) {
-            *sum += slope * (x - m);
+            *sum += slope * (x.wide() - m);
         }
     }
     Ok(sums)
@@ -93,16 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn wide_and_narrow_instructions_give_the_same_bits() {
-        let x = Array2::from_shape_fn((37, 21), |(row, column)| ((row * 31 + column * 17) % 101) as f64 / 7.0 - 6.0);
-        let y = Array1::from_shape_fn(37, |row| (row % 2) as f64);
-        let weights: Vec<f64> = (0..21).map(|column| f64::from(column) / 13.0 - 0.7).collect();
-        let predictor = Predictor { mean: &[0.3; 21], weights: &weights, intercept: 0.1 };
-        let block = BlockView::new(x.view(), y.view()).unwrap();
-        for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
-            let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-            let wide = bits(objective_gradient(block, loss, predictor).unwrap());
-            assert_eq!(wide, bits(gradient_sums(block, loss, predictor).unwrap()), "{loss:?}");
+    fn tiles_of_any_width_and_storage_give_the_bits_of_the_naive_loops() {
+        for (rows, features) in [(37, 21), (16, 8), (1, 1), (15, 100), (33, 3)] {
+            let cell = |(row, column): (usize, usize)| ((row * 31 + column * 17) % 101) as f64 / 8.0 - 6.0;
+            let x = Array2::from_shape_fn((rows, features), cell);
+            let stored = x.mapv(|value| value as f32);
+            let y = Array1::from_shape_fn(rows, |row| (row % 2) as f64);
+            let weights: Vec<f64> = (0..features).map(|column| column as f64 / 13.0 - 0.7).collect();
+            let predictor = Predictor { mean: &vec![0.3; features], weights: &weights, intercept: 0.1 };
+            let block = BlockView::new(x.view(), y.view()).unwrap();
+            let narrow = BlockView::new(stored.view(), y.view()).unwrap();
+            for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
+                let bits = |sums: Vec<f64>| sums.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+                let naive = bits(naive_gradient(block, loss, predictor).unwrap());
+                let sums = [
+                    objective_gradient(block, loss, predictor),
+                    gradient_sums(block, loss, predictor),
+                    objective_gradient(narrow, loss, predictor),
+                ];
+                sums.into_iter().for_each(|sums| assert_eq!(bits(sums.unwrap()), naive, "{loss:?} {rows} {features}"));
+            }
         }
     }
 
