@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use odeon_executor::{Deployable, Task, TaskRegistry};
 use odeon_learning::worker::WorkerTask;
+use odeon_runtime::transport::{Tcp, Transport};
+use odeon_runtime::trust::{Credentials, Tls};
 use odeon_runtime::{Node, run_to_end};
 
 use crate::cli::{Cli, Command, Nothing};
+use crate::config::{TlsConfig, load};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::logging;
@@ -28,6 +32,10 @@ pub struct Environment {
     pub program: PathBuf,
     /// The task types of this binary.
     pub tasks: TaskRegistry,
+    /// Where the credentials are, if flags say so.
+    tls: Vec<(&'static str, String)>,
+    /// Whether the cluster is one of this process, which asks for no credentials.
+    is_own_cluster: bool,
 }
 
 impl Environment {
@@ -36,7 +44,42 @@ impl Environment {
     /// # Errors
     /// If the node cannot start.
     pub async fn client_node(&self) -> Result<Node, Failure> {
-        Node::builder("client").incarnation(fresh_seed()).start().await.or_exit(Exit::WorkFailed)
+        let builder = Node::builder("client").incarnation(fresh_seed()).transport(self.transport()?);
+        builder.start().await.or_exit(Exit::WorkFailed)
+    }
+
+    /// The network as this process takes part in it: with the credentials that flags or the environment name, or within
+    /// this host.
+    ///
+    /// # Errors
+    /// If the credentials cannot be used.
+    pub fn transport(&self) -> Result<Arc<dyn Transport>, Failure> {
+        Ok(match self.credentials()? {
+            None => Arc::new(Tcp),
+            Some(credentials) => Arc::new(Tls::new(credentials)),
+        })
+    }
+
+    /// The credentials that flags or the environment name, if any.
+    pub(crate) fn credentials(&self) -> Result<Option<Credentials>, Failure> {
+        let loaded = load::<TlsConfig>(None, &self.variables, &self.tls).or_exit(Exit::Usage)?;
+        let files = loaded.value.files().filter(|_| !self.is_own_cluster);
+        files.map(|files| Credentials::load(&files).or_exit(Exit::Usage)).transpose()
+    }
+
+    /// The flags that name credentials, as settings of the table of a role.
+    pub(crate) fn tls_flags(&self) -> Vec<(&'static str, String)> {
+        let of_role = |key: &str| match key {
+            "ca" => "tls.ca",
+            "cert" => "tls.cert",
+            _ => "tls.key",
+        };
+        self.tls.iter().map(|(key, path)| (of_role(key), path.clone())).collect()
+    }
+
+    /// The same for a cluster within this process.
+    pub(crate) fn of_own_cluster(&self) -> Self {
+        Self { is_own_cluster: true, ..self.clone() }
     }
 }
 
@@ -119,7 +162,7 @@ impl App {
             .collect();
         logging::init(cli.log.log.as_deref(), cli.log.log_format, &variables).or_exit(Exit::Usage)?;
         let program = std::env::current_exe().or_exit(Exit::WorkFailed)?;
-        Ok(Environment { variables, program, tasks: self.tasks? })
+        Ok(Environment { variables, program, tasks: self.tasks?, tls: cli.tls.flags(), is_own_cluster: false })
     }
 }
 

@@ -154,7 +154,7 @@ impl Deployments {
         DeployerForOperators: Accepts<M>,
     {
         let answer = self.deployer.send_within(question, ANSWER_WAIT_MAX).await;
-        answer.map_err(|error| crate::failure::not_reachable(&self.master, &error))
+        answer.map_err(|error| crate::failure::not_answered(&self.master, &error))
     }
 }
 

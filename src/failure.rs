@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use odeon_runtime::Endpoint;
+use odeon_runtime::{Endpoint, PeerError};
 
 use crate::exit::Exit;
 
@@ -64,6 +64,19 @@ pub(crate) fn not_reachable(endpoint: &Endpoint, cause: &impl std::fmt::Display)
              start a cluster with `odeon local`, or name its master with --master HOST:PORT or ODEON_MASTER"
         ),
     )
+}
+
+/// The failure of a client that was not answered: not permitted, if it is a matter of who the client is.
+pub(crate) fn not_answered(endpoint: &Endpoint, error: &PeerError) -> Failure {
+    let hint = match error {
+        PeerError::Untrusted { .. } => {
+            "name the credentials of this client with --tls-ca, --tls-cert and --tls-key, or with ODEON_TLS__CA, \
+             ODEON_TLS__CERT and ODEON_TLS__KEY; `odeon cert issue --role client` makes them"
+        }
+        PeerError::Forbidden { .. } => "this takes a certificate of another role: see `odeon cert issue --help`",
+        _ => return not_reachable(endpoint, error),
+    };
+    Failure::new(Exit::NotPermitted, format!("the master at {endpoint} does not serve this client: {error}\n{hint}"))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use odeon_master::{MasterNode, MasterRules, MasterSettings, RemovalRate, StartMa
 use odeon_protocol::id::MasterId;
 use odeon_protocol::resources::{CPUS, DISK, MEM, Resources, Scalar};
 use odeon_protocol::role::Role;
-use odeon_runtime::transport::Tcp;
+use odeon_runtime::transport::{Tcp, Transport};
+use odeon_runtime::trust::{CredentialFiles, Credentials, PeerRole, PeerRoles, Tls};
 use odeon_runtime::{Endpoint, FabricLimits};
 
 use crate::app::{Environment, fresh_seed};
@@ -28,20 +29,20 @@ use crate::failure::{Failure, OrExit};
 /// [`Failure`] with the code for wrong usage: the configuration, the directory or the port is at fault.
 pub async fn start_master(config: &MasterConfig) -> Result<MasterNode, Failure> {
     let seed = fresh_seed();
+    let standing = Standing::of(PeerRole::Master, config.bind, config.advertise.as_ref(), config.tls.files())?;
     let settings = MasterSettings {
         node_name: "master".to_owned(),
         incarnation: seed,
         seed,
         bind: endpoint(config.bind, config.port),
-        advertise: config.advertise.as_ref().map(advertised),
+        advertise: standing.advertise,
         work_dir: config.work_dir.clone(),
         master_id: MasterId::new(uuid::Uuid::new_v4().to_string()).or_exit(Exit::WorkFailed)?,
         limits: FabricLimits::DEFAULT,
         rules: master_rules(config)?,
     };
-    warn_if_open("master", config.bind);
     let port = config.port;
-    MasterNode::start(settings, Arc::new(Tcp)).await.map_err(|error| {
+    MasterNode::start(settings, standing.transport).await.map_err(|error| {
         let hint = matches!(error, StartMasterError::Listen(_)).then(|| taken_port_hint(port));
         started(error, hint)
     })
@@ -53,27 +54,29 @@ pub async fn start_master(config: &MasterConfig) -> Result<MasterNode, Failure> 
 /// As [`start_master`].
 pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environment) -> Result<AgentNode, Failure> {
     let seed = fresh_seed();
+    let standing = Standing::of(PeerRole::Agent, config.bind, config.advertise.as_ref(), config.tls.files())?;
+    let executor_credentials = executor_credentials(config, standing.advertise.as_ref())?;
     let settings = AgentSettings {
         name: name.to_owned(),
         incarnation: seed,
         seed,
         master: Endpoint::new(config.master.to_string()),
         listen: endpoint(config.bind, config.port),
-        advertise: config.advertise.as_ref().map(advertised),
+        advertise: standing.advertise,
         hostname: config.hostname.clone().unwrap_or_else(hostname),
         attributes: attributes(&config.attributes)?,
         resources: agent_resources(config)?,
         work_dir: config.work_dir.clone(),
         environment: environment.variables.clone(),
         program: environment.program.clone(),
+        executor_credentials,
         recover: config.recover,
         reconfiguration_policy: config.reconfiguration_policy,
         disk_is_measured: !config.resources.as_ref().is_some_and(|text| names_disk(text)),
         limits: agent_limits(config),
     };
-    warn_if_open("agent", config.bind);
     let port = config.port;
-    AgentNode::start(settings, Arc::new(Tcp)).await.map_err(|error| {
+    AgentNode::start(settings, standing.transport).await.map_err(|error| {
         let hint = matches!(error, odeon_agent::StartAgentError::Listen(_)).then(|| taken_port_hint(port));
         started(error, hint)
     })
@@ -84,13 +87,14 @@ pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environ
 /// # Errors
 /// As [`start_master`].
 pub async fn start_deployer(master: &MasterNode, config: &MasterConfig) -> Result<DeployerNode, Failure> {
+    let standing = Standing::of(PeerRole::Master, config.bind, config.advertise.as_ref(), config.tls.files())?;
     let settings = DeployerSettings {
         node: master.node.clone(),
         master: master.endpoint.clone(),
         work_dir: config.work_dir.clone(),
         seed: fresh_seed(),
     };
-    DeployerNode::start(settings, Arc::new(Tcp)).await.map_err(|error| started(error, None))
+    DeployerNode::start(settings, standing.transport).await.map_err(|error| started(error, None))
 }
 
 fn started(error: impl std::error::Error + Send + Sync + 'static, hint: Option<String>) -> Failure {
@@ -113,11 +117,86 @@ fn advertised(address: &HostPort) -> Endpoint {
     Endpoint::new(address.to_string())
 }
 
-/// There is no authentication in this version, so an open port hands the host to whoever reaches it.
-fn warn_if_open(role: &str, bind: IpAddr) {
-    if !bind.is_loopback() {
-        tracing::warn!(role, %bind, "listens beyond this host without authentication: whoever reaches it can run code");
+/// What a role takes part in the network with. Without credentials nobody could tell who is at the other end, so that it
+/// serves its own host only.
+struct Standing {
+    transport: Arc<dyn Transport>,
+    /// What others dial, if that is another address than it listens at.
+    advertise: Option<Endpoint>,
+}
+
+impl Standing {
+    fn of(
+        role: PeerRole,
+        bind: IpAddr,
+        advertise: Option<&HostPort>,
+        files: Option<CredentialFiles>,
+    ) -> Result<Self, Failure> {
+        let advertise = advertise.map(advertised);
+        let Some(files) = files else {
+            return match bind.is_loopback() {
+                true => Ok(Self { transport: Arc::new(Tcp), advertise }),
+                false => Err(open(role, bind)),
+            };
+        };
+        if bind.is_unspecified() && advertise.is_none() {
+            return Err(Failure::usage(format!(
+                "advertise: must be set, because nobody can dial {bind}: give the HOST:PORT at which others reach the {role}"
+            )));
+        }
+        let credentials = credentials("tls.cert", role, &files)?;
+        let dialled = advertise.clone().unwrap_or_else(|| endpoint(bind, 0));
+        credentials.check_host(&dialled).map_err(|fault| not_for_host("tls.cert", &files, &dialled, &fault))?;
+        Ok(Self { transport: Arc::new(Tls::new(credentials)), advertise })
     }
+}
+
+fn open(role: PeerRole, bind: IpAddr) -> Failure {
+    Failure::usage(format!(
+        "bind: {bind} can be reached from other hosts, and without credentials a {role} serves its own host only\n\
+         make credentials with `odeon cert init` and `odeon cert issue --role {role}` and name them under [tls], \
+         or bind to 127.0.0.1"
+    ))
+}
+
+fn credentials(key: &str, role: PeerRole, files: &CredentialFiles) -> Result<Credentials, Failure> {
+    let credentials = Credentials::load(files).map_err(|error| {
+        let failure = Err::<(), _>(error).or_exit(Exit::Usage).expect_err("an error was given");
+        Failure::usage(format!("tls: {failure}"))
+    })?;
+    let (name, roles) = (credentials.identity().name().unwrap_or_default(), credentials.identity().roles());
+    match roles.contains(role) {
+        true => Ok(credentials),
+        false => Err(Failure::usage(format!(
+            "{key}: the certificate in {} is that of {name} as {roles}, and this takes one of the role {role}\n\
+             make one with `odeon cert issue --role {role}`",
+            files.cert.display()
+        ))),
+    }
+}
+
+fn not_for_host(key: &str, files: &CredentialFiles, dialled: &Endpoint, fault: &str) -> Failure {
+    let cert = files.cert.display();
+    Failure::usage(format!(
+        "{key}: others dial {dialled}, and the certificate in {cert} {fault}\nissue one with --host"
+    ))
+}
+
+/// The credentials of executors: they are the holder's to use, so they must not make an agent of a task.
+fn executor_credentials(config: &AgentConfig, dialled: Option<&Endpoint>) -> Result<Option<CredentialFiles>, Failure> {
+    const KEY: &str = "tls.executor_cert";
+    let Some(files) = config.tls.executor_files() else { return Ok(None) };
+    let credentials = credentials(KEY, PeerRole::ActorHost, &files)?;
+    let roles = credentials.identity().roles();
+    if roles != PeerRoles::of(&[PeerRole::ActorHost]) {
+        let text = format!("{KEY}: executors may be actor-host and nothing else, and this one is {roles}");
+        return Err(Failure::usage(text));
+    }
+    let dialled = dialled.cloned().unwrap_or_else(|| endpoint(config.bind, 0));
+    credentials.check_host(&dialled).map_err(|fault| not_for_host(KEY, &files, &dialled, &fault))?;
+    let absolute = |path: &Path| std::path::absolute(path).or_exit(Exit::Usage);
+    let CredentialFiles { ca, cert, key } = &files;
+    Ok(Some(CredentialFiles { ca: absolute(ca)?, cert: absolute(cert)?, key: absolute(key)? }))
 }
 
 fn hostname() -> String {

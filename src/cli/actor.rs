@@ -67,8 +67,11 @@ fn exit_of(error: &CallActorError) -> Exit {
 
 fn failure(error: DirectoryError, master: &Endpoint) -> Failure {
     match error {
-        DirectoryError::Directory(cause) => crate::failure::not_reachable(master, &cause),
+        DirectoryError::Directory(cause) => crate::failure::not_answered(master, &cause),
         DirectoryError::NotFound(cause) => Failure::usage(format!("{cause}; see `odeon actors`")),
+        DirectoryError::Failed { error, .. } if error.is_denied() => {
+            Failure::new(Exit::NotPermitted, error.to_string())
+        }
         other => Failure::new(Exit::NotReachable, other.to_string()),
     }
 }

@@ -61,7 +61,9 @@ pub(crate) async fn agent(args: AgentArgs, environment: &Environment) -> Result<
 
 async fn run_agent(args: AgentArgs, environment: &Environment) -> Result<i32, Failure> {
     let mut signals = EndSignals::listen()?;
-    let config = load::<AgentConfig>(args.config.config.as_deref(), &environment.variables, &args.flags());
+    let mut flags: Vec<(&str, String)> = environment.tls_flags();
+    flags.extend(args.flags());
+    let config = load::<AgentConfig>(args.config.config.as_deref(), &environment.variables, &flags);
     let config = config.or_exit(Exit::Usage)?.value;
     let agent = start_agent("agent", &config, environment).await?;
     let (endpoint, master) = (agent.endpoint(), &config.master);

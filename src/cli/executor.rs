@@ -1,10 +1,7 @@
 //! `odeon executor`: what an agent starts; not for people.
 
-use std::sync::Arc;
-
 use clap::Args;
 use odeon_executor::{ExecutorSettings, run_executor};
-use odeon_runtime::transport::Tcp;
 
 use crate::app::Environment;
 use crate::exit::Exit;
@@ -17,7 +14,8 @@ pub(crate) struct ExecutorArgs {}
 /// Runs the executor until its agent or its work ends it.
 pub(crate) async fn executor(_: ExecutorArgs, environment: &Environment) -> Result<i32, Failure> {
     let settings = ExecutorSettings::from_environment(&environment.variables).or_exit(Exit::Usage)?;
-    let end = run_executor(settings, environment.tasks.clone(), Arc::new(Tcp)).await.or_exit(Exit::WorkFailed)?;
+    let end =
+        run_executor(settings, environment.tasks.clone(), environment.transport()?).await.or_exit(Exit::WorkFailed)?;
     tracing::info!(?end, "the executor has ended");
     Ok(Exit::Done.into())
 }

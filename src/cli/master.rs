@@ -26,7 +26,8 @@ pub(crate) struct MasterArgs {
 /// Starts the master and stops it in order at the end.
 pub(crate) async fn master(args: MasterArgs, environment: &Environment) -> Result<i32, Failure> {
     let mut signals = EndSignals::listen()?;
-    let mut flags = args.config.flags();
+    let mut flags: Vec<(&str, String)> = environment.tls_flags();
+    flags.extend(args.config.flags());
     flags.extend(args.port.map(|port| ("port", port.to_string())));
     let config = load::<MasterConfig>(args.config.config.as_deref(), &environment.variables, &flags);
     let config = config.or_exit(Exit::Usage)?.value;

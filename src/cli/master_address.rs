@@ -10,7 +10,7 @@ use odeon_runtime::{Endpoint, Peer};
 
 use crate::app::Environment;
 use crate::config::HostPort;
-use crate::failure::{Failure, not_reachable};
+use crate::failure::{Failure, not_answered};
 
 /// How long a client waits for one answer of the master.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -82,6 +82,6 @@ impl MasterAddress {
         let peer: Peer<I> = node.peer_at(&endpoint, actor);
         let answer = peer.send_within(question, ANSWER_WAIT_MAX).await;
         node.shut_down();
-        answer.map_err(|error| not_reachable(&endpoint, &error))
+        answer.map_err(|error| not_answered(&endpoint, &error))
     }
 }

@@ -10,6 +10,7 @@ mod agent_changes;
 mod agents;
 mod allocate;
 mod bench;
+mod cert;
 mod config;
 mod deploy;
 mod deployment;
@@ -68,6 +69,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the work failed (`run` passes th
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -81,6 +84,29 @@ pub(crate) struct LogArgs {
     /// The form of log lines
     #[arg(long, global = true, value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
+}
+
+/// What this process proves who it is with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Credentials")]
+pub(crate) struct TlsArgs {
+    /// The certificate of the cluster's authority [default: ODEON_TLS__CA; without, this host only]
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The certificate of this process [default: ODEON_TLS__CERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its key [default: ODEON_TLS__KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The flags that were given, as settings.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
+        let given = [("ca", &self.tls_ca), ("cert", &self.tls_cert), ("key", &self.tls_key)];
+        given.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?.display().to_string()))).collect()
+    }
 }
 
 /// A configuration file and single values over it.
@@ -131,6 +157,7 @@ pub(crate) enum Command {
     Agent(agent::AgentArgs),
     Simulate(simulate::SimulateArgs),
     Config(config::ConfigCommandArgs),
+    Cert(cert::CertArgs),
     Bench(bench::BenchArgs),
     Allocate(allocate::AllocateArgs),
     #[command(hide = true)]
@@ -164,6 +191,7 @@ impl Command {
             Self::Agent(args) => agent::agent(args, environment).await,
             Self::Simulate(args) => simulate::simulate_clusters(args, environment),
             Self::Config(args) => config::config(args, environment),
+            Self::Cert(args) => cert::cert(args),
             Self::Bench(args) => bench::bench(args, environment).await,
             Self::Allocate(args) => allocate::allocate(&args, environment),
             Self::Executor(args) => executor::executor(args, environment).await,

@@ -92,7 +92,7 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
     let trainings = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
-            checked.run(&master, &args.listen, &mut signals).await?
+            checked.run(&master, &args.listen, environment, &mut signals).await?
         }
         None => on_own_cluster(&checked, &args, environment, &mut signals).await?,
     };
@@ -209,6 +209,7 @@ async fn on_own_cluster(
     flags.extend(args.data_dir.as_ref().map(|path| ("data_dir", path.display().to_string())));
     flags.extend(args.keep.then(|| ("keep", "true".to_owned())));
     let config = load::<LocalConfig>(None, &environment.variables, &flags).or_exit(Exit::Usage)?;
+    let environment = &environment.of_own_cluster();
     let cluster = LocalCluster::start(&config.value, environment).await?;
     let result = in_cluster(checked, &cluster, args, environment, signals).await;
     cluster.stop().await;
@@ -225,7 +226,7 @@ async fn in_cluster(
     let master = cluster.endpoint();
     check_room(&MasterAddress::of(master), environment, checked).await?;
     let trainings = tokio::select! {
-        trainings = checked.run(master, &args.listen, signals) => trainings?,
+        trainings = checked.run(master, &args.listen, environment, signals) => trainings?,
         failure = cluster.failed() => return Err(Failure::new(Exit::WorkFailed, failure)),
     };
     if let (false, [training]) = (cluster.is_temporary(), &trainings[..]) {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -11,10 +12,11 @@ use odeon_learning::job::TrainingJob;
 use odeon_learning::training::{Training, TrainingError, TrainingNews, TrainingSettings, train};
 use odeon_protocol::resources::Resources;
 use odeon_runtime::Endpoint;
+use odeon_runtime::transport::Transport;
 use tokio::sync::watch;
 
 use super::progress::ProgressLine;
-use crate::app::fresh_seed;
+use crate::app::{Environment, fresh_seed};
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::signals::EndSignals;
@@ -30,17 +32,28 @@ pub(super) struct Trials {
     pub(super) at_once: usize,
 }
 
+/// Where a training takes place.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    master: &'a Endpoint,
+    listen: &'a str,
+    transport: &'a Arc<dyn Transport>,
+}
+
 impl Trials {
     /// Trains all of them; the first that fails, or a signal, ends the others.
     pub(super) async fn run(
         &self,
         master: &Endpoint,
         listen: &str,
+        environment: &Environment,
         signals: &mut EndSignals,
     ) -> Result<Vec<Training>, Failure> {
+        let transport = environment.transport()?;
         let (stop, stopped) = watch::channel(false);
         let line = Rc::new(RefCell::new(ProgressLine::new(self.data.row_count)));
-        let trained = stream::iter(&self.jobs).map(|job| self.train(job, master, listen, &line, stopped.clone()));
+        let place = Place { master, listen, transport: &transport };
+        let trained = stream::iter(&self.jobs).map(|job| self.train(job, place, &line, stopped.clone()));
         let mut trained = trained.buffered(self.at_once);
         let (mut trainings, mut failure) = (Vec::new(), None);
         loop {
@@ -67,16 +80,16 @@ impl Trials {
     async fn train(
         &self,
         job: &TrainingJob,
-        master: &Endpoint,
-        listen: &str,
+        place: Place<'_>,
         line: &Rc<RefCell<ProgressLine>>,
         mut stopped: watch::Receiver<bool>,
     ) -> Result<Training, TrainingError> {
         let settings = TrainingSettings {
             job: job.clone(),
             data: self.data.clone(),
-            master: master.clone(),
-            listen: Endpoint::new(listen),
+            master: place.master.clone(),
+            listen: Endpoint::new(place.listen),
+            transport: Arc::clone(place.transport),
             seed: fresh_seed(),
             limits: CoordinatorLimits::default(),
         };

@@ -9,7 +9,7 @@ use odeon_agent::{ReconfigurationPolicy, Recover};
 use serde::{Deserialize, Serialize};
 
 use super::load::{FORMAT_VERSION, known_version};
-use super::{Fault, HostPort, HumanDuration, RoleConfig, auto};
+use super::{AgentTlsConfig, Fault, HostPort, HumanDuration, RoleConfig, auto};
 
 /// The configuration of an agent. Each field is a key of `config/agent.toml`, where it is explained for operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,8 @@ pub struct AgentConfig {
     pub disk_watch_interval: HumanDuration,
     /// Whether the sandboxes of executors that are not remembered stay on disk.
     pub sandbox_keep: bool,
+    /// What the agent and its executors prove who they are with.
+    pub tls: AgentTlsConfig,
 }
 
 impl Default for AgentConfig {
@@ -99,6 +101,7 @@ impl Default for AgentConfig {
             gc_disk_headroom_percent: 10,
             disk_watch_interval: HumanDuration::from_secs(60),
             sandbox_keep: false,
+            tls: AgentTlsConfig::default(),
         }
     }
 }
@@ -109,6 +112,7 @@ impl RoleConfig for AgentConfig {
 
     fn validate(&self) -> Result<(), Fault> {
         Fault::if_empty("work_dir", &self.work_dir)?;
+        self.tls.check()?;
         if self.hostname.as_ref().is_some_and(|name| name.trim().is_empty()) {
             return Err(Fault::of("hostname", "must not be empty, write \"auto\" for the host's own name"));
         }

@@ -15,6 +15,9 @@ use super::origin::Origin;
 use super::place::Place;
 use super::wording::nearest;
 
+/// The table whose entries are keys, and not words of the user's such as roles: in lower case in a file.
+const TABLE_OF_LOWER_CASE: &str = "tls";
+
 /// What a layer says about one key.
 #[derive(Debug)]
 pub(super) struct Setting {
@@ -114,10 +117,25 @@ pub(super) fn environment_settings(
         }
         let mut key = Key::split(key, "__");
         key.name = key.name.to_lowercase();
+        if key.name == TABLE_OF_LOWER_CASE {
+            key.entry = key.entry.map(|entry| entry.to_lowercase());
+        }
         let origin = Origin::Environment(name.clone());
         settings.push(Setting { key, given: Given::Text(text.clone()), key_origin: origin.clone(), origin });
     }
     Ok(settings)
+}
+
+/// The settings of a table that every role has, from variables that name no role: `ODEON_<TABLE>__<KEY>`.
+pub(super) fn shared_settings(table: &str, environment: &BTreeMap<String, String>) -> Vec<Setting> {
+    let prefix = format!("ODEON_{}__", table.to_uppercase());
+    let named = environment.iter().filter_map(|(name, text)| Some((name, text, name.strip_prefix(&prefix)?)));
+    let setting = |(name, text, key): (&String, &String, &str)| {
+        let key = Key { name: table.to_owned(), entry: Some(key.to_lowercase()) };
+        let origin = Origin::Environment(name.clone());
+        Setting { key, given: Given::Text(text.clone()), key_origin: origin.clone(), origin }
+    };
+    named.map(setting).collect()
 }
 
 fn unknown_role(name: &str, prefix: &str, roles: &[&str]) -> ConfigError {

@@ -12,16 +12,16 @@ use toml::{Table, Value};
 use super::error::ConfigError;
 use super::fault::Fault;
 use super::file::read_text;
-use super::layer::{Given, Key, Setting, environment_settings, file_settings, flag_settings};
+use super::layer::{Given, Key, Setting, environment_settings, file_settings, flag_settings, shared_settings};
 use super::origin::Origin;
 use super::wording::{nearest, plain};
-use super::{AgentConfig, LocalConfig, MasterConfig};
+use super::{AgentConfig, LocalConfig, MasterConfig, TlsConfig};
 
 /// The one version of the configuration format that this build reads.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
 /// The roles whose settings may stand in the environment.
-const ROLES: [&str; 3] = [MasterConfig::ROLE, AgentConfig::ROLE, LocalConfig::ROLE];
+const ROLES: [&str; 4] = [MasterConfig::ROLE, AgentConfig::ROLE, LocalConfig::ROLE, TlsConfig::ROLE];
 
 /// The configuration of one role: a flat struct whose every field has a default and serialises to something.
 pub trait RoleConfig: Default + Serialize + DeserializeOwned {
@@ -99,6 +99,9 @@ pub fn load<T: RoleConfig>(
     let mut layers = Vec::new();
     if let Some(path) = file {
         layers.push(file_settings(path, &read_text(path)?)?);
+    }
+    if table_of(&T::default()).contains_key(TlsConfig::ROLE) {
+        layers.push(shared_settings(TlsConfig::ROLE, environment));
     }
     layers.push(environment_settings(T::ROLE, &ROLES, environment)?);
     layers.push(flag_settings(flags));

@@ -48,7 +48,7 @@ fn shown_origin<T: RoleConfig>(loaded: &Loaded<T>, key: &str) -> String {
 fn without_any_layer_the_defaults_hold_and_say_so() {
     let loaded = from_flags::<AgentConfig>(&[]).unwrap();
     assert_eq!(loaded.value, AgentConfig::default());
-    assert_eq!(loaded.origins.len(), 25);
+    assert_eq!(loaded.origins.len(), 26);
     assert!(loaded.origins.values().all(|origin| *origin == Origin::Default));
 }
 
@@ -166,7 +166,7 @@ fn an_unknown_variable_is_refused_with_the_nearest_one() {
         "ODEON_MASTER__OFFER_TIMOUT: unknown key `offer_timout` (did you mean `ODEON_MASTER__OFFER_TIMEOUT`?)"
     );
     assert_eq!(refusal("ODEON_MATSER__PORT"), "ODEON_MATSER__PORT: unknown role (did you mean `ODEON_MASTER__`?)");
-    assert!(refusal("ODEON_X__PORT").ends_with("(known: ODEON_MASTER__, ODEON_AGENT__, ODEON_LOCAL__)"));
+    assert!(refusal("ODEON_X__PORT").ends_with("(known: ODEON_MASTER__, ODEON_AGENT__, ODEON_LOCAL__, ODEON_TLS__)"));
     assert!(refusal("ODEON_MASTER__").starts_with("ODEON_MASTER__: unknown key `` (known: advertise, "));
 }
 
@@ -265,4 +265,36 @@ fn a_file_that_is_absent_or_not_toml_is_refused_by_name() {
 fn a_hostile_value_stays_on_one_line_of_its_message() {
     let error = from_environment::<MasterConfig>(&[("ODEON_MASTER__ADVERTISE", "a\n\u{1b}[2J")]).unwrap_err();
     assert!(!error.to_string().contains(['\n', '\u{1b}']), "{error:?}");
+}
+
+#[test]
+fn variables_of_no_role_fill_the_tls_table_of_every_role_that_has_one_and_those_of_the_role_win() {
+    let all = [("ODEON_TLS__CA", "ca"), ("ODEON_TLS__CERT", "cert"), ("ODEON_TLS__KEY", "key")];
+    let own = [
+        ("ODEON_AGENT__TLS__CERT", "own"),
+        ("ODEON_AGENT__TLS__EXECUTOR_CERT", "e"),
+        ("ODEON_AGENT__TLS__EXECUTOR_KEY", "k"),
+    ];
+    let both = [&all[..], &own].concat();
+    let loaded = from_environment::<AgentConfig>(&both).unwrap();
+    let (agent, executor) = (loaded.value.tls.files().unwrap(), loaded.value.tls.executor_files().unwrap());
+    assert_eq!((agent.ca, agent.cert, agent.key), ("ca".into(), "own".into(), "key".into()));
+    assert_eq!((executor.ca, executor.cert, executor.key), ("ca".into(), "e".into(), "k".into()));
+    assert_eq!(shown_origin(&loaded, "tls.cert"), "ODEON_AGENT__TLS__CERT");
+    assert_eq!(shown_origin(&loaded, "tls.key"), "ODEON_TLS__KEY");
+    assert!(from_environment::<MasterConfig>(&both).unwrap().value.tls.files().is_some());
+    assert!(from_environment::<TlsConfig>(&both).unwrap().value.files().is_some());
+    assert!(from_environment::<LocalConfig>(&both).is_ok());
+}
+
+#[test]
+fn credentials_are_all_of_their_files_or_none() {
+    assert_eq!(from_flags::<MasterConfig>(&[]).unwrap().value.tls.files(), None);
+    let refused = from_flags::<MasterConfig>(&[("tls.ca", "a"), ("tls.key", "k")]).unwrap_err().to_string();
+    assert!(refused.contains("`tls.ca`: is set and tls.cert is not"), "{refused}");
+    let three = [("tls.ca", "a"), ("tls.cert", "c"), ("tls.key", "k")];
+    let refused = from_flags::<AgentConfig>(&three).unwrap_err().to_string();
+    assert!(refused.contains("tls.executor_cert is not"), "{refused}");
+    let refused = from_flags::<MasterConfig>(&[("tls.cart", "a")]).unwrap_err().to_string();
+    assert!(refused.contains("cart") && refused.contains("cert"), "{refused}");
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::load::{FORMAT_VERSION, known_version};
-use super::{ByteSize, Fault, HostPort, HumanDuration, RateLimit, RoleConfig, auto};
+use super::{ByteSize, Fault, HostPort, HumanDuration, RateLimit, RoleConfig, TlsConfig, auto};
 
 /// The configuration of a master. Each field is a key of `config/master.toml`, where it is explained for operators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct MasterConfig {
     pub min_allocatable_mem: ByteSize,
     /// The share of a role relative to others; a role that is not named weighs 1.
     pub weights: BTreeMap<String, f64>,
+    /// What the master proves who it is with.
+    pub tls: TlsConfig,
 }
 
 impl Default for MasterConfig {
@@ -82,6 +84,7 @@ impl Default for MasterConfig {
             min_allocatable_cpus: 0.01,
             min_allocatable_mem: ByteSize::from_mib(32),
             weights: BTreeMap::new(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -92,6 +95,7 @@ impl RoleConfig for MasterConfig {
 
     fn validate(&self) -> Result<(), Fault> {
         Fault::if_empty("work_dir", &self.work_dir)?;
+        self.tls.check("tls.")?;
         Fault::if_zero("offer_timeout", self.offer_timeout)?;
         Fault::if_zero("allocation_interval", self.allocation_interval)?;
         Fault::if_zero("agent_ping_timeout", self.agent_ping_timeout)?;

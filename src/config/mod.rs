@@ -1,7 +1,7 @@
 //! Typed configuration: what each role reads, in which order, and where every value came from.
 //!
 //! Layers, later ones win: built-in defaults, the file of `--config`, the environment
-//! (`ODEON_MASTER__OFFER_TIMEOUT=30s`), flags. Keys are flat within a role. Tables (`weights`) merge entry by entry.
+//! (`ODEON_MASTER__OFFER_TIMEOUT=30s`), flags. `ODEON_TLS__…` means the table `tls` of whichever role reads it. Keys are flat within a role. Tables (`weights`) merge entry by entry.
 //! The word `"auto"` stands for "not set" wherever a value is optional.
 //!
 //! Nothing here reads the process environment or the command line; callers hand both in.
@@ -25,6 +25,7 @@ mod origin;
 mod place;
 mod quantity;
 mod rate_limit;
+mod tls;
 mod wording;
 
 pub use agent::AgentConfig;
@@ -43,4 +44,5 @@ pub use origin::Origin;
 pub use place::Place;
 pub use quantity::QuantityError;
 pub use rate_limit::{RateLimit, RateLimitError};
+pub use tls::{AgentTlsConfig, TlsConfig};
 pub use wording::nearest;

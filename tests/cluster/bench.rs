@@ -34,9 +34,16 @@ fn the_fabric_is_measured_between_two_processes_and_loses_nothing() {
     let figures = told["fabric"].as_array().expect("a list of figures");
     let names: BTreeSet<&str> = figures.iter().filter_map(|figure| figure["name"].as_str()).collect();
     assert_eq!(names.len(), figures.len(), "each measure is told once");
-    for name in
-        ["near tell 64 B", "tell 64 B", "ask 64 B p99", "fan-in of 16, 64 B", "bulk 1 MiB", "ask beside bulk p99"]
-    {
+    for name in [
+        "near tell 64 B",
+        "tell 64 B",
+        "ask 64 B p99",
+        "fan-in of 16, 64 B",
+        "bulk 1 MiB",
+        "ask beside bulk p99",
+        "TLS tell 64 B",
+        "TLS bulk 1 MiB",
+    ] {
         assert!(names.contains(name), "{name} is missing from {names:?}");
     }
     for figure in figures {

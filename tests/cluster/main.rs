@@ -38,6 +38,8 @@ mod stopping;
 mod support;
 #[cfg(target_os = "linux")]
 mod train;
+#[cfg(test)]
+mod trust;
 
 #[cfg(not(target_os = "linux"))]
 #[test]

@@ -8,6 +8,7 @@ use crate::sandbox::Sandboxes;
 use nix::sys::signal::Signal;
 use odeon_protocol::task::TaskExit;
 use odeon_runtime::Endpoint;
+use odeon_runtime::trust::CredentialFiles;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
@@ -55,6 +56,8 @@ pub(crate) struct Launcher {
     /// The host at which other hosts reach them.
     pub(crate) actors_host: String,
     pub(crate) shutdown_grace: Duration,
+    /// What executors prove who they are with, if anybody asks.
+    pub(crate) credentials: Option<CredentialFiles>,
     /// Where executors that outlive the agent find out how to reach the next one.
     pub(crate) endpoint_file: PathBuf,
     /// How long they wait for it.
@@ -126,9 +129,20 @@ impl Launcher {
             ("ODEON_AGENT_ENDPOINT_FILE", self.endpoint_file.to_string_lossy().into_owned()),
             ("ODEON_RECOVERY_TIMEOUT_MS", self.recovery_timeout.as_millis().to_string()),
         ];
-        let own = own.into_iter().chain(recovery.into_iter().filter(|_| outlives_agent));
+        let own = own.into_iter().chain(recovery.into_iter().filter(|_| outlives_agent)).chain(self.proofs());
         let own = own.map(|(name, value)| (name.to_owned(), value));
         basics.map(|(name, value)| (name.clone(), value.clone())).chain(own).collect()
+    }
+}
+
+impl Launcher {
+    /// The variables that name the credentials of an executor.
+    fn proofs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let proofs = self.credentials.iter().flat_map(move |CredentialFiles { ca, cert, key }| {
+            [("ODEON_TLS__CA", text(ca)), ("ODEON_TLS__CERT", text(cert)), ("ODEON_TLS__KEY", text(key))]
+        });
+        proofs.collect::<Vec<_>>().into_iter()
     }
 }
 

@@ -34,6 +34,7 @@ fn launcher(directory: &Path, script: &str) -> Launcher {
         actors_listen: Endpoint::new("0.0.0.0:0"),
         actors_host: "node-7".into(),
         shutdown_grace: Duration::from_secs(5),
+        credentials: Some(CredentialFiles { ca: "/c/ca".into(), cert: "/c/cert".into(), key: "/c/key".into() }),
         endpoint_file: directory.join("agent.endpoint"),
         recovery_timeout: Duration::from_secs(900),
     }
@@ -92,6 +93,9 @@ async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
         "ODEON_ACTORS_HOST=node-7".to_owned(),
         "ODEON_FRAMEWORK_ID=f".to_owned(),
         "ODEON_EXECUTOR_SHUTDOWN_GRACE_MS=5000".to_owned(),
+        "ODEON_TLS__CA=/c/ca".to_owned(),
+        "ODEON_TLS__CERT=/c/cert".to_owned(),
+        "ODEON_TLS__KEY=/c/key".to_owned(),
         format!("ODEON_SANDBOX={}", sandbox.display()),
         format!("ODEON_CONTAINER_ID={}", place().container_id),
     ];

@@ -17,6 +17,7 @@ use odeon_protocol::messages::master_agent::{
 use odeon_protocol::messages::sandbox::ReadSandbox;
 use odeon_runtime::journal::JournalError;
 use odeon_runtime::transport::Transport;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{
     Committer, CompactingJournal, Endpoint, Exports, Journal, ListenError, Node, OnPanic, StartError, Supervised,
     SupervisorSpec,
@@ -229,6 +230,7 @@ fn launcher(settings: &AgentSettings, work_dir: &WorkDir, reach: Reach<'_>) -> L
         actors_listen: Endpoint::new(format!("{}:0", host(&reach.bound))),
         actors_host: host(reach.advertised).to_owned(),
         shutdown_grace: settings.limits.executor_shutdown_grace,
+        credentials: settings.executor_credentials.clone(),
         endpoint_file: work_dir.endpoint_file(),
         recovery_timeout: settings.limits.recovery_timeout,
     }
@@ -281,16 +283,20 @@ fn supervise(node: &Node, actor: AgentActor, performer: Rc<RefCell<Performer>>) 
     (address.take().expect("the supervisor has asked for the exports"), supervised)
 }
 
+/// What the agent takes from peers: only its master has things run or ended, and only executors speak of them.
 fn exports(actor: &Addr<AgentActor>) -> Exports {
     Exports::new()
+        .only_from(&[PeerRole::Master])
         .accept::<LaunchTask, _>(actor)
         .accept::<KillTask, _>(actor)
         .accept::<AcknowledgeStatus, _>(actor)
         .accept::<PingAgent, _>(actor)
         .accept::<ShutdownFramework, _>(actor)
         .accept::<ShutdownAgent, _>(actor)
+        .only_from(&[PeerRole::ActorHost])
         .accept_from::<RegisterExecutor, _>(actor)
         .accept::<UpdateStatus, _>(actor)
+        .only_from(&[PeerRole::Client])
         .accept::<ReadSandbox, _>(actor)
 }
 

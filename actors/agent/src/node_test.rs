@@ -200,6 +200,7 @@ fn settings(directory: &Path) -> AgentSettings {
         work_dir: directory.join("work"),
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         program,
+        executor_credentials: None,
         recover: Recover::Reconnect,
         reconfiguration_policy: ReconfigurationPolicy::Equal,
         disk_is_measured: false,

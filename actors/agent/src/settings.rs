@@ -5,6 +5,7 @@
 use crate::core::ReconfigurationPolicy;
 use odeon_protocol::resources::Resources;
 use odeon_runtime::Endpoint;
+use odeon_runtime::trust::CredentialFiles;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub struct AgentSettings {
     pub environment: BTreeMap<String, String>,
     /// The binary of executors that name no program of their own; started with the argument `executor`.
     pub program: PathBuf,
+    /// Where executors find the certificate that they are known by; without, they speak in plain text to this host only.
+    /// The paths are absolute: an executor runs in a directory of its own.
+    pub executor_credentials: Option<CredentialFiles>,
     /// What becomes of what an earlier process has left.
     pub recover: Recover,
     /// How far the agent may differ from what it was in an earlier process.

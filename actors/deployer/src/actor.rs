@@ -15,6 +15,7 @@ use odeon_protocol::messages::deployments::{
 };
 use odeon_protocol::messages::directory::{ActorsSeen, WatchActors, WatchError};
 use odeon_protocol::moment::Moment;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, HeldAnswers, Hold, Node, RecordLog, Reply};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -73,8 +74,10 @@ impl DeployerActor {
         }
     }
 
+    /// What the deployer takes from peers: changes from clients, and questions where actors are from actors as well.
     pub(crate) fn exports(own: &Addr<Self>) -> Exports {
         Exports::new()
+            .only_from(&[PeerRole::Client])
             .accept::<Deploy, _>(own)
             .accept::<UpdateDeployment, _>(own)
             .accept::<RollBackDeployment, _>(own)
@@ -83,6 +86,7 @@ impl DeployerActor {
             .accept::<StopActor, _>(own)
             .accept::<StartActor, _>(own)
             .accept::<GetDeployments, _>(own)
+            .only_from(&[PeerRole::Client, PeerRole::ActorHost])
             .accept::<GetActors, _>(own)
             .accept::<FindActor, _>(own)
             .accept::<WatchActors, _>(own)

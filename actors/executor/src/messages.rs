@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use odeon_protocol::messages::hosted_actor::CallActorError;
 use odeon_protocol::wire::RemoteMessage;
 use odeon_runtime::Exports;
+use odeon_runtime::trust::PeerRole;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,8 +74,10 @@ impl<A: Actor<Context = Context<A>>> Messages<A> {
         self.list.keys().map(|name| (*name).to_owned()).collect()
     }
 
+    /// The list for the fabric: clients and other actors may send what is on it.
     pub(crate) fn export(&self, actor: &Addr<A>) -> Exports {
-        self.list.values().fold(Exports::new(), |exports, entry| (entry.export)(exports, actor))
+        let none = Exports::new().only_from(&[PeerRole::Client, PeerRole::ActorHost]);
+        self.list.values().fold(none, |exports, entry| (entry.export)(exports, actor))
     }
 
     /// Asks the actor, with a message that is written as JSON.

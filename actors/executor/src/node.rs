@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::messages::agent_executor::{EndTask, RunTask, ShutdownExecutor};
 use odeon_runtime::transport::Transport;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{Exports, Node, StartError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,8 +96,10 @@ pub(crate) async fn end_orphans_of(task_id: &TaskId, leaders: &Leaders) {
     let _ = (task_id, leaders);
 }
 
+/// What the executor takes from peers: only its agent tells it what to run.
 fn exports(address: &Addr<ExecutorActor>) -> Exports {
-    Exports::new().accept::<RunTask, _>(address).accept::<EndTask, _>(address).accept::<ShutdownExecutor, _>(address)
+    let list = Exports::new().only_from(&[PeerRole::Agent]);
+    list.accept::<RunTask, _>(address).accept::<EndTask, _>(address).accept::<ShutdownExecutor, _>(address)
 }
 
 /// A container is one run of one executor, so its id tells the runs apart (FNV-1a, 64 bits).

@@ -10,6 +10,7 @@ use odeon_protocol::id::{FrameworkId, IdSource};
 use odeon_protocol::messages::master_scheduler::{
     AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
 };
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{ActorName, Endpoint, Exports, Node};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -133,8 +134,10 @@ pub fn run_scheduler<S: Scheduler>(settings: DriverSettings, node: &Node, schedu
     RunningScheduler { handle: SchedulerHandle { address }, ended }
 }
 
+/// What a framework takes from peers: all of it comes from its master.
 fn exports<S: Scheduler>(driver: &Addr<SchedulerDriver<S>>) -> Exports {
     Exports::new()
+        .only_from(&[PeerRole::Master])
         .accept::<OffersMade, _>(driver)
         .accept::<OfferRescinded, _>(driver)
         .accept::<ReturnWanted, _>(driver)

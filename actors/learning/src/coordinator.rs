@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::prelude::*;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{ActorName, Exports, From, Node, NodeId, Peer, PeerError};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -85,7 +86,7 @@ impl Coordinator {
             let (started, homes, meter) = (Instant::now(), BTreeMap::new(), PassMeter::default());
             Self { node: home, core, limits, started, homes, observer, timer: None, meter }
         });
-        node.export(name, Exports::new().accept_from::<JoinTraining, _>(&address));
+        node.export(name, Exports::new().only_from(&[PeerRole::ActorHost]).accept_from::<JoinTraining, _>(&address));
         Ok(address)
     }
 

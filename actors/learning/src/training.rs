@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use odeon_framework::{DriverSettings, EndedScheduler, Outcome, SchedulerPanicked, run_scheduler};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::resources::{Resources, Scalar};
+use odeon_runtime::transport::Transport;
 use odeon_runtime::{ActorAddress, Endpoint, ListenError, Node, StartError};
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -38,6 +40,8 @@ pub struct TrainingSettings {
     pub master: Endpoint,
     /// Where the coordinator listens for workers; port 0 for any.
     pub listen: Endpoint,
+    /// The network on which master and workers are.
+    pub transport: Arc<dyn Transport>,
     /// Random for each run.
     pub seed: u64,
     /// The bounds of the coordinator.
@@ -118,7 +122,8 @@ pub async fn train(
     mut news: impl FnMut(TrainingNews) + 'static,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Training, TrainingError> {
-    let node = Node::builder("training").incarnation(settings.seed).start().await?;
+    let builder = Node::builder("training").incarnation(settings.seed);
+    let node = builder.transport(Arc::clone(&settings.transport)).start().await?;
     let endpoint = node.listen(settings.listen.clone()).await?;
     let (end, ended) = oneshot::channel();
     let mut end = Some(end);

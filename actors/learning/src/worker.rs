@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use odeon_executor::{Task, TaskContext, TaskFailure};
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{ActorAddress, ActorName, Exports, Node, Peer, PeerError, Reply};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -58,7 +59,8 @@ impl Task for WorkerTask {
         let state = Arc::new(state);
         let address = start_worker(Arc::clone(&state), observed.clone());
         let name = worker_actor(&worker)?;
-        let exports = Exports::new().accept::<ComputePartials, _>(&address).accept::<EndTraining, _>(&address);
+        let exports = Exports::new().only_from(&[PeerRole::Client]);
+        let exports = exports.accept::<ComputePartials, _>(&address).accept::<EndTraining, _>(&address);
         context.node().export(name.clone(), exports);
         let ended = tokio::select! {
             biased;

@@ -24,6 +24,7 @@ use odeon_protocol::messages::operations::{
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{Clock, Committer, DeadlineTimer, Exports, From, Hold, LinkEvent, Node, NodeId, RecordLog, Reply};
 
 /// The name behind which the master is exported.
@@ -65,11 +66,14 @@ impl MasterActor {
         }
     }
 
-    /// What the master takes from peers: all of its three interfaces.
+    /// What the master takes from peers: all of its three interfaces, each from those it is for. The framework of the
+    /// deployer runs beside the master, as one.
     pub(crate) fn exports(own: &Addr<Self>) -> Exports {
         Exports::new()
+            .only_from(&[PeerRole::Agent])
             .accept_from::<RegisterAgent, _>(own)
             .accept_from::<ForwardStatus, _>(own)
+            .only_from(&[PeerRole::Client, PeerRole::Master])
             .accept_from::<Subscribe, _>(own)
             .accept_from::<AcceptOffers, _>(own)
             .accept_from::<DeclineOffers, _>(own)
@@ -80,6 +84,7 @@ impl MasterActor {
             .accept_from::<AcknowledgeUpdate, _>(own)
             .accept_from::<ReconcileTasks, _>(own)
             .accept_from::<TeardownFramework, _>(own)
+            .only_from(&[PeerRole::Client])
             .accept_from::<GetMaster, _>(own)
             .accept_from::<GetAgents, _>(own)
             .accept_from::<GetTasks, _>(own)
@@ -98,6 +103,7 @@ impl MasterActor {
             .accept_from::<SetRoleQuota, _>(own)
             .accept_from::<RemoveRoleQuota, _>(own)
             .accept_from::<GetRoleQuotas, _>(own)
+            .only_from(&[PeerRole::Client, PeerRole::ActorHost])
             .accept::<WatchMembers, _>(own)
     }
 

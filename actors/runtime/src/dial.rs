@@ -1,13 +1,15 @@
 //! How a link begins: dial or accept, greet, then run until it ends.
 //!
-//! The dialler greets first; both check magic and version before anything else is read.
+//! Who is at the other end is found out before the first frame is read; then the dialler greets first, and both check magic
+//! and version.
 
 use crate::fabric::{Fabric, LinkKey, Side};
 use crate::frame::{self, FrameError};
-use crate::link::Link;
+use crate::link::{EndCause, Link};
 use crate::name::{Endpoint, NodeId};
 use crate::session::{self, Framed};
-use crate::transport::{Connection, Listener};
+use crate::transport::{Connection, End, Listener};
+use crate::trust::{PeerIdentity, PeerRoles};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +29,37 @@ enum HandshakeError {
     Own,
     #[error("it claims to be this node")]
     SameIdentity,
+    #[error("it calls itself {claimed}, which its certificate for {certified} does not let it")]
+    OtherName { claimed: String, certified: String },
+    #[error("the other end speaks TLS, and this node has no credentials")]
+    SpeaksTls,
+}
+
+impl HandshakeError {
+    /// Whether one end does not trust the other.
+    fn is_distrust(&self) -> bool {
+        match self {
+            // One of the system's own, as of a firewall, has nothing within.
+            Self::Io(error) => error.kind() == io::ErrorKind::PermissionDenied && error.get_ref().is_some(),
+            Self::OtherName { .. } | Self::SpeaksTls => true,
+            Self::Frame(_) | Self::Closed | Self::Own | Self::SameIdentity => false,
+        }
+    }
+}
+
+impl From<HandshakeError> for EndCause {
+    fn from(error: HandshakeError) -> Self {
+        Self { text: error.to_string(), is_distrust: error.is_distrust() }
+    }
+}
+
+/// The other end of a connection, once it has proved who it is and greeted.
+struct Greeted {
+    node: NodeId,
+    /// What the node may act as.
+    roles: PeerRoles,
+    line: u32,
+    framed: Framed,
 }
 
 /// Tells the fabric that a link has ended, even if its task panics or is dropped with its runtime.
@@ -36,14 +69,14 @@ struct Ending {
     key: Option<LinkKey>,
     endpoint: Option<Endpoint>,
     /// Set when the link has come to an end of its own.
-    cause: Option<String>,
+    cause: Option<EndCause>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
         let cut_short = || if std::thread::panicking() { "the link task panicked" } else { "the process ends" };
-        let cause = self.cause.as_deref().unwrap_or_else(cut_short);
-        self.fabric.on_end(self.key.as_ref(), &self.link, self.endpoint.as_ref(), cause);
+        let cause = self.cause.take().unwrap_or_else(|| cut_short().into());
+        self.fabric.on_end(self.key.as_ref(), &self.link, self.endpoint.as_ref(), &cause);
     }
 }
 
@@ -59,32 +92,43 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, endpoint: Endpoin
     let limit = fabric.limits.dial_timeout;
     let opened = tokio::select! {
         biased;
-        () = link.close.cancelled() => Err("closed by this node".to_owned()),
+        () = link.close.cancelled() => Err("closed by this node".into()),
         opened = timeout(limit, open(&fabric, &endpoint)) => match opened {
-            Ok(opened) => opened.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {} ms", limit.as_millis())),
+            Ok(opened) => opened.map_err(EndCause::from),
+            Err(_) => Err(EndCause::from(format!("no answer within {} ms", limit.as_millis()))),
         },
     };
     match opened {
-        Err(cause) => ending.cause = Some(cause),
-        Ok((node, framed)) => {
-            let key = (node, Side::Dialled, line_of(&endpoint));
-            ending.cause = Some(run_link(&fabric, &link, &mut ending.key, key, Some(&endpoint), framed).await);
+        Err(cause) => {
+            if cause.is_distrust {
+                note_distrust(&fabric, &endpoint.to_string(), &cause.text);
+            }
+            ending.cause = Some(cause);
+        }
+        Ok(Greeted { node, roles, framed, .. }) => {
+            let up = Up { key: (node, Side::Dialled, line_of(&endpoint)), roles, framed };
+            ending.cause = Some(run_link(&fabric, &link, &mut ending.key, Some(&endpoint), up).await);
         }
     }
 }
 
-async fn open(fabric: &Fabric, endpoint: &Endpoint) -> Result<(NodeId, Framed), HandshakeError> {
+fn note_distrust(fabric: &Fabric, peer: &str, cause: &str) {
+    fabric.counters.peers_distrusted.fetch_add(1, Ordering::Relaxed);
+    warn!(peer, cause, "there is no trust between this node and a peer");
+}
+
+async fn open(fabric: &Fabric, endpoint: &Endpoint) -> Result<Greeted, HandshakeError> {
     let connection = fabric.transport.dial(endpoint).await?;
+    let (connection, identity) = fabric.transport.authenticate(connection, End::Dialled(endpoint)).await?;
     let mut framed = Framed::new(connection, frame::HELLO_BYTES_MAX);
     framed.send(&hello(fabric, line_of(endpoint))).await?;
-    let (node, _) = read_hello(&mut framed).await?;
+    let (node, line) = read_hello(&mut framed, &identity).await?;
     if node == fabric.id {
         fabric.on_own_endpoint(endpoint);
         return Err(HandshakeError::Own);
     }
     framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
-    Ok((node, framed))
+    Ok(Greeted { node, roles: identity.roles(), line, framed })
 }
 
 /// Two endpoints of one node are two lines: links over them do not replace each other.
@@ -96,9 +140,19 @@ fn hello(fabric: &Fabric, line: u32) -> Vec<u8> {
     frame::encode_hello(frame::PROTOCOL_VERSION, &fabric.id, line)
 }
 
-async fn read_hello(framed: &mut Framed) -> Result<(NodeId, u32), HandshakeError> {
-    let bytes = framed.read.next().await?.ok_or(HandshakeError::Closed)?;
-    Ok(frame::decode_hello(&bytes)?)
+/// Reads a greeting; who it comes from is known by now, and what it says must agree with that.
+async fn read_hello(framed: &mut Framed, identity: &PeerIdentity) -> Result<(NodeId, u32), HandshakeError> {
+    let next = framed.read.next().await;
+    if framed.read.begins_with_tls() {
+        return Err(HandshakeError::SpeaksTls);
+    }
+    let bytes = next?.ok_or(HandshakeError::Closed)?;
+    let (node, line) = frame::decode_hello(&bytes)?;
+    if !identity.may_be(&node) {
+        let certified = identity.name().unwrap_or_default().to_owned();
+        return Err(HandshakeError::OtherName { claimed: node.name, certified });
+    }
+    Ok((node, line))
 }
 
 /// Takes in connections until the node stops.
@@ -127,7 +181,8 @@ async fn accept(fabric: Arc<Fabric>, connection: Connection, permit: tokio::sync
     let greeted = timeout(fabric.limits.dial_timeout, greet(&fabric, connection)).await;
     drop(permit);
     let refused = match greeted {
-        Ok(Ok((node, line, framed))) => return run_accepted(&fabric, node, line, framed).await,
+        Ok(Ok(greeted)) => return run_accepted(&fabric, greeted).await,
+        Ok(Err(error)) if error.is_distrust() => return note_distrust(&fabric, "a dialler", &error.to_string()),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no greeting in time".to_owned(),
     };
@@ -135,36 +190,44 @@ async fn accept(fabric: Arc<Fabric>, connection: Connection, permit: tokio::sync
     warn!(cause = refused, "refused a connection");
 }
 
-async fn run_accepted(fabric: &Arc<Fabric>, node: NodeId, line: u32, framed: Framed) {
+async fn run_accepted(fabric: &Arc<Fabric>, greeted: Greeted) {
+    let Greeted { node, roles, line, framed } = greeted;
     let link = fabric.new_link(node.to_string());
     let mut ending =
         Ending { fabric: Arc::clone(fabric), link: Arc::clone(&link), key: None, endpoint: None, cause: None };
-    let key = (node, Side::Accepted, line);
-    ending.cause = Some(run_link(fabric, &link, &mut ending.key, key, None, framed).await);
+    let up = Up { key: (node, Side::Accepted, line), roles, framed };
+    ending.cause = Some(run_link(fabric, &link, &mut ending.key, None, up).await);
+}
+
+/// What a link that comes up is known by.
+struct Up {
+    key: LinkKey,
+    roles: PeerRoles,
+    framed: Framed,
 }
 
 async fn run_link(
     fabric: &Arc<Fabric>,
     link: &Arc<Link>,
     registered: &mut Option<LinkKey>,
-    key: LinkKey,
     endpoint: Option<&Endpoint>,
-    framed: Framed,
-) -> String {
+    up: Up,
+) -> EndCause {
+    let Up { key, roles, framed } = up;
     fabric.on_up(key.clone(), link, endpoint);
     *registered = Some(key.clone());
-    session::run(fabric, link, &key.0, framed).await
+    session::run(fabric, link, &key.0, roles, framed).await.into()
 }
 
 /// Answers even a greeting of another version, so that the other side can name both.
-async fn greet(fabric: &Fabric, connection: Connection) -> Result<(NodeId, u32, Framed), HandshakeError> {
+async fn greet(fabric: &Fabric, connection: Connection) -> Result<Greeted, HandshakeError> {
     if !fabric.has_room() {
         return Err(HandshakeError::Io(io::Error::other("this node has too many links")));
     }
+    let (connection, identity) = fabric.transport.authenticate(connection, End::Accepted).await?;
     let mut framed = Framed::new(connection, frame::HELLO_BYTES_MAX);
-    let theirs = read_hello(&mut framed).await;
-    if !matches!(theirs, Err(HandshakeError::Frame(FrameError::Magic) | HandshakeError::Io(_) | HandshakeError::Closed))
-    {
+    let theirs = read_hello(&mut framed, &identity).await;
+    if matches!(theirs, Ok(_) | Err(HandshakeError::Frame(FrameError::Version { .. } | FrameError::Hello(_)))) {
         framed.send(&hello(fabric, 0)).await?;
     }
     let (node, line) = theirs?;
@@ -172,5 +235,5 @@ async fn greet(fabric: &Fabric, connection: Connection) -> Result<(NodeId, u32, 
         return Err(HandshakeError::SameIdentity);
     }
     framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
-    Ok((node, line, framed))
+    Ok(Greeted { node, roles: identity.roles(), line, framed })
 }

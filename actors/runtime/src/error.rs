@@ -23,6 +23,25 @@ pub enum PeerError {
         /// What stands in the way.
         cause: String,
     },
+    /// One end does not trust the other: a certificate is missing, of another authority, expired, or for something else.
+    /// Not sent; a retry fails the same way until the credentials of either end are others.
+    #[error("{target} and this node do not trust each other: {cause}")]
+    Untrusted {
+        /// The node or the endpoint.
+        target: String,
+        /// Which end objects, and to what.
+        cause: String,
+    },
+    /// The roles in the certificate of this node do not let it send the message. Not handled; a retry fails the same way.
+    #[error("{actor} does not take {message} from a peer whose role is {roles}")]
+    Forbidden {
+        /// The actor.
+        actor: ActorName,
+        /// The wire name of the message.
+        message: String,
+        /// The roles of the sender.
+        roles: String,
+    },
     /// The node exports no actor behind the name. Not handled; a retry helps if it starts later.
     #[error("there is no actor {actor}")]
     NoSuchActor {
@@ -103,7 +122,14 @@ impl PeerError {
     #[must_use]
     pub fn retry_can_help(&self) -> bool {
         use PeerError::{NotExported, TooLarge, Undecodable, Unencodable};
-        !matches!(self, NotExported { .. } | Undecodable { .. } | Unencodable { .. } | TooLarge { .. })
+        let is_final = matches!(self, NotExported { .. } | Undecodable { .. } | Unencodable { .. } | TooLarge { .. });
+        !is_final && !self.is_denied()
+    }
+
+    /// Whether it is a matter of who this node is.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Untrusted { .. } | Self::Forbidden { .. })
     }
 }
 
@@ -142,6 +168,16 @@ pub enum ListenError {
     InUse {
         /// The address.
         endpoint: Endpoint,
+    },
+    /// Others could reach it, and this node cannot tell who they are.
+    #[error(
+        "cannot listen at {endpoint}: {cause}; give this node a certificate (`odeon cert`), or let it listen at 127.0.0.1"
+    )]
+    Unprotected {
+        /// The address.
+        endpoint: Endpoint,
+        /// What is missing.
+        cause: String,
     },
     /// The address is not one of this machine, or may not be used.
     #[error("cannot listen at {endpoint}")]

@@ -7,6 +7,7 @@ use crate::error::PeerError;
 use crate::frame::{self, Head};
 use crate::name::NodeId;
 use crate::sender::From;
+use crate::trust::{PeerRole, PeerRoles};
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler};
 use futures_util::FutureExt;
@@ -21,9 +22,27 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 /// The messages of an actor that peers may send, near or far.
-#[derive(Clone, Default)]
+///
+/// Each message is taken from peers of certain roles: from all, or from those that [`Exports::only_from`] names for what
+/// follows it. Roles are those of the certificate at the other end of the link; without certificates, and within the
+/// node, everybody has all.
+#[derive(Clone)]
 pub struct Exports {
-    doors: BTreeMap<&'static str, Arc<dyn AnyDoor>>,
+    doors: BTreeMap<&'static str, Entry>,
+    /// Who may send what is added next.
+    roles: PeerRoles,
+}
+
+#[derive(Clone)]
+struct Entry {
+    door: Arc<dyn AnyDoor>,
+    roles: PeerRoles,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self { doors: BTreeMap::new(), roles: PeerRoles::ALL }
+    }
 }
 
 impl Exports {
@@ -31,6 +50,12 @@ impl Exports {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What is added from here on is taken only from peers that have one of these roles.
+    #[must_use]
+    pub fn only_from(self, roles: &[PeerRole]) -> Self {
+        Self { roles: PeerRoles::of(roles), ..self }
     }
 
     /// Adds a message.
@@ -69,23 +94,29 @@ impl Exports {
 
     /// Leads what is for one actor through its inbox from now on; see [`Entrance::attach`].
     pub(crate) fn attach(&self, inbox: &dyn Any) {
-        self.doors.values().for_each(|door| door.attach(inbox));
+        self.doors.values().for_each(|entry| entry.door.attach(inbox));
     }
 
     fn add<M: RemoteMessage>(mut self, door: Door<M>) -> Self {
-        let earlier = self.doors.insert(M::WIRE_NAME, Arc::new(door));
+        let entry = Entry { door: Arc::new(door), roles: self.roles };
+        let earlier = self.doors.insert(M::WIRE_NAME, entry);
         assert!(earlier.is_none(), "the message {} is accepted twice", M::WIRE_NAME);
         self
     }
 
     pub(crate) fn door(&self, message: &str) -> Option<&Arc<dyn AnyDoor>> {
-        self.doors.get(message)
+        self.doors.get(message).map(|entry| &entry.door)
+    }
+
+    /// As [`Exports::door`], for a peer of these roles; `Some(None)` if they do not let it in.
+    pub(crate) fn door_for(&self, message: &str, roles: PeerRoles) -> Option<Option<&Arc<dyn AnyDoor>>> {
+        self.doors.get(message).map(|entry| entry.roles.meets(roles).then_some(&entry.door))
     }
 }
 
 impl fmt::Debug for Exports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.doors.keys()).finish()
+        f.debug_map().entries(self.doors.iter().map(|(message, entry)| (message, entry.roles))).finish()
     }
 }
 

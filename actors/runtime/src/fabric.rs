@@ -9,7 +9,7 @@ use crate::events::LinkEvent;
 use crate::exports::Exports;
 use crate::figures::Gauges;
 use crate::limits::FabricLimits;
-use crate::link::Link;
+use crate::link::{EndCause, Link};
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
 use crate::transport::{Listener, Transport};
@@ -46,6 +46,8 @@ pub(crate) type LinkKey = (NodeId, Side, u32);
 pub(crate) struct Counters {
     pub(crate) frames_refused: AtomicU64,
     pub(crate) greetings_refused: AtomicU64,
+    pub(crate) peers_distrusted: AtomicU64,
+    pub(crate) messages_forbidden: AtomicU64,
     pub(crate) tells_dropped: AtomicU64,
     pub(crate) refusals_dropped: AtomicU64,
     pub(crate) replies_late: AtomicU64,
@@ -55,7 +57,7 @@ pub(crate) struct Counters {
 #[derive(Default)]
 struct Slot {
     failures: Failures,
-    cause: String,
+    cause: EndCause,
     link: Option<Arc<Link>>,
 }
 
@@ -249,7 +251,9 @@ impl Fabric {
             return Ok(Route::Far(Arc::clone(link)));
         }
         if let Some(wait) = slot.failures.wait(now) {
-            return unreachable(format!("{}; next dial in {} ms", slot.cause, wait.as_millis()));
+            let EndCause { text, is_distrust } = &slot.cause;
+            let text = format!("{text}; next dial in {} ms", wait.as_millis());
+            return Err(EndCause { text, is_distrust: *is_distrust }.error(endpoint.to_string()));
         }
         let link = self.new_link(endpoint.to_string());
         slot.link = Some(Arc::clone(&link));
@@ -304,12 +308,18 @@ impl Fabric {
     }
 
     /// A link has ended, or never came up.
-    pub(crate) fn on_end(&self, key: Option<&LinkKey>, link: &Arc<Link>, endpoint: Option<&Endpoint>, cause: &str) {
+    pub(crate) fn on_end(
+        &self,
+        key: Option<&LinkKey>,
+        link: &Arc<Link>,
+        endpoint: Option<&Endpoint>,
+        cause: &EndCause,
+    ) {
         link.on_end(cause);
         let mut table = lock(&self.table);
         if let Some(slot) = endpoint.and_then(|endpoint| table.slots.get_mut(endpoint)) {
             slot.link = None;
-            cause.clone_into(&mut slot.cause);
+            slot.cause.clone_from(cause);
             let FabricLimits { backoff_min, backoff_max, .. } = self.limits;
             slot.failures.on_failure(Instant::now(), backoff_min, backoff_max, &mut lock(&self.random));
         }
@@ -317,8 +327,8 @@ impl Fabric {
         if table.up.get(key).is_some_and(|up| up.number == link.number) {
             table.up.remove(key);
             if links_of(&table, &key.0).next().is_none() {
-                info!(node = %key.0, cause, "link down");
-                let _ = self.events.send(LinkEvent::Down { node: key.0.clone(), reason: cause.to_owned() });
+                info!(node = %key.0, cause = cause.text, "link down");
+                let _ = self.events.send(LinkEvent::Down { node: key.0.clone(), reason: cause.text.clone() });
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::exports::Exports;
 use crate::fabric::{Fabric, Side, lock};
 use crate::name::{ActorName, NodeId};
 use crate::node::Node;
+use crate::trust::PeerRole;
 use actix::{Actor, Context, Handler, MessageResult};
 use odeon_protocol::{interface, remote_message};
 use serde::{Deserialize, Serialize};
@@ -202,7 +203,7 @@ impl Node {
     /// Outside an actix arbiter or `LocalSet`.
     pub fn serve_figures(&self) {
         let teller = FiguresActor(Arc::downgrade(&self.fabric)).start();
-        self.export(FIGURES, Exports::new().accept::<GetFigures, _>(&teller));
+        self.export(FIGURES, Exports::new().only_from(&[PeerRole::Client]).accept::<GetFigures, _>(&teller));
     }
 }
 

@@ -55,8 +55,9 @@
 //! What is guaranteed about order, loss, duplication, back-pressure, panic and shutdown, and all limits,
 //! stand in `docs/fabric.md`.
 //!
-//! Deliberately absent: membership and placement (they are decided above), encryption, remote spawning,
-//! redelivery. A message is handled at most once, or the sender is told that this is not known.
+//! Who is at the other end of a link, and which messages its role lets it send, is in [`trust`] and `docs/trust.md`.
+//!
+//! Deliberately absent: membership and placement (they are decided above), remote spawning, redelivery. A message is handled at most once, or the sender is told that this is not known.
 
 mod assembly;
 mod backoff;
@@ -100,6 +101,7 @@ mod session;
 mod supervisor;
 pub mod testkit;
 pub mod transport;
+pub mod trust;
 mod watch;
 
 pub use clock::Clock;

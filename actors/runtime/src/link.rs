@@ -33,6 +33,34 @@ pub(crate) struct Call<'a> {
     pub(crate) only: Option<&'a NodeId>,
 }
 
+/// How a link has ended, or why there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct EndCause {
+    pub(crate) text: String,
+    /// Whether one end does not trust the other.
+    pub(crate) is_distrust: bool,
+}
+
+impl EndCause {
+    /// What a message fails with that would have gone there.
+    pub(crate) fn error(self, target: String) -> PeerError {
+        let Self { text: cause, is_distrust } = self;
+        if is_distrust { PeerError::Untrusted { target, cause } } else { PeerError::Unreachable { target, cause } }
+    }
+}
+
+impl From<&str> for EndCause {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), is_distrust: false }
+    }
+}
+
+impl From<String> for EndCause {
+    fn from(text: String) -> Self {
+        Self { text, is_distrust: false }
+    }
+}
+
 struct Waiting {
     reply: oneshot::Sender<Result<Bytes, PeerError>>,
     /// None for a watch, which the other end counts.
@@ -44,7 +72,7 @@ struct State {
     /// Known once the link is up.
     node: Option<NodeId>,
     /// Set once and for all when the link ends.
-    ended: Option<String>,
+    ended: Option<EndCause>,
     waiting: BTreeMap<u64, Waiting>,
 }
 
@@ -257,16 +285,16 @@ impl Link {
     }
 
     /// Ends the link for good: fails all that waits, at once.
-    pub(crate) fn on_end(&self, cause: &str) {
+    pub(crate) fn on_end(&self, cause: &EndCause) {
         let (waiting, was_up) = {
             let mut state = lock(&self.state);
-            state.ended.get_or_insert_with(|| cause.to_owned());
+            state.ended.get_or_insert_with(|| cause.clone());
             (std::mem::take(&mut state.waiting), state.node.is_some())
         };
         self.permits.close();
         self.outgoing.end();
         self.close.cancel();
-        let lost = PeerError::LinkLost { cause: cause.to_owned() };
+        let lost = PeerError::LinkLost { cause: cause.text.clone() };
         let error = if was_up { lost } else { self.unreachable() };
         for (_, waiting) in waiting {
             // An asker that has given up meanwhile needs no answer.
@@ -307,7 +335,7 @@ impl Link {
 
     fn unreachable(&self) -> PeerError {
         let cause = lock(&self.state).ended.clone().unwrap_or_else(|| "the link is ending".into());
-        PeerError::Unreachable { target: self.target.clone(), cause }
+        cause.error(self.target.clone())
     }
 
     fn other_incarnation(&self, wanted: &NodeId) -> PeerError {

@@ -225,6 +225,20 @@ impl AsyncWrite for MemoryStream {
         self.hide_close(polled, buf.len())
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        let polled = Pin::new(&mut self.pipe).poll_write_vectored(cx, bufs);
+        self.hide_close(polled, bufs.iter().map(|buf| buf.len()).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.pipe.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
         let polled = Pin::new(&mut self.pipe).poll_flush(cx);

@@ -43,6 +43,10 @@ pub struct FabricCounters {
     pub frames_refused: u64,
     /// Incoming connections that did not greet as they should.
     pub greetings_refused: u64,
+    /// Connections, dialled or incoming, of which one end did not trust the other.
+    pub peers_distrusted: u64,
+    /// Messages that the roles of their sender do not allow.
+    pub messages_forbidden: u64,
     /// Tells from far that found no actor, no room, or were not readable.
     pub tells_dropped: u64,
     /// Refusals that found no room on the link.
@@ -76,7 +80,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Uses another network than TCP.
+    /// Uses another network than TCP within this host. On one that asks for certificates, the name of the own one is
+    /// added to that of the node.
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = transport;
@@ -106,7 +111,11 @@ impl NodeBuilder {
             return Err(StartError::NoIncarnation(self.name));
         };
         self.limits.validate()?;
-        let id = NodeId { name: self.name, incarnation };
+        let name = self.transport.identity().node_name(&self.name);
+        if let Err(source) = check_id(&name) {
+            return Err(StartError::Name { name, source });
+        }
+        let id = NodeId { name, incarnation };
         let seed = self.seed.unwrap_or(incarnation);
         Ok(Node { fabric: Arc::new(Fabric::new(id, self.limits, self.transport, seed)) })
     }
@@ -147,6 +156,9 @@ impl Node {
         let endpoint = endpoint.into();
         let listener = self.fabric.transport.listen(&endpoint).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => ListenError::InUse { endpoint: endpoint.clone() },
+            io::ErrorKind::PermissionDenied if source.get_ref().is_some() => {
+                ListenError::Unprotected { endpoint: endpoint.clone(), cause: source.to_string() }
+            }
             _ => ListenError::Failed { endpoint: endpoint.clone(), source },
         })?;
         let bound = listener.endpoint();
@@ -232,6 +244,8 @@ impl Node {
         FabricCounters {
             frames_refused: counters.frames_refused.load(Ordering::Relaxed),
             greetings_refused: counters.greetings_refused.load(Ordering::Relaxed),
+            peers_distrusted: counters.peers_distrusted.load(Ordering::Relaxed),
+            messages_forbidden: counters.messages_forbidden.load(Ordering::Relaxed),
             tells_dropped: counters.tells_dropped.load(Ordering::Relaxed),
             refusals_dropped: counters.refusals_dropped.load(Ordering::Relaxed),
             replies_late: counters.replies_late.load(Ordering::Relaxed),

@@ -23,6 +23,11 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// What is read at once between two pieces, in bytes: what is read with the head of a piece is copied once more.
 const HEAD_READ_BYTES: usize = 16 * 1024;
 
+/// How records of TLS begin: what it is, and the major version. As a length, both are over any limit of a greeting.
+const TLS_ALERT: u8 = 21;
+const TLS_HANDSHAKE: u8 = 22;
+const TLS_MAJOR: u8 = 3;
+
 /// What is known of the silences of a link; clones know the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
@@ -217,6 +222,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if self.buffer.capacity() - self.buffer.len() < room / 4 {
             self.buffer.reserve(room);
         }
+    }
+
+    /// Whether what has been read is TLS, which the other end then speaks in vain.
+    pub(crate) fn begins_with_tls(&self) -> bool {
+        matches!(self.buffer[..], [TLS_ALERT | TLS_HANDSHAKE, TLS_MAJOR, ..])
     }
 
     /// The next frame; none at the end of the stream. For the handshake, where one frame is awaited.

@@ -8,6 +8,7 @@ use crate::exports::AnyDoor;
 use crate::fabric::Fabric;
 use crate::frame::{FrameError, Names, ROUTE_CREDIT_BYTES, ROUTE_WINDOW_BYTES, ROUTES_MAX, Way};
 use crate::name::{ActorName, NameError};
+use crate::trust::PeerRoles;
 use std::sync::{Arc, Weak};
 
 /// The numbers of who sends. Once all are taken, the oldest is given to new names.
@@ -135,22 +136,23 @@ impl Entry {
         Names { actor: &self.actor, message: &self.message }
     }
 
-    fn open(&mut self, fabric: &Fabric) -> Result<Arc<dyn AnyDoor>, PeerError> {
+    fn open(&mut self, fabric: &Fabric, roles: PeerRoles) -> Result<Arc<dyn AnyDoor>, PeerError> {
         let generation = fabric.exports_generation();
         if self.generation == generation
             && let Some(door) = self.door.as_ref().and_then(Weak::upgrade)
         {
             return Ok(door);
         }
-        let door = look_up(fabric, self.names())?;
+        let door = look_up(fabric, roles, self.names())?;
         (self.door, self.generation) = (Some(Arc::downgrade(&door)), generation);
         Ok(door)
     }
 }
 
 /// Where the frames of a link lead, for who hears them.
-#[derive(Default)]
 pub(crate) struct Doors {
+    /// What the other end may act as.
+    roles: PeerRoles,
     numbered: Vec<Option<Entry>>,
     /// The last that were named, so that a run of messages looks none up.
     named: Vec<Entry>,
@@ -158,6 +160,11 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
+    /// No frames have come yet from a peer of these roles.
+    pub(crate) fn of(roles: PeerRoles) -> Self {
+        Self { roles, numbered: Vec::new(), named: Vec::new(), oldest: 0 }
+    }
+
     /// Gives a number to names from now on.
     ///
     /// # Errors
@@ -179,6 +186,7 @@ impl Doors {
     /// # Errors
     /// [`FrameError::Route`] if the number means nothing; within, [`PeerError`] if there is no such door.
     pub(crate) fn find(&mut self, fabric: &Fabric, way: Way<'_>) -> Result<Found<'_>, FrameError> {
+        let roles = self.roles;
         let entry = match way {
             Way::Route(route) => {
                 let entry = self.numbered.get_mut(usize::from(route)).and_then(Option::as_mut);
@@ -186,7 +194,7 @@ impl Doors {
             }
             Way::Named(names) => self.remembered(names),
         };
-        let door = entry.open(fabric);
+        let door = entry.open(fabric, roles);
         Ok(Found { names: entry.names(), door })
     }
 
@@ -219,14 +227,17 @@ pub(crate) struct Found<'a> {
     pub(crate) door: Result<Arc<dyn AnyDoor>, PeerError>,
 }
 
-fn look_up(fabric: &Fabric, names: Names<'_>) -> Result<Arc<dyn AnyDoor>, PeerError> {
+fn look_up(fabric: &Fabric, roles: PeerRoles, names: Names<'_>) -> Result<Arc<dyn AnyDoor>, PeerError> {
     let Names { actor, message } = names;
     let undecodable =
         |error: NameError| PeerError::Undecodable { message: message.to_owned(), cause: format!("its actor: {error}") };
     let actor = ActorName::new(actor).map_err(undecodable)?;
     let exports = fabric.exports_of(&actor)?;
-    let door = exports.door(message).cloned();
-    door.ok_or_else(|| PeerError::NotExported { actor, message: message.to_owned() })
+    match exports.door_for(message, roles) {
+        Some(Some(door)) => Ok(Arc::clone(door)),
+        Some(None) => Err(PeerError::Forbidden { actor, message: message.to_owned(), roles: roles.to_string() }),
+        None => Err(PeerError::NotExported { actor, message: message.to_owned() }),
+    }
 }
 
 #[cfg(test)]
@@ -286,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_number_beyond_the_last_is_refused() {
-        let mut doors = Doors::default();
+        let mut doors = Doors::of(PeerRoles::ALL);
         assert_eq!(doors.define(ROUTES_MAX - 1, names("a")), Ok(()));
         assert_eq!(doors.define(ROUTES_MAX, names("a")), Err(FrameError::Route(ROUTES_MAX)));
     }

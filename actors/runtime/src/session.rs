@@ -15,6 +15,7 @@ use crate::outgoing::{BulkFrame, Taken};
 use crate::reader::{FrameReader, Heard, Received};
 use crate::routes::{Doors, Found, Rooms};
 use crate::transport::Connection;
+use crate::trust::PeerRoles;
 use bytes::Buf;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use futures_util::stream::FuturesUnordered;
@@ -55,8 +56,14 @@ impl Framed {
     }
 }
 
-/// Runs a link until it ends; the result says how.
-pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, framed: Framed) -> String {
+/// Runs a link until it ends; the result says how. The other end may act as `roles` say.
+pub(crate) async fn run(
+    fabric: &Arc<Fabric>,
+    link: &Arc<Link>,
+    node: &NodeId,
+    roles: PeerRoles,
+    framed: Framed,
+) -> String {
     let Framed { mut read, write } = framed;
     let limits = &fabric.limits;
     let heard = Heard::new(limits);
@@ -65,7 +72,7 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, f
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
         node: node.clone(),
-        doors: Doors::default(),
+        doors: Doors::of(roles),
         rooms: Rooms::default(),
         gathering: None,
         parked: FuturesUnordered::new(),
@@ -378,6 +385,7 @@ impl Reader {
     /// Refuses without waiting: if even the refusal finds no room, the asker's timeout tells it.
     fn refuse_ask(&self, correlation: u64, error: &PeerError) {
         debug!(node = %self.node, correlation, %error, "an ask is refused");
+        note_forbidden(&self.fabric, &self.node, 1, error);
         let mut refusal = refusal(correlation, error, self.fabric.limits.frame_bytes_max);
         if self.link.outgoing.push(Lane::Control, &mut refusal, None).is_err() {
             self.fabric.counters.refusals_dropped.fetch_add(1, Ordering::Relaxed);
@@ -388,7 +396,16 @@ impl Reader {
 /// Counts and logs tells that found no actor or no room, or were not readable.
 fn dropped(fabric: &Fabric, node: &NodeId, names: Names<'_>, count: usize, error: &PeerError) {
     fabric.counters.tells_dropped.fetch_add(count as u64, Ordering::Relaxed);
+    note_forbidden(fabric, node, count, error);
     warn!(%node, actor = names.actor, message = names.message, count, %error, "messages are dropped");
+}
+
+/// Counts and logs what a peer may not send.
+fn note_forbidden(fabric: &Fabric, node: &NodeId, count: usize, error: &PeerError) {
+    if let PeerError::Forbidden { .. } = error {
+        fabric.counters.messages_forbidden.fetch_add(count as u64, Ordering::Relaxed);
+        warn!(%node, %error, "a peer sends what its role does not allow");
+    }
 }
 
 /// A refusal that would not fit, as it quotes names from a hostile frame, says only that.

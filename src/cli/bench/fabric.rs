@@ -3,10 +3,13 @@
 //! The second process is this binary again, behind a hidden command; it ends when its input ends. What is measured,
 //! and how, is in `odeon_runtime::measure`.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
+use std::time::SystemTime;
 
 use clap::Args;
-use odeon_runtime::measure::{FarEnds, FarSide, Figure, MeasureError, Scale, far, median, near};
+use odeon_runtime::measure::{FarEnds, FarSide, Figure, MeasureError, Scale, far, median, near, sealed};
+use odeon_runtime::trust::{Authority, CredentialFiles, Credentials, PeerRoles, Request, Validity};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -115,16 +118,45 @@ pub(crate) async fn fabric(args: FabricArgs, environment: &Environment) -> Resul
 
 async fn run(environment: &Environment, scale: &Scale) -> Result<Vec<Figure>, Failure> {
     let mut figures = near(fresh_seed(), scale).await.or_exit(Exit::WorkFailed)?;
-    let (_second, ends) = second_process(environment).await?;
+    let proof = Proof::new()?;
+    let (_second, ends) = second_process(environment, &proof.files).await?;
     let measured: Result<_, MeasureError> = far(&ends, fresh_seed(), scale).await;
     figures.extend(measured.or_exit(Exit::WorkFailed)?);
+    let credentials = Credentials::load(&proof.files).or_exit(Exit::WorkFailed)?;
+    figures.extend(sealed(&ends, credentials, fresh_seed(), scale).await.or_exit(Exit::WorkFailed)?);
     Ok(figures)
 }
 
+/// Credentials of both processes, in files that go with it.
+struct Proof {
+    files: CredentialFiles,
+    _directory: tempfile::TempDir,
+}
+
+impl Proof {
+    fn new() -> Result<Self, Failure> {
+        let directory = tempfile::Builder::new().prefix("odeon-bench-").tempdir().or_exit(Exit::WorkFailed)?;
+        let validity = Validity::days(SystemTime::now(), 1);
+        let authority = Authority::new(validity).or_exit(Exit::WorkFailed)?;
+        let request = Request { name: "bench".into(), roles: PeerRoles::ALL, hosts: Vec::new(), validity };
+        let issued = authority.issue(&request).or_exit(Exit::WorkFailed)?;
+        let file = |name: &str| directory.path().join(name);
+        let files = CredentialFiles { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
+        // The directory is its owner's only.
+        std::fs::write(&files.ca, authority.cert_pem()).or_exit(Exit::WorkFailed)?;
+        std::fs::write(&files.cert, &issued.cert_pem).or_exit(Exit::WorkFailed)?;
+        std::fs::write(&files.key, &issued.key_pem).or_exit(Exit::WorkFailed)?;
+        Ok(Self { files, _directory: directory })
+    }
+}
+
 /// Starts the second process; dropping it, or the end of this process, ends it.
-async fn second_process(environment: &Environment) -> Result<(Child, FarEnds), Failure> {
+async fn second_process(environment: &Environment, proof: &CredentialFiles) -> Result<(Child, FarEnds), Failure> {
     let mut child = Command::new(&environment.program)
         .args(["bench", "fabric-peer"])
+        .args([OsStr::new("--tls-ca"), proof.ca.as_os_str()])
+        .args([OsStr::new("--tls-cert"), proof.cert.as_os_str()])
+        .args([OsStr::new("--tls-key"), proof.key.as_os_str()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -142,8 +174,8 @@ fn silent(cause: &str) -> Failure {
 }
 
 /// Serves until its input ends, which it does with the first process.
-pub(crate) async fn fabric_peer(_: FabricPeerArgs) -> Result<i32, Failure> {
-    let far_side = FarSide::start(fresh_seed()).await.or_exit(Exit::WorkFailed)?;
+pub(crate) async fn fabric_peer(_: FabricPeerArgs, environment: &Environment) -> Result<i32, Failure> {
+    let far_side = FarSide::start(fresh_seed(), environment.credentials()?).await.or_exit(Exit::WorkFailed)?;
     let ends = serde_json::to_string(far_side.ends()).or_exit(Exit::WorkFailed)?;
     print(&ends).or_exit(Exit::WorkFailed)?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));

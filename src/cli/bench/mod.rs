@@ -42,6 +42,6 @@ pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<
         Part::Fabric(args) => fabric::fabric(args, environment).await,
         Part::Tasks(args) => tasks::tasks(args, environment).await,
         Part::Train(args) => train::train(args, environment).await,
-        Part::FabricPeer(args) => fabric::fabric_peer(args).await,
+        Part::FabricPeer(args) => fabric::fabric_peer(args, environment).await,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -24,6 +25,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{Format, Style, print, render};
 use odeon_runtime::Endpoint;
+use odeon_runtime::transport::Tcp;
 
 /// Largest gradient component, in the solver's variables, at what counts as the optimum.
 const OPTIMUM_GRADIENT_MAX: f64 = 1e-11;
@@ -140,6 +142,7 @@ async fn in_cluster(job: &TrainingJob, data: &DataSummary, master: &Endpoint) ->
         data: data.clone(),
         master: master.clone(),
         listen: Endpoint::new("127.0.0.1:0"),
+        transport: Arc::new(Tcp),
         seed: fresh_seed(),
         limits: CoordinatorLimits { answer_wait: Duration::from_secs(600), ..CoordinatorLimits::default() },
     };

@@ -8,17 +8,22 @@ mod figure;
 mod load;
 mod near;
 mod raw;
+mod sealed;
 
 pub use far::far;
 pub use figure::{Better, Bound, Figure, median};
 pub use near::near;
+pub use sealed::sealed;
 
 use crate::error::{ListenError, PeerError, StartError};
 use crate::limits::FabricLimits;
 use crate::name::Endpoint;
 use crate::node::Node;
+use crate::transport::{Tcp, Transport};
+use crate::trust::{Credentials, Tls};
 use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The largest message that is measured, in bytes.
@@ -55,31 +60,41 @@ pub struct FarEnds {
     pub fabric: Endpoint,
     /// The plain socket behind which the floors are.
     pub raw: Endpoint,
+    /// Its node on which both ends prove who they are, if it was given credentials.
+    pub sealed: Option<Endpoint>,
 }
 
 /// The second process: a node with the actors that are measured, and the floors. It serves until dropped.
 #[derive(Debug)]
 pub struct FarSide {
     ends: FarEnds,
-    node: Node,
+    nodes: Vec<Node>,
     raw: tokio::task::JoinHandle<()>,
 }
 
 impl FarSide {
-    /// Starts both on ports of the loopback interface.
+    /// Starts all of it on ports of the loopback interface.
     ///
     /// # Errors
     /// [`MeasureError`] if the node does not start or a port cannot be had.
-    pub fn start(incarnation: u64) -> Measuring<'static, Self> {
-        Box::pin(Self::serve(incarnation))
+    pub fn start(incarnation: u64, credentials: Option<Credentials>) -> Measuring<'static, Self> {
+        Box::pin(Self::serve(incarnation, credentials))
     }
 
-    async fn serve(incarnation: u64) -> Result<Self, MeasureError> {
-        let node = start_node("measured", incarnation).await?;
-        let fabric = node.listen("127.0.0.1:0").await?;
-        load::export(&node);
+    async fn serve(incarnation: u64, credentials: Option<Credentials>) -> Result<Self, MeasureError> {
+        let mut nodes = vec![start_node("measured", incarnation).await?];
+        if let Some(credentials) = credentials {
+            nodes.push(start_node_on("sealed", incarnation, Arc::new(Tls::new(credentials))).await?);
+        }
+        let mut endpoints = Vec::new();
+        for node in &nodes {
+            endpoints.push(node.listen("127.0.0.1:0").await?);
+            load::export(node);
+        }
+        let mut endpoints = endpoints.into_iter();
+        let fabric = endpoints.next().expect("the first node has listened");
         let (raw, serving) = raw::serve().await?;
-        Ok(Self { ends: FarEnds { fabric, raw }, node, raw: serving })
+        Ok(Self { ends: FarEnds { fabric, raw, sealed: endpoints.next() }, nodes, raw: serving })
     }
 
     /// Where the first process finds it.
@@ -91,7 +106,7 @@ impl FarSide {
 
 impl Drop for FarSide {
     fn drop(&mut self) {
-        self.node.shut_down();
+        self.nodes.iter().for_each(Node::shut_down);
         self.raw.abort();
     }
 }
@@ -106,6 +121,9 @@ pub enum MeasureError {
     /// The node finds no port.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The second process was given no credentials.
+    #[error("the second process has no credentials to measure TLS with")]
+    NotSealed,
     /// A message was refused or got no answer.
     #[error("a measured message failed: {0}")]
     Peer(#[from] PeerError),
@@ -118,6 +136,10 @@ pub enum MeasureError {
 }
 
 async fn start_node(name: &str, incarnation: u64) -> Result<Node, StartError> {
+    start_node_on(name, incarnation, Arc::new(Tcp)).await
+}
+
+async fn start_node_on(name: &str, incarnation: u64, transport: Arc<dyn Transport>) -> Result<Node, StartError> {
     let limits = FabricLimits {
         // A busy machine makes a measure slow, not wrong.
         send_timeout: Duration::from_secs(120),
@@ -126,20 +148,24 @@ async fn start_node(name: &str, incarnation: u64) -> Result<Node, StartError> {
         frame_bytes_max: MESSAGE_BYTES_MAX + 1024,
         ..FabricLimits::DEFAULT
     };
-    Node::builder(name).incarnation(incarnation).limits(limits).start().await
+    Node::builder(name).incarnation(incarnation).limits(limits).transport(transport).start().await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit;
+    use crate::trust::PeerRoles;
 
     #[actix_rt::test]
     async fn every_measure_has_a_figure_a_floor_and_no_message_that_is_unaccounted_for() {
-        let far_side = FarSide::start(1).await.unwrap();
+        let credentials = testkit::credentials("bench", PeerRoles::ALL, &[]);
+        let far_side = FarSide::start(1, Some(credentials.clone())).await.unwrap();
         let scale = Scale { tells: 160, asks: 10, bulk_bytes: 1024 * 1024, large_bytes: 512 * 1024 };
         let mut figures = near(2, &scale).await.unwrap();
         figures.extend(far(far_side.ends(), 3, &scale).await.unwrap());
-        assert_eq!(figures.len(), 15);
+        figures.extend(sealed(far_side.ends(), credentials, 4, &scale).await.unwrap());
+        assert_eq!(figures.len(), 18);
         for figure in figures {
             assert!(figure.fabric > 0.0 && figure.floor > 0.0, "{figure:?}");
             assert_eq!(figure.lost, 0, "{figure:?}");

@@ -1,7 +1,7 @@
 //! Groups whose members are near and far.
 
 use crate::probe::{Note, Notes, Probe, ProbeApi};
-use odeon_runtime::testkit::TwoNodes;
+use crate::setup::TwoNodes;
 use odeon_runtime::{ActorName, Group, Moved, Peer};
 
 fn name(index: u32) -> ActorName {

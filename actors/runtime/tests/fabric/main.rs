@@ -23,6 +23,8 @@ mod probe;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod setup;
+#[cfg(test)]
 mod supervision;
 #[cfg(test)]
 mod tcp;

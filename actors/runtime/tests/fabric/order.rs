@@ -1,9 +1,9 @@
 //! Order, bounds and lanes.
 
 use crate::probe::{Blob, BulkNote, Echo, Note, Notes, Probe, ProbeApi, SleepMs};
+use crate::setup::{TwoNodes, near_and_far};
 use actix::{Actor, AsyncContext, Context};
 use futures_util::future::join_all;
-use odeon_runtime::testkit::{TwoNodes, near_and_far};
 use odeon_runtime::{FabricLimits, PeerError};
 use serde_bytes::ByteBuf;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Death watch, with the same body near and far.
 
 use crate::probe::{Boom, Echo, Probe, ProbeApi, Quit, restart, supervised};
+use crate::setup::TwoNodes;
 use futures_util::FutureExt;
-use odeon_runtime::testkit::TwoNodes;
 use odeon_runtime::{EndReason, FabricLimits, Peer, PeerError, Terminated};
 use std::time::Duration;
 use tokio::time::sleep;
