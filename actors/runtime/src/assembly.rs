@@ -38,7 +38,8 @@ impl Assembly {
     /// # Errors
     /// As [`begin`](Self::begin), or if there is no frame to go on with.
     pub(crate) fn go_on(&mut self, piece: usize) -> Result<(), FrameError> {
-        if piece == 0 || piece > self.total - self.bytes.len() {
+        // The bytes of the last frame are still there when none is open.
+        if !self.is_open() || piece == 0 || piece > self.total - self.bytes.len() {
             return Err(FrameError::Piece);
         }
         self.piece_left = piece;
@@ -126,6 +127,11 @@ mod tests {
         assert_eq!(assembly.begin(2, 1), Err(FrameError::Piece));
         assembly.add(b"a");
         assert_eq!(assembly.go_on(2), Err(FrameError::Piece));
+        assert_eq!(assembly.go_on(1), Ok(()));
+        assembly.add(b"b");
+        assert!(assembly.close_if_whole());
+        assert_eq!(assembly.go_on(1), Err(FrameError::Piece), "the frame is whole");
+        assert_eq!(assembly.begin(0, 0), Err(FrameError::Piece));
     }
 
     #[test]
