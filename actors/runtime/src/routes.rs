@@ -11,7 +11,7 @@ use crate::name::{ActorName, NameError};
 use crate::trust::PeerRoles;
 use std::sync::{Arc, Weak};
 
-/// The numbers of who sends. Once all are taken, the oldest is given to new names.
+/// The numbers of who sends. Once all are taken, the oldest under which little is on the way is given to new names.
 #[derive(Default)]
 pub(crate) struct Numbers {
     known: Vec<(String, String)>,
@@ -47,8 +47,7 @@ impl Numbers {
         self.on_the_way[usize::from(route)] += bytes;
     }
 
-    /// The other end has found room for so many bytes. It may speak of names that have lost their number meanwhile, so
-    /// more than is on the way is no fault.
+    /// The other end has found room for so many bytes. Only a hostile one speaks of more than is on the way.
     pub(crate) fn on_room(&mut self, route: u16, bytes: usize) {
         if let Some(on_the_way) = self.on_the_way.get_mut(usize::from(route)) {
             *on_the_way = on_the_way.saturating_sub(bytes);
@@ -61,11 +60,20 @@ impl Numbers {
             self.on_the_way.push(0);
             return self.known.len() - 1;
         }
-        let at = self.oldest;
+        let at = self.next_to_give();
         self.known[at] = names;
-        self.on_the_way[at] = 0;
         self.oldest = (at + 1) % self.known.len();
         at
+    }
+
+    /// What is on the way belongs to the number, whatever names it has: both ends count by numbers alone, so neither
+    /// count is begun anew. Names that come to a number under which much waits would wait with it.
+    fn next_to_give(&self) -> usize {
+        let count = self.known.len();
+        let in_turn = || (0..count).map(|step| (self.oldest + step) % count);
+        let idle = in_turn().find(|at| self.on_the_way[*at] < ROUTE_CREDIT_BYTES);
+        idle.or_else(|| in_turn().min_by_key(|at| self.on_the_way[*at]))
+            .expect("all numbers are taken, so there are some")
     }
 }
 
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_has_no_room_once_its_window_is_used_and_new_names_begin_anew() {
+    fn a_route_has_no_room_once_its_window_is_used_and_goes_to_other_names_once_little_is_on_the_way() {
         let mut numbers = Numbers::default();
         let (route, _) = numbers.of(names("a"));
         numbers.on_tell(route, ROUTE_WINDOW_BYTES - 1);
@@ -274,11 +282,26 @@ mod tests {
         numbers.on_tell(route, 100);
         numbers.on_room(ROUTES_MAX, 100);
         assert!(!numbers.has_room(route));
-        let actors: Vec<String> = (0..ROUTES_MAX).map(|number| format!("b{number}")).collect();
-        let reused = actors.iter().map(|actor| numbers.of(names(actor)).0).filter(|number| *number == route).count();
-        assert_eq!((reused, numbers.has_room(route)), (1, true));
+        let reuse = |numbers: &mut Numbers, kind: &str| {
+            let actors: Vec<String> = (0..2 * ROUTES_MAX).map(|number| format!("{kind}{number}")).collect();
+            actors.iter().map(|actor| numbers.of(names(actor)).0).filter(|number| *number == route).count()
+        };
+        assert_eq!(reuse(&mut numbers, "b"), 0, "others are idle");
+        numbers.on_room(route, ROUTE_WINDOW_BYTES);
+        assert_eq!(reuse(&mut numbers, "c"), 2);
+        assert!(numbers.on_the_way[0] > 0, "what is on the way stays so under other names");
         numbers.on_room(route, 1_000_000);
         assert!(numbers.has_room(route));
+    }
+
+    #[test]
+    fn if_all_numbers_have_much_on_the_way_the_one_with_the_least_goes() {
+        let mut numbers = Numbers::default();
+        for number in 0..ROUTES_MAX {
+            numbers.of(names(&format!("a{number}")));
+            numbers.on_tell(number, ROUTE_WINDOW_BYTES - usize::from(number == 9));
+        }
+        assert_eq!(numbers.of(names("b")), (9, true));
     }
 
     #[test]
