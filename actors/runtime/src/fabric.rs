@@ -158,7 +158,7 @@ impl Fabric {
 
     /// Waits for the end of an actor of this node, from now on.
     pub(crate) fn watch(&self, actor: &ActorName) -> BoxFuture<'static, EndReason> {
-        let Some(mut end) = self.ends.subscribe(actor, || self.exports.contains_key(actor)) else {
+        let Some(end) = self.ends.subscribe(actor, || self.exports.contains_key(actor)) else {
             return std::future::ready(EndReason::Unknown).boxed();
         };
         let stop = self.stop.clone();
@@ -166,7 +166,7 @@ impl Fabric {
         async move {
             tokio::select! {
                 biased;
-                ended = end.wait_for(Option::is_some) => ended.ok().and_then(|reason| reason.clone()).unwrap_or_else(shut_down),
+                ended = end => ended.unwrap_or_else(|_| shut_down()),
                 () = stop.cancelled() => shut_down(),
             }
         }

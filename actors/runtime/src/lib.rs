@@ -98,6 +98,8 @@ mod reply;
 mod routes;
 mod sender;
 mod session;
+#[cfg(test)]
+mod simulation_test;
 mod supervisor;
 pub mod testkit;
 pub mod transport;

@@ -169,7 +169,9 @@ impl Reader {
             for (route, bytes) in self.rooms.due() {
                 self.link.outgoing.grant_room(route, bytes);
             }
+            // In a fixed order, so that a run on a paused clock repeats; the first ones end, as only reads bring new ones.
             let filled = tokio::select! {
+                biased;
                 Some(()) = self.replies.next() => continue,
                 Some(correlation) = self.watches.next() => {
                     self.unwatch.remove(&correlation);

@@ -5,10 +5,12 @@
 
 use crate::fabric::lock;
 use crate::name::ActorName;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 /// How an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,26 +41,34 @@ pub struct Terminated {
     pub reason: EndReason,
 }
 
-/// Those who wait for the end of an actor of this node.
+/// Those who wait for the end of an actor of this node. They hear in the order in which they came, so that a run on a
+/// paused clock repeats; a channel of tokio for many receivers draws the order.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(Mutex<BTreeMap<ActorName, watch::Sender<Option<EndReason>>>>);
+pub(crate) struct Ends(Mutex<BTreeMap<ActorName, (oneshot::Sender<EndReason>, Ending)>>);
+
+/// The end of an actor, as soon as it is known; an error if nobody will tell any more.
+pub(crate) type Ending = Shared<oneshot::Receiver<EndReason>>;
 
 impl Ends {
     /// Waits for the end of an actor, unless `exists` says that there is none: asked while no end can be told, so that
     /// none is missed between the question and the wait.
-    pub(crate) fn subscribe(
-        &self,
-        actor: &ActorName,
-        exists: impl FnOnce() -> bool,
-    ) -> Option<watch::Receiver<Option<EndReason>>> {
+    pub(crate) fn subscribe(&self, actor: &ActorName, exists: impl FnOnce() -> bool) -> Option<Ending> {
         let mut ends = lock(&self.0);
-        exists().then(|| ends.entry(actor.clone()).or_insert_with(|| watch::channel(None).0).subscribe())
+        exists().then(|| {
+            let entry = ends.entry(actor.clone()).or_insert_with(|| {
+                let (tell, ending) = oneshot::channel();
+                (tell, ending.shared())
+            });
+            entry.1.clone()
+        })
     }
 
     /// Tells all who wait; to be called once the name leads nowhere.
     pub(crate) fn on_end(&self, actor: &ActorName, reason: EndReason) {
-        if let Some(waiting) = lock(&self.0).remove(actor) {
-            waiting.send_replace(Some(reason));
+        let waiting = lock(&self.0).remove(actor);
+        if let Some((tell, _)) = waiting {
+            // Its receiver is the other half of the entry; perhaps nobody else waits.
+            let _ = tell.send(reason);
         }
     }
 }
