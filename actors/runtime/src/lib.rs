@@ -100,6 +100,7 @@ mod sender;
 mod session;
 #[cfg(test)]
 mod simulation_test;
+mod stranger;
 mod supervisor;
 pub mod testkit;
 pub mod transport;

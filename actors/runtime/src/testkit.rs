@@ -13,6 +13,8 @@ use crate::trust::{Authority, CredentialFiles, Credentials, PeerRoles, Request, 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+pub use crate::stranger::hear;
+
 /// Two nodes on a network in memory: `home` listens, `away` dials.
 #[derive(Debug)]
 pub struct TwoNodes {

@@ -21,6 +21,8 @@ mod peers;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod setup;

@@ -25,15 +25,6 @@ async fn messages_of_one_sender_on_one_lane_arrive_in_order() {
 }
 
 #[actix_rt::test]
-async fn tells_and_asks_share_one_order() {
-    tokio::time::pause();
-    let [_, far] = near_and_far::<ProbeApi>(Probe::exported()).await;
-    far.try_tell(Note(1)).unwrap();
-    far.try_tell(Note(2)).unwrap();
-    assert_eq!(far.send(Notes()).await, Ok(vec![1, 2]));
-}
-
-#[actix_rt::test]
 async fn control_overtakes_waiting_bulk() {
     tokio::time::pause();
     let [_, far] = near_and_far::<ProbeApi>(Probe::exported()).await;
