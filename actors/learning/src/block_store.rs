@@ -17,8 +17,9 @@ use crate::{
     },
     kernel::{
         BlockView, Cell, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
-        class_gradient, class_outcomes, classification_sums, column_sums, level_counts, moments, objective_curvature,
-        objective_gradient, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
+        class_gradient, class_outcomes, classification_sums, column_sums, curvature_sums, level_counts, moments,
+        objective_curvature, objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
+        tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
@@ -211,7 +212,7 @@ impl BlockStore {
         block: usize,
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
-        let sums = pass_sums(pass, layout.rows(block).start, rows);
+        let sums = pass_sums(pass, block, layout.rows(block).start, rows);
         let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
         sums.map_err(|error| match error {
             KernelError::ShapeMismatch { what, expected, actual } => {
@@ -250,22 +251,33 @@ fn apply_rounded(steps: &[FittedStep], x: Array2<f64>, rounds: bool) -> Result<A
     steps.chunks(1).try_fold(x, |x, step| Ok(apply(step, x)?.mapv_into(rounded)))
 }
 
-/// The sums over a block whose first row is `start`.
-fn pass_sums(pass: &Pass, start: usize, rows: &StoredRows) -> Result<Vec<f64>, KernelError> {
+/// The sums over a block by its number and its first row.
+fn pass_sums(pass: &Pass, number: usize, start: usize, rows: &StoredRows) -> Result<Vec<f64>, KernelError> {
     let sums = match &rows.x {
-        Cells::Narrow(x) => frequent_sums(pass, BlockView::new(x.view(), rows.y.view())?),
-        Cells::Wide(x) => frequent_sums(pass, BlockView::new(x.view(), rows.y.view())?),
+        Cells::Narrow(x) => frequent_sums(pass, number, BlockView::new(x.view(), rows.y.view())?),
+        Cells::Wide(x) => frequent_sums(pass, number, BlockView::new(x.view(), rows.y.view())?),
     };
     sums.unwrap_or_else(|| rows.x.with_wide(|x| rare_sums(pass, start, x, rows)))
 }
 
 /// Those of passes that come often over large data, which take rows as they are stored.
-fn frequent_sums<T: Cell>(pass: &Pass, block: BlockView<'_, T>) -> Option<Result<Vec<f64>, KernelError>> {
+fn frequent_sums<T: Cell>(
+    pass: &Pass,
+    number: usize,
+    block: BlockView<'_, T>,
+) -> Option<Result<Vec<f64>, KernelError>> {
     Some(match pass {
         Pass::ColumnSums { .. } | Pass::Prepare(PreparePass::Sums {}) => Ok(column_sums(block)),
         Pass::CentredSquares { mean, target_mean } => centred_squares(block, &mean.0, *target_mean),
         Pass::ObjectiveGradient { loss, at } => objective_gradient(block, *loss, predictor(at)),
-        Pass::ObjectiveCurvature { loss, at } => objective_curvature(block, *loss, predictor(at)),
+        Pass::ObjectiveCurvature { loss, at, every } if !number.is_multiple_of((*every).max(1)) => {
+            // What second derivatives of this block would add is left at 0.
+            objective_gradient(block, *loss, predictor(at)).map(|mut sums| {
+                sums.resize(curvature_sums(at.weights.0.len()), 0.0);
+                sums
+            })
+        }
+        Pass::ObjectiveCurvature { loss, at, .. } => objective_curvature(block, *loss, predictor(at)),
         Pass::ClassGradient { loss, at } => class_gradient(block, *loss, class_predictor(at)),
         Pass::ClassCurvature { loss, at } => class_curvature(block, *loss, class_predictor(at)),
         _ => return None,

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const BLOCK_COUNT_AIM: usize = 64;
 /// Fewest rows in a block, the last one excepted.
 const BLOCK_ROWS_MIN: usize = 8;
+/// Of so many blocks of a share, one may be moved to a neighbour's so that shares end where subtrees do.
+const CUT_SLACK: usize = 24;
 /// Most rows in a block.
 const BLOCK_ROWS_MAX: usize = 4096;
 
@@ -44,7 +46,11 @@ impl BlockLayout {
     /// The layout of `row_count` rows; the only thing it depends on.
     #[must_use]
     pub fn new(row_count: usize) -> Self {
-        let block_rows = row_count.div_ceil(BLOCK_COUNT_AIM).clamp(BLOCK_ROWS_MIN, BLOCK_ROWS_MAX);
+        let block_rows = match row_count.div_ceil(BLOCK_COUNT_AIM) {
+            // A power of two of blocks: two, four, eight … workers then send one vector each.
+            BLOCK_ROWS_MAX.. => row_count.div_ceil(row_count.div_ceil(BLOCK_ROWS_MAX).next_power_of_two()),
+            few => few.max(BLOCK_ROWS_MIN),
+        };
         Self { row_count, block_rows }
     }
 
@@ -97,6 +103,28 @@ pub fn subtrees(blocks: Range<usize>, block_count: usize) -> Vec<NodeId> {
 #[must_use]
 pub fn even_ranges(block_count: usize, parts: usize) -> Vec<Range<usize>> {
     (0..parts).map(|part| block_count * part / parts..block_count * (part + 1) / parts).collect()
+}
+
+/// Blocks `0..block_count` in `parts` contiguous ranges of nearly equal length, cut where subtrees end: a part is then
+/// one vector, or few. What a part is longer for it is at most a block in [`CUT_SLACK`].
+#[must_use]
+pub fn aligned_ranges(block_count: usize, parts: usize) -> Vec<Range<usize>> {
+    let even = even_ranges(block_count, parts);
+    let slack = block_count / parts.max(1) / CUT_SLACK;
+    let cut = |at: usize| match at {
+        0 => 0,
+        at if at == block_count => at,
+        at => (0..usize::BITS).rev().find_map(|level| nearest_multiple(at, level, slack)).unwrap_or(at),
+    };
+    even.into_iter().map(|range| cut(range.start)..cut(range.end)).collect()
+}
+
+/// The multiple of `2^level` nearest to `at`, if it is at most `slack` away and not 0.
+fn nearest_multiple(at: usize, level: u32, slack: usize) -> Option<usize> {
+    let below = at >> level << level;
+    let above = below.checked_add(1_usize.checked_shl(level)?)?;
+    let nearest = if at - below <= above - at { below } else { above };
+    (nearest > 0 && nearest.abs_diff(at) <= slack).then_some(nearest)
 }
 
 /// Adds partial vectors of disjoint subtrees along the tree, whatever the order they come in.
@@ -263,7 +291,11 @@ mod tests {
     fn iris_has_work_for_eight_workers_and_big_data_has_bounded_blocks() {
         let iris = BlockLayout::new(120);
         assert_eq!((iris.block_count(), iris.rows(14)), (15, 112..120));
-        assert_eq!(BlockLayout::new(1_600_000).block_count(), 391);
+        assert_eq!(
+            (BlockLayout::new(1_600_000).block_count(), BlockLayout::new(1_600_000).rows(511)),
+            (512, 1_596_875..1_600_000)
+        );
+        assert_eq!((BlockLayout::new(262_144).block_count(), BlockLayout::new(262_145).block_count()), (64, 128));
         assert_eq!(BlockLayout::new(121).rows(15), 120..121);
         assert_eq!(BlockLayout::new(0).block_count(), 0);
     }
@@ -276,6 +308,21 @@ mod tests {
         assert_eq!(subtrees(8..14, 15), [node(2, 2), node(1, 6)]);
         assert_eq!(subtrees(0..1, 1), [node(0, 0)]);
         assert!(subtrees(3..3, 15).is_empty());
+    }
+
+    #[test]
+    fn shares_end_where_subtrees_do_and_stay_nearly_even() {
+        assert_eq!(aligned_ranges(512, 2), [0..256, 256..512]);
+        assert_eq!(aligned_ranges(512, 3), [0..176, 176..336, 336..512]);
+        assert_eq!(aligned_ranges(63, 2), [0..32, 32..63]);
+        assert_eq!(aligned_ranges(15, 2), [0..7, 7..15]);
+        for (blocks, parts) in [(15, 8), (512, 16), (391, 7), (3, 5), (1, 2), (1000, 1)] {
+            let (ranges, even) = (aligned_ranges(blocks, parts), even_ranges(blocks, parts));
+            assert!(ranges[0].start == 0 && ranges[parts - 1].end == blocks);
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{ranges:?}");
+            let slack = blocks / parts / CUT_SLACK;
+            assert!(ranges.iter().zip(&even).all(|(cut, even)| cut.end.abs_diff(even.end) <= slack), "{ranges:?}");
+        }
     }
 
     #[test]

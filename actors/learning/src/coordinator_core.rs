@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    blocks::{BlockLayout, NodeId, Reduction, even_ranges, subtrees},
+    blocks::{BlockLayout, NodeId, Reduction, aligned_ranges, even_ranges, subtrees},
     data::DataSummary,
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
@@ -450,7 +450,9 @@ impl CoordinatorCore {
         if missing.is_empty() || self.workers.is_empty() {
             return;
         }
-        let shares = even_ranges(missing.len(), self.workers.len());
+        let is_whole = missing.len() == open_pass.layout.block_count();
+        let cut = if is_whole { aligned_ranges } else { even_ranges };
+        let shares = cut(missing.len(), self.workers.len());
         for ((id, worker), share) in self.workers.iter_mut().zip(shares) {
             let nodes = nodes_of(&missing[share], open_pass.layout.block_count());
             if nodes.is_empty() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::{
+    data::Precision,
     job::{ModelKind, ModelSettings, Scale},
     optimiser::{lbfgs::StopReason, solver::SolverSetting},
 };
@@ -263,6 +264,55 @@ fn both_solvers_end_at_the_same_optimum() {
         assert!((newton.objective / lbfgs.objective - 1.0).abs() < 1e-13, "{name}");
         assert!(newton.rounds < lbfgs.rounds, "{name}: {} {}", newton.rounds, lbfgs.rounds);
     }
+}
+
+/// Generated rows enough for a sample of second derivatives to leave blocks out.
+fn generated(rows: usize) -> (TrainingJob, PathBuf) {
+    let path = format!("synthetic:dense?rows={rows}&cols=10&seed=1");
+    let text = format!(
+        "name = \"g\"\ndata = {{ path = \"{path}\", target = \"label\" }}\nmodel = {{ type = \"logistic\", l2 = 1e-4 }}"
+    );
+    (toml::from_str(&text).unwrap(), PathBuf::from(path))
+}
+
+#[test]
+fn second_derivatives_of_a_sample_lead_to_the_same_optimum_in_few_rounds() {
+    let (mut job, path) = generated(40_000);
+    let fit = |job: &TrainingJob| fit_file(job, &path, 2).unwrap();
+    let newton = fit(&job);
+    job.train.solver = SolverSetting::QuasiNewton;
+    let sampled = fit(&job);
+    job.train.solver = SolverSetting::Lbfgs;
+    let plain = fit(&job);
+    assert!(newton.converged && sampled.converged, "{:?} {:e}", sampled.stopped, sampled.gradient_norm);
+    assert!((sampled.objective / newton.objective - 1.0).abs() < 1e-13);
+    assert!(sampled.rounds <= 16 && sampled.rounds < plain.rounds, "{} {}", sampled.rounds, plain.rounds);
+    for (ours, theirs) in sampled.coefficients.iter().zip(&newton.coefficients) {
+        assert!((ours.value / theirs.value - 1.0).abs() < ALLOWED, "{}", ours.name);
+    }
+    job.train.solver = SolverSetting::QuasiNewton;
+    for workers in [1, 3, 5, 8] {
+        let other = fit_file(&job, &path, workers).unwrap();
+        assert_eq!(other.model_sha256(), sampled.model_sha256(), "{workers}");
+    }
+}
+
+/// Generated cells are numbers of 32 bits, decimals of a file are not.
+#[test]
+fn how_rows_are_stored_changes_a_model_only_where_numbers_are_rounded() {
+    let (mut job, path) = generated(2000);
+    let (mut iris, iris_path) = example("iris");
+    let exact = [fit_file(&job, &path, 2).unwrap(), fit_file(&iris, &iris_path, 2).unwrap()];
+    let with = |job: &mut TrainingJob, path: &Path, precision| {
+        job.data.precision = precision;
+        fit_file(job, path, 2).unwrap()
+    };
+    assert_eq!(with(&mut job, &path, Precision::F64), exact[0]);
+    assert_eq!(with(&mut job, &path, Precision::F32), exact[0]);
+    assert_eq!(with(&mut iris, &iris_path, Precision::F64), exact[1]);
+    let rounded = with(&mut iris, &iris_path, Precision::F32);
+    let change = (rounded.coefficients[0].value / exact[1].coefficients[0].value - 1.0).abs();
+    assert!(change > 1e-12 && change < 1e-5, "{change:e}");
 }
 
 #[test]

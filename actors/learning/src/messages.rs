@@ -242,7 +242,7 @@ mod tests {
             Pass::ColumnSums { split: Split::Test },
             Pass::CentredSquares { mean: vec![0.1].into(), target_mean: 0.3 },
             Pass::ObjectiveGradient { loss: Loss::Logistic, at: at.clone() },
-            Pass::ObjectiveCurvature { loss: Loss::HalfSquared, at: at.clone() },
+            Pass::ObjectiveCurvature { loss: Loss::HalfSquared, at: at.clone(), every: 3 },
             Pass::EvaluateRegression { at: at.clone(), target_mean: 2.0 },
             Pass::EvaluateClassification { at },
             Pass::ClassCounts { class_count: 3 },

@@ -8,9 +8,12 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::line_search::{Along, Judgement, LineSearch};
+use super::symmetric::{Cholesky, Symmetric};
 
 /// Evaluations without progress after which rounding is held to be the reason.
 const STALLED_ROUNDS_MAX: u32 = 40;
+/// Evaluations after which the curvature is asked for anew, where it is asked for at all.
+const CURVATURE_ROUNDS: u32 = 16;
 /// Factor by which the gradient must shrink to count as progress once values no longer move.
 const GRADIENT_PROGRESS: f64 = 0.9;
 
@@ -23,6 +26,8 @@ pub struct LbfgsOptions {
     pub rounds_max: u32,
     /// Correction pairs kept.
     pub history: usize,
+    /// Whether corrections are to a matrix of second derivatives, and not to a multiple of the identity.
+    pub curvature: bool,
 }
 
 /// Why the solver stopped short of the tolerance.
@@ -72,6 +77,8 @@ pub struct Lbfgs {
     best: Option<Evaluated>,
     value_min: f64,
     pairs: VecDeque<Pair>,
+    /// What the pairs correct, and the evaluation that it is of.
+    curvature: Option<(Cholesky, u32)>,
     direction: Vec<f64>,
     step: f64,
     search: Option<LineSearch>,
@@ -107,6 +114,7 @@ impl Lbfgs {
             best: None,
             value_min: f64::INFINITY,
             pairs: VecDeque::new(),
+            curvature: None,
             direction: Vec::new(),
             step: 0.0,
             search: None,
@@ -120,6 +128,20 @@ impl Lbfgs {
     #[must_use]
     pub fn point(&self) -> &[f64] {
         &self.trial
+    }
+
+    /// Whether [`Self::tell`] takes the curvature at this point: at the start, where one of a sample of the rows is good
+    /// enough, and again if that did not lead to the optimum soon.
+    #[must_use]
+    pub fn wants_curvature(&self) -> bool {
+        let is_old = |(_, round): &(Cholesky, u32)| self.rounds - round >= CURVATURE_ROUNDS;
+        self.options.curvature && self.curvature.as_ref().is_none_or(is_old)
+    }
+
+    /// Whether the curvature that is wanted may be that of a sample of the rows.
+    #[must_use]
+    pub fn takes_sample(&self) -> bool {
+        self.curvature.is_none()
     }
 
     /// Evaluations so far.
@@ -137,14 +159,19 @@ impl Lbfgs {
         }
     }
 
-    /// Takes the value and gradient at [`Self::point`], both finite. After a final verdict it repeats that verdict.
+    /// Takes the value and gradient at [`Self::point`], both finite, and the curvature if it is wanted. After a final verdict it repeats that verdict.
     ///
     /// # Panics
     /// If the gradient is not of the shape of the point.
-    pub fn tell(&mut self, value: f64, gradient: Vec<f64>) -> Verdict {
+    pub fn tell(&mut self, value: f64, gradient: Vec<f64>, curvature: Option<Symmetric>) -> Verdict {
         assert_eq!(gradient.len(), self.trial.len(), "a gradient has the shape of its point");
         if self.verdict != Verdict::Evaluate {
             return self.verdict;
+        }
+        if let Some(curvature) = curvature.filter(|_| self.wants_curvature()) {
+            // Variables have a curvature of 1 at the start, which a sample only comes near to.
+            let sampled = if self.takes_sample() { curvature.with_unit_diagonal() } else { curvature };
+            self.curvature = Some((sampled.cholesky(), self.rounds));
         }
         self.rounds += 1;
         let here = Evaluated { point: self.trial.clone(), value, gradient };
@@ -239,8 +266,13 @@ impl Lbfgs {
             add_scaled(&mut direction, -alpha, &pair.y);
             alphas.push(alpha);
         }
+        let solve = |vector: &[f64]| match &self.curvature {
+            Some((curvature, _)) => curvature.solve(vector),
+            None => vector.to_vec(),
+        };
+        direction = solve(&direction);
         if let Some(last) = self.pairs.back() {
-            let inverse_curvature = 1.0 / (last.rho * dot(&last.y, &last.y));
+            let inverse_curvature = 1.0 / (last.rho * dot(&last.y, &solve(&last.y)));
             direction.iter_mut().for_each(|component| *component *= inverse_curvature);
         }
         for (pair, alpha) in self.pairs.iter().zip(alphas.into_iter().rev()) {
@@ -267,7 +299,8 @@ fn add_scaled(to: &mut [f64], factor: f64, values: &[f64]) {
 mod tests {
     use super::*;
 
-    const OPTIONS: LbfgsOptions = LbfgsOptions { gradient_norm_max: 1e-12, rounds_max: 500, history: 10 };
+    const OPTIONS: LbfgsOptions =
+        LbfgsOptions { gradient_norm_max: 1e-12, rounds_max: 500, history: 10, curvature: false };
 
     fn minimise(
         start: &[f64],
@@ -277,7 +310,7 @@ mod tests {
         let mut solver = Lbfgs::new(start.to_vec(), options);
         loop {
             let (value, gradient) = function(solver.point());
-            match solver.tell(value, gradient) {
+            match solver.tell(value, gradient, None) {
                 Verdict::Evaluate => {}
                 verdict => return (verdict, solver),
             }
@@ -301,6 +334,41 @@ mod tests {
             assert!((x - i as f64).abs() < 1e-9, "{:?}", solution.point);
         }
         assert!(solver.rounds() < 60, "{}", solver.rounds());
+    }
+
+    /// `Σ log cosh(x_i + x_{i+1}/2 - i/10)`, whose curvature at 0 is that of a matrix with a unit diagonal but for its scale.
+    #[test]
+    fn a_curvature_of_the_start_saves_most_rounds_and_is_asked_for_once() {
+        let mixed = |x: &[f64]| (0..40).map(|i| x[i] + 0.9 * x[(i + 1) % 40] - i as f64 / 10.0).collect::<Vec<f64>>();
+        let function = |x: &[f64]| {
+            let mixed = mixed(x);
+            let slopes: Vec<f64> = mixed.iter().map(|m| m.tanh()).collect();
+            let value = mixed.iter().map(|m| m.abs() + (-2.0 * m.abs()).exp().ln_1p()).sum::<f64>();
+            let gradient = (0..40).map(|i| slopes[i] + 0.9 * slopes[(i + 39) % 40] + 1e-2 * x[i]).collect::<Vec<f64>>();
+            (value + 5e-3 * x.iter().map(|x| x * x).sum::<f64>(), gradient)
+        };
+        let upper = (0..40).flat_map(|i| {
+            (i..40).map(move |j| match j - i {
+                0 => 1.81,
+                1 | 39 => 0.9,
+                _ => 0.0,
+            })
+        });
+        let curvature = Symmetric::from_upper(40, upper.collect());
+        let mut solver = Lbfgs::new(vec![0.0; 40], LbfgsOptions { curvature: true, ..OPTIONS });
+        let mut asked = Vec::new();
+        while let (value, gradient) = function(solver.point())
+            && let Verdict::Evaluate = {
+                let wanted = solver.wants_curvature().then(|| curvature.clone());
+                asked.extend(wanted.as_ref().map(|_| solver.rounds()));
+                solver.tell(value, gradient, wanted)
+            }
+        {}
+        let (verdict, plain) = minimise(&[0.0; 40], OPTIONS, function);
+        assert_eq!(verdict, Verdict::Converged);
+        assert!(solver.solution().unwrap().gradient_norm() <= 1e-12);
+        assert!(asked[0] == 0 && asked.iter().skip(1).all(|round| *round >= CURVATURE_ROUNDS), "{asked:?}");
+        assert!(solver.rounds() < plain.rounds(), "{} {}", solver.rounds(), plain.rounds());
     }
 
     #[test]
@@ -337,7 +405,7 @@ mod tests {
         let (verdict, mut solver) = minimise(&[9.0; 5], options, |x| bowl(x, 0.0));
         assert_eq!((verdict, solver.rounds()), (Verdict::Stopped(StopReason::RoundsMax), 4));
         let solution = solver.solution().unwrap().clone();
-        assert_eq!(solver.tell(0.0, vec![0.0; 5]), verdict);
+        assert_eq!(solver.tell(0.0, vec![0.0; 5], None), verdict);
         assert_eq!((solver.rounds(), solver.solution().unwrap()), (4, &solution));
     }
 

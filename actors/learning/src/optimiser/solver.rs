@@ -12,6 +12,9 @@ use super::{
 /// Most variables for which a solver with the full curvature is the default: its matrix then stays
 /// below 70 kB a partial, and a round costs less than the ones it saves.
 pub const NEWTON_VARIABLES_DEFAULT_MAX: usize = 128;
+/// Most products of rows and squared variables for which Newton's method is the default where second derivatives change:
+/// beyond, reading the rows for them again and again takes longer than rounds without them.
+pub const NEWTON_PRODUCTS_DEFAULT_MAX: u64 = 1 << 30;
 /// Most variables for which the full curvature can be asked for: a partial then fits a frame of the fabric.
 pub const NEWTON_VARIABLES_MAX: usize = 1200;
 
@@ -24,6 +27,8 @@ pub enum SolverSetting {
     Auto,
     /// Limited-memory BFGS: one gradient a round.
     Lbfgs,
+    /// Limited-memory BFGS from a matrix of second derivatives: one gradient a round, a matrix at first and now and then.
+    QuasiNewton,
     /// Newton: one gradient and one matrix of second derivatives a round.
     Newton,
     /// Nesterov's accelerated gradient: one gradient a round.
@@ -36,10 +41,25 @@ pub enum SolverSetting {
 pub enum SolverKind {
     /// See [`Lbfgs`].
     Lbfgs,
+    /// See [`LbfgsOptions::curvature`].
+    QuasiNewton,
     /// See [`Newton`].
     Newton,
     /// See [`Accelerated`].
     Nesterov,
+}
+
+/// What the choice of a solver depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProblemSize {
+    /// Weights and intercepts.
+    pub variables: usize,
+    /// Training rows.
+    pub rows: usize,
+    /// Whether there are absolute-value penalties.
+    pub l1: bool,
+    /// Whether there is one output whose second derivatives change from point to point.
+    pub is_curved: bool,
 }
 
 /// A solver that was chosen, and why.
@@ -60,22 +80,27 @@ pub enum SolverError {
     )]
     TooManyVariables(usize),
     /// L-BFGS needs a smooth objective.
-    #[error("L-BFGS cannot minimise model.l1, which is not smooth: set train.solver to \"newton\" or \"nesterov\"")]
+    #[error(
+        "L-BFGS, plain or \"quasi_newton\", cannot minimise model.l1, which is not smooth: set train.solver to \"newton\" or \"nesterov\""
+    )]
     NotSmooth,
 }
 
 impl SolverChoice {
-    /// The solver for `variables` variables, with or without absolute-value penalties.
+    /// The solver for a problem of this size.
     ///
     /// # Errors
     /// [`SolverError`] if what is asked for cannot be.
-    pub fn new(asked: SolverSetting, variables: usize, l1: bool) -> Result<Self, SolverError> {
+    pub fn new(asked: SolverSetting, size: ProblemSize) -> Result<Self, SolverError> {
+        let ProblemSize { variables, rows, l1, is_curved } = size;
+        let products = (rows as u64).saturating_mul((variables as u64).saturating_pow(2));
         let (kind, reason) = match asked {
-            SolverSetting::Lbfgs if l1 => return Err(SolverError::NotSmooth),
-            SolverSetting::Newton if variables > NEWTON_VARIABLES_MAX => {
+            SolverSetting::Lbfgs | SolverSetting::QuasiNewton if l1 => return Err(SolverError::NotSmooth),
+            SolverSetting::Newton | SolverSetting::QuasiNewton if variables > NEWTON_VARIABLES_MAX => {
                 return Err(SolverError::TooManyVariables(variables));
             }
             SolverSetting::Lbfgs => (SolverKind::Lbfgs, "the job asks for it".to_owned()),
+            SolverSetting::QuasiNewton => (SolverKind::QuasiNewton, "the job asks for it".to_owned()),
             SolverSetting::Newton => (SolverKind::Newton, "the job asks for it".to_owned()),
             SolverSetting::Nesterov => (SolverKind::Nesterov, "the job asks for it".to_owned()),
             SolverSetting::Auto if l1 && variables > NEWTON_VARIABLES_MAX => {
@@ -83,6 +108,12 @@ impl SolverChoice {
                 (SolverKind::Nesterov, format!("the penalty l1 is not smooth, and {many}"))
             }
             SolverSetting::Auto if l1 => (SolverKind::Newton, "the penalty l1 is not smooth".to_owned()),
+            SolverSetting::Auto
+                if variables <= NEWTON_VARIABLES_DEFAULT_MAX && is_curved && products > NEWTON_PRODUCTS_DEFAULT_MAX =>
+            {
+                let many = format!("{rows} rows of {variables} variables are many");
+                (SolverKind::QuasiNewton, format!("{many}: second derivatives of a sample, then cheap readings"))
+            }
             SolverSetting::Auto if variables <= NEWTON_VARIABLES_DEFAULT_MAX => {
                 (SolverKind::Newton, format!("{variables} variables are few: fewest readings of the data"))
             }
@@ -127,8 +158,9 @@ impl Solver {
     pub fn new(kind: SolverKind, start: Vec<f64>, options: SolverOptions) -> Self {
         let SolverOptions { gradient_norm_max, rounds_max, history, l1, constant_curvature } = options;
         match kind {
-            SolverKind::Lbfgs => {
-                Self::Lbfgs(Lbfgs::new(start, LbfgsOptions { gradient_norm_max, rounds_max, history }))
+            SolverKind::Lbfgs | SolverKind::QuasiNewton => {
+                let curvature = kind == SolverKind::QuasiNewton;
+                Self::Lbfgs(Lbfgs::new(start, LbfgsOptions { gradient_norm_max, rounds_max, history, curvature }))
             }
             SolverKind::Newton => Self::Newton(Newton::new(
                 start,
@@ -154,8 +186,18 @@ impl Solver {
     #[must_use]
     pub fn wants_curvature(&self) -> bool {
         match self {
-            Self::Lbfgs(_) | Self::Nesterov(_) => false,
+            Self::Nesterov(_) => false,
+            Self::Lbfgs(solver) => solver.wants_curvature(),
             Self::Newton(solver) => solver.wants_curvature(),
+        }
+    }
+
+    /// Whether the curvature may be that of a sample of the rows.
+    #[must_use]
+    pub fn takes_sample(&self) -> bool {
+        match self {
+            Self::Nesterov(_) | Self::Newton(_) => false,
+            Self::Lbfgs(solver) => solver.takes_sample(),
         }
     }
 
@@ -192,7 +234,7 @@ impl Solver {
     /// Takes the smooth part of the objective, as [`Newton::tell`] and [`Lbfgs::tell`] do.
     pub fn tell(&mut self, value: f64, gradient: Vec<f64>, curvature: Option<Symmetric>) -> Verdict {
         match self {
-            Self::Lbfgs(solver) => solver.tell(value, gradient),
+            Self::Lbfgs(solver) => solver.tell(value, gradient, curvature),
             Self::Newton(solver) => solver.tell(value, &gradient, curvature),
             Self::Nesterov(solver) => solver.tell(value, gradient),
         }
@@ -205,7 +247,8 @@ mod tests {
 
     #[test]
     fn the_choice_follows_size_and_penalty_and_says_why() {
-        let kind = |asked, variables, l1| SolverChoice::new(asked, variables, l1).map(|choice| choice.kind);
+        let size = |variables, l1| ProblemSize { variables, rows: 1000, l1, is_curved: true };
+        let kind = |asked, variables, l1| SolverChoice::new(asked, size(variables, l1)).map(|choice| choice.kind);
         assert_eq!(kind(SolverSetting::Auto, 128, false), Ok(SolverKind::Newton));
         assert_eq!(kind(SolverSetting::Auto, 129, false), Ok(SolverKind::Lbfgs));
         assert_eq!(kind(SolverSetting::Auto, 129, true), Ok(SolverKind::Newton));
@@ -214,7 +257,20 @@ mod tests {
         assert_eq!(kind(SolverSetting::Newton, 1201, false), Err(SolverError::TooManyVariables(1201)));
         assert_eq!(kind(SolverSetting::Auto, 1201, true), Ok(SolverKind::Nesterov));
         assert_eq!(kind(SolverSetting::Nesterov, 3, false), Ok(SolverKind::Nesterov));
-        let reason = SolverChoice::new(SolverSetting::Auto, 500, false).unwrap().reason;
+        assert_eq!(kind(SolverSetting::QuasiNewton, 3, false), Ok(SolverKind::QuasiNewton));
+        assert_eq!(kind(SolverSetting::QuasiNewton, 3, true), Err(SolverError::NotSmooth));
+        assert_eq!(kind(SolverSetting::QuasiNewton, 1201, false), Err(SolverError::TooManyVariables(1201)));
+        let reason = SolverChoice::new(SolverSetting::Auto, size(500, false)).unwrap().reason;
         assert_eq!(reason, "500 variables are more than 128: cheapest readings of the data");
+    }
+
+    #[test]
+    fn many_rows_are_read_for_second_derivatives_once_only() {
+        let many = ProblemSize { variables: 64, rows: (1 << 18) + 1, l1: false, is_curved: true };
+        let kind = |size| SolverChoice::new(SolverSetting::Auto, size).unwrap().kind;
+        assert_eq!(kind(many), SolverKind::QuasiNewton);
+        assert_eq!(kind(ProblemSize { rows: 1 << 18, ..many }), SolverKind::Newton);
+        assert_eq!(kind(ProblemSize { is_curved: false, ..many }), SolverKind::Newton);
+        assert_eq!(kind(ProblemSize { l1: true, ..many }), SolverKind::Newton);
     }
 }

@@ -51,6 +51,19 @@ impl Symmetric {
         self.upper[row * (2 * self.order - row + 1) / 2 + column - row]
     }
 
+    /// The same, scaled from both sides so that its diagonal is 1; a variable without curvature stands alone.
+    #[must_use]
+    pub fn with_unit_diagonal(&self) -> Self {
+        let scale = |i: usize| match self.at(i, i) {
+            diagonal if diagonal > PIVOT_MIN => 1.0 / diagonal.sqrt(),
+            _ => 0.0,
+        };
+        let scales: Vec<f64> = (0..self.order).map(scale).collect();
+        let scaled = |i: usize, j: usize| if i == j { 1.0 } else { self.at(i, j) * scales[i] * scales[j] };
+        let upper = (0..self.order).flat_map(|i| (i..self.order).map(move |j| (i, j))).map(|(i, j)| scaled(i, j));
+        Self { order: self.order, upper: upper.collect() }
+    }
+
     /// The rows and columns of these variables.
     #[must_use]
     pub fn restricted(&self, variables: &[usize]) -> Self {

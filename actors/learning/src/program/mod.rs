@@ -24,12 +24,15 @@ use crate::{
         conditioning::{Conditioning, TargetMoments},
         lbfgs::{Evaluated, StopReason, Verdict},
         outputs::Outputs,
-        solver::{Solver, SolverChoice, SolverError, SolverOptions},
+        solver::{ProblemSize, Solver, SolverChoice, SolverError, SolverOptions},
     },
     prepare::{FittedStep, Pipeline, PrepareError, PreparedColumn},
     scaling::ColumnScaling,
     tree::{GatheredRows, TooManyValues, Tree, Window},
 };
+
+/// Rows of a sample of second derivatives, for each variable.
+const SAMPLE_ROWS: usize = 512;
 
 /// What a round achieved, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -198,7 +201,7 @@ impl Trainer {
         let (train_count, test_count) = job.data.part_sizes(data)?;
         let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
-        let choice = choose_solver(&job, pipeline.columns().len(), classes.len())?;
+        let choice = choose_solver(&job, train_count, pipeline.columns().len(), classes.len())?;
         let phase = match pipeline.pass() {
             Some(_) => Phase::Prepare,
             None => first_phase(&job, train_count, pipeline.columns().len())?,
@@ -303,7 +306,7 @@ impl Trainer {
         if pipeline.pass().is_none() {
             let feature_count = pipeline.columns().len();
             let phase = first_phase(&self.job, self.train_count, feature_count)?;
-            self.choice = choose_solver(&self.job, feature_count, self.classes.len())?;
+            self.choice = choose_solver(&self.job, self.train_count, feature_count, self.classes.len())?;
             self.phase = phase;
         }
         self.pipeline = pipeline;
@@ -357,9 +360,25 @@ impl Trainer {
         match (kind.class_loss(), solver.wants_curvature()) {
             (Some(loss), true) => Pass::ClassCurvature { loss, at: class_parameters(outputs, point) },
             (Some(loss), false) => Pass::ClassGradient { loss, at: class_parameters(outputs, point) },
-            (None, true) => Pass::ObjectiveCurvature { loss: kind.loss(), at: parameters(outputs, point) },
+            (None, true) => {
+                let (at, every) = (parameters(outputs, point), self.sampled_every(outputs, solver));
+                Pass::ObjectiveCurvature { loss: kind.loss(), at, every }
+            }
             (None, false) => Pass::ObjectiveGradient { loss: kind.loss(), at: parameters(outputs, point) },
         }
+    }
+
+    /// Of how many blocks one is read for second derivatives.
+    fn sampled_every(&self, outputs: &Outputs, solver: &Solver) -> usize {
+        let enough = outputs.variable_count() * SAMPLE_ROWS;
+        if solver.takes_sample() { (self.train_count / enough).max(1) } else { 1 }
+    }
+
+    /// What second derivatives of one block in so many are to be multiplied with.
+    fn sample_weight(&self, every: usize) -> f64 {
+        let layout = self.layout(Split::Train);
+        let rows: usize = (0..layout.block_count()).step_by(every).map(|block| layout.rows(block).len()).sum();
+        self.train_count as f64 / rows as f64
     }
 
     /// The part of the training rows that each class has, as moments of its label among all others.
@@ -397,6 +416,10 @@ impl Trainer {
     }
 
     fn absorb_round(&mut self, sums: &[f64]) -> Result<Progress, TrainError> {
+        let weight = match self.step() {
+            Step::Compute(Pass::ObjectiveCurvature { every, .. }) if every > 1 => Some(self.sample_weight(every)),
+            _ => None,
+        };
         let Phase::Optimise { outputs, target_mean, solver } = &mut self.phase else {
             unreachable!("called in this phase only");
         };
@@ -408,7 +431,10 @@ impl Trainer {
         let (sums, triangle) = sums.split_at(1 + outputs.variable_count());
         let (value, gradient) = outputs.objective(solver.point(), sums);
         check_finite(std::iter::once(&value).chain(&gradient))?;
-        let curvature = solver.wants_curvature().then(|| outputs.curvature(triangle));
+        let curvature = solver.wants_curvature().then(|| match weight {
+            Some(weight) => outputs.curvature(&triangle.iter().map(|sum| weight * sum).collect::<Vec<_>>()),
+            None => outputs.curvature(triangle),
+        });
         let here = solver.penalised(value, &gradient);
         let (objective, gradient_norm) = (here.value, here.gradient_norm());
         let stopped = match solver.tell(value, gradient, curvature) {
@@ -559,14 +585,18 @@ fn first_phase(job: &TrainingJob, train_count: usize, feature_count: usize) -> R
 /// Nothing for a model that is not solved for.
 fn choose_solver(
     job: &TrainingJob,
+    rows: usize,
     feature_count: usize,
     class_count: usize,
 ) -> Result<Option<SolverChoice>, SolverError> {
     if job.model.kind.is_tree() {
         return Ok(None);
     }
-    let outputs = if job.model.kind.class_loss().is_some() { class_count } else { 1 };
-    SolverChoice::new(job.train.solver, outputs * (feature_count + 1), job.model.l1 > 0.0).map(Some)
+    let kind = job.model.kind;
+    let outputs = if kind.class_loss().is_some() { class_count } else { 1 };
+    let is_curved = kind.class_loss().is_none() && !kind.loss().has_constant_curvature();
+    let size = ProblemSize { variables: outputs * (feature_count + 1), rows, l1: job.model.l1 > 0.0, is_curved };
+    SolverChoice::new(job.train.solver, size).map(Some)
 }
 
 /// The parameters of the only output.

@@ -42,6 +42,9 @@ pub enum Pass {
         loss: Loss,
         /// Where to evaluate.
         at: Parameters,
+        /// Second derivatives are those of the blocks whose numbers are multiples of this; of all blocks if it is 0 or 1.
+        #[serde(default)]
+        every: usize,
     },
     /// Over training rows; see [`crate::kernel::class_counts`].
     ClassCounts {
