@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use odeon_protocol::block::F64Block;
+
 use crate::{
     blocks::{BlockLayout, NodeId, Reduction, aligned_ranges, even_ranges, subtrees},
     data::DataSummary,
@@ -163,6 +165,8 @@ struct Worker {
     bad_partials: u32,
     /// Fitted steps of `[prepare]` that it was sent.
     steps_known: usize,
+    /// The column means that it was sent.
+    mean_known: F64Block,
 }
 
 impl CoordinatorCore {
@@ -477,16 +481,17 @@ impl CoordinatorCore {
 }
 
 impl Worker {
-    /// A request that brings the steps fitted since the last one.
+    /// A request that brings the steps fitted since the last one, and column means if they are new.
     fn request(&mut self, pass_number: u64, pass: &Pass, nodes: Vec<NodeId>, steps: &[FittedStep]) -> ComputePartials {
         let steps_known = std::mem::replace(&mut self.steps_known, steps.len());
-        ComputePartials {
-            pass_number,
-            pass: pass.clone(),
-            nodes,
-            steps_known,
-            new_steps: steps[steps_known..].to_vec(),
+        let mut pass = pass.clone();
+        if let Some(mean) = pass.mean_mut() {
+            match *mean == self.mean_known {
+                true => mean.0.clear(),
+                false => self.mean_known.clone_from(mean),
+            }
         }
+        ComputePartials { pass_number, pass, nodes, steps_known, new_steps: steps[steps_known..].to_vec() }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     job::StepSettings,
     local::fit_local,
     messages::Partials,
+    request_memory::RequestMemory,
 };
 
 const LIMITS: CoordinatorLimits = CoordinatorLimits {
@@ -68,7 +69,7 @@ fn undisturbed() -> &'static str {
 struct Simulation {
     core: CoordinatorCore,
     now: Duration,
-    stores: BTreeMap<WorkerId, (BlockStore, Vec<FittedStep>)>,
+    stores: BTreeMap<WorkerId, (BlockStore, RequestMemory)>,
     replies: VecDeque<(WorkerId, Partials)>,
     seen: Vec<Effect>,
     next_worker: usize,
@@ -88,11 +89,13 @@ impl Simulation {
         act(&mut self.core, self.now, &mut out);
         for effect in out {
             if let Effect::Compute { worker, request } = &effect
-                && let Some((store, steps)) = self.stores.get_mut(worker)
+                && let Some((store, memory)) = self.stores.get_mut(worker)
             {
-                assert_eq!(request.steps_known, steps.len(), "a worker is sent each step once");
-                steps.extend(request.new_steps.iter().cloned());
-                self.replies.push_back((worker.clone(), store.compute(request, steps, tell).unwrap()));
+                let mut request = request.clone();
+                let sent_before = request.steps_known + request.new_steps.len();
+                let steps = memory.complete(&mut request).unwrap();
+                assert_eq!(sent_before, steps.len(), "a worker is sent each step once");
+                self.replies.push_back((worker.clone(), store.compute(&request, &steps, tell).unwrap()));
             }
             self.seen.push(effect);
         }
@@ -103,10 +106,8 @@ impl Simulation {
         let worker = id(self.next_worker);
         self.next_worker += 1;
         let joined = Joined { job: job(), data: iris().0.clone() };
-        self.stores.insert(
-            worker.clone(),
-            (BlockStore::new(&joined, &crate::data::strata::Strata::default()).unwrap(), Vec::new()),
-        );
+        let store = BlockStore::new(&joined, &crate::data::strata::Strata::default()).unwrap();
+        self.stores.insert(worker.clone(), (store, RequestMemory::default()));
         self.act(|core, now, out| {
             let ended = matches!(core.phase, Phase::Ended);
             assert_eq!(

@@ -28,6 +28,7 @@ pub mod pass_report;
 pub mod predictions;
 pub mod prepare;
 pub mod program;
+pub mod request_memory;
 pub mod scaling;
 pub mod scheduler;
 pub mod scores;

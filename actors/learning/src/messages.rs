@@ -168,6 +168,9 @@ pub enum ComputeError {
         /// Steps that are here.
         actual: usize,
     },
+    /// The column means that were sent before are not here.
+    #[error("the request counts on column means that were sent before, and none are here")]
+    MeanMissing,
     /// A vector of the pass does not fit the data.
     #[error("the data has {expected} {what}, the request has {actual}")]
     ShapeMismatch {

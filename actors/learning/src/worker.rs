@@ -21,6 +21,7 @@ use crate::messages::{
     WorkerId, WorkerTimes,
 };
 use crate::prepare::FittedStep;
+use crate::request_memory::RequestMemory;
 
 /// The role part of the names of worker actors.
 pub const WORKER_ROLE: &str = "training-worker";
@@ -76,7 +77,7 @@ impl Task for WorkerTask {
 fn start_worker(state: Arc<watch::Sender<WorkerState>>, observed: watch::Receiver<WorkerState>) -> Addr<Worker> {
     Worker::create(|context| {
         context.set_mailbox_capacity(MAILBOX_CAPACITY);
-        Worker { state, observed, steps: Arc::default() }
+        Worker { state, observed, memory: RequestMemory::default() }
     })
 }
 
@@ -170,24 +171,8 @@ enum WorkerState {
 struct Worker {
     state: Arc<watch::Sender<WorkerState>>,
     observed: watch::Receiver<WorkerState>,
-    /// The fitted steps of `[prepare]` as far as they were sent; taken in when a request comes, not when it is
-    /// computed, because two may be computed in any order.
-    steps: Arc<Vec<FittedStep>>,
-}
-
-impl Worker {
-    fn take_steps(&mut self, request: &mut ComputePartials) -> Result<(), ComputeError> {
-        let (expected, actual) = (request.steps_known, self.steps.len());
-        if expected > actual {
-            return Err(ComputeError::StepsMissing { expected, actual });
-        }
-        if expected < actual || !request.new_steps.is_empty() {
-            let steps = Arc::make_mut(&mut self.steps);
-            steps.truncate(expected);
-            steps.append(&mut request.new_steps);
-        }
-        Ok(())
-    }
+    /// Of requests in the order in which they come; two may be computed in any order.
+    memory: RequestMemory,
 }
 
 impl Actor for Worker {
@@ -198,10 +183,11 @@ impl Handler<ComputePartials> for Worker {
     type Result = Reply<Result<Partials, ComputeError>>;
 
     fn handle(&mut self, mut request: ComputePartials, _: &mut Self::Context) -> Self::Result {
-        if let Err(error) = self.take_steps(&mut request) {
-            return Reply::now(Err(error));
-        }
-        let (mut observed, steps) = (self.observed.clone(), Arc::clone(&self.steps));
+        let steps = match self.memory.complete(&mut request) {
+            Ok(steps) => steps,
+            Err(error) => return Reply::now(Err(error)),
+        };
+        let mut observed = self.observed.clone();
         Reply::later(async move {
             // A coordinator may ask as soon as it has answered; the data is checked first.
             let ready = observed.wait_for(|state| !matches!(state, WorkerState::Joining)).await;

@@ -103,7 +103,7 @@ pub enum Pass {
 /// The function `intercept + weights · (x - mean)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
-    /// Subtracted from every row.
+    /// Subtracted from every row; empty in a request to a worker that has had it.
     pub mean: F64Block,
     /// Raw weights.
     pub weights: F64Block,
@@ -114,7 +114,7 @@ pub struct Parameters {
 /// The function `intercept + weights · (x - mean)` of each class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassParameters {
-    /// Subtracted from every row.
+    /// Subtracted from every row; empty in a request to a worker that has had it.
     pub mean: F64Block,
     /// Raw weights, class by class.
     pub weights: F64Block,
@@ -174,6 +174,20 @@ impl Pass {
                 at.weights.0.len() + at.intercepts.0.len()
             }
             _ => 0,
+        }
+    }
+
+    /// What is subtracted from every row; it is the same in all passes of a training that have it.
+    pub(crate) fn mean_mut(&mut self) -> Option<&mut F64Block> {
+        match self {
+            Self::ObjectiveGradient { at, .. }
+            | Self::ObjectiveCurvature { at, .. }
+            | Self::EvaluateRegression { at, .. }
+            | Self::EvaluateClassification { at } => Some(&mut at.mean),
+            Self::ClassGradient { at, .. } | Self::ClassCurvature { at, .. } | Self::EvaluateClasses { at } => {
+                Some(&mut at.mean)
+            }
+            _ => None,
         }
     }
 
