@@ -1,6 +1,6 @@
 //! A binary with an actor type of its own and the whole command line: `counter local`, `counter deploy`, `counter actor ask`.
 //!
-//! Start a cluster with `cargo run --example counter -- local`, then, beside it:
+//! Start a cluster with `odeon local`, then, beside it:
 //!
 //! ```text
 //! cargo run --example counter -- deploy examples/deployments/counter.toml

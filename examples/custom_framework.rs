@@ -29,8 +29,13 @@ struct Squares {
 impl Squares {
     fn task(&mut self, number: u64) -> TaskInfo {
         let executor_id = ExecutorId::new("squares").expect("letters make an id");
-        let executor =
-            ExecutorInfo { executor_id, name: "squares".into(), resources: Resources::empty(), program: None };
+        let executor = ExecutorInfo {
+            executor_id,
+            name: "squares".into(),
+            resources: Resources::empty(),
+            program: None,
+            binary: None,
+        };
         let work = Work::Registered { executor, task_type: Square::NAME.into(), data: number.to_string().into_bytes() };
         self.running += 1;
         let task_id = TaskId::new(format!("square-{number}")).expect("letters, a dash and digits make an id");

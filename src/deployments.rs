@@ -1,8 +1,10 @@
 //! Deployments from code: what `odeon deploy` does, as a value.
 
+use std::path::Path;
 use std::time::Duration;
 
 use odeon_executor::Directory;
+use odeon_protocol::binary::Digest;
 use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 use odeon_protocol::messages::deployments::{
     ActorState, ActorSummary, DEPLOYER, Deploy, DeployOutcome, DeployerForOperators, DeploymentSummary, GetActors,
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
+use crate::shipped;
 
 /// How long the deployer may take to answer.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -40,6 +43,14 @@ impl Deployments {
     #[must_use]
     pub fn directory(&self) -> Directory {
         Directory::at(&self.node, &self.master)
+    }
+
+    /// Hands a binary to the master, which keeps it for the agents; goes on where an earlier attempt has stopped.
+    ///
+    /// # Errors
+    /// [`Failure`] if the master does not take it or cannot be reached, or the file cannot be read.
+    pub async fn hand_in(&self, digest: &Digest, file: &Path) -> Result<(), Failure> {
+        shipped::hand_in(&self.node, &self.master, digest, file).await
     }
 
     /// Runs a deployment from now on; the same one twice is one.

@@ -17,6 +17,7 @@ pub mod signals;
 
 mod cli;
 mod scenario;
+mod shipped;
 
 pub use app::app;
 pub use odeon_protocol::{interface, remote_message};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use odeon_protocol::binary::Binary;
 use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 use odeon_protocol::messages::deployments::DeployOutcome;
 
@@ -13,6 +14,7 @@ use crate::deployments::Deployments;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::print;
+use crate::shipped;
 use crate::signals::EndSignals;
 
 /// Deploys actors as a file says, and waits until they run
@@ -33,10 +35,11 @@ pub(crate) struct DeployArgs {
 /// Deploys, then follows the actors until they run.
 pub(crate) async fn deploy(args: DeployArgs, environment: &Environment) -> Result<i32, Failure> {
     let mut signals = EndSignals::listen()?;
-    let spec = read_spec(&args.file)?;
+    let (spec, ships) = read_spec(&args.file, environment).await?;
     let (name, instances) = (spec.name.clone(), spec.instances);
     let node = environment.client_node().await?;
     let deployments = Deployments::at(&node, &args.master.or_default(environment)?);
+    ship(&deployments, &spec, ships.as_deref()).await?;
     let done = match deployments.deploy(spec).await? {
         DeployOutcome::Created => "deployed",
         DeployOutcome::Unchanged => "unchanged",
@@ -50,11 +53,33 @@ pub(crate) async fn deploy(args: DeployArgs, environment: &Environment) -> Resul
     }
 }
 
-/// What a deployment file asks for.
-pub(super) fn read_spec(file: &Path) -> Result<DeploymentSpec, Failure> {
+/// What a deployment file asks for, and the file that agents are to get from here.
+///
+/// If the file names no binary, and this one knows the actor type, it is this one.
+pub(super) async fn read_spec(
+    file: &Path,
+    environment: &Environment,
+) -> Result<(DeploymentSpec, Option<PathBuf>), Failure> {
     let text = read_text(file).or_exit(Exit::Usage)?;
     let parsed: DeploymentFile = document::parse(file, &text).or_exit(Exit::Usage)?;
-    parsed.spec().map_err(|failure| Failure::usage(format!("{}: {failure}", file.display())))
+    let parsed = parsed.spec().map_err(|failure| Failure::usage(format!("{}: {failure}", file.display())));
+    let (mut spec, mut ships) = parsed?;
+    let names_none = spec.program.is_none() && spec.binary.is_none() && ships.is_none();
+    if names_none && environment.tasks.names().contains(&spec.actor_type) {
+        ships = Some(environment.program.clone());
+    }
+    if let Some(path) = &ships {
+        spec.binary = Some(Binary { sha256: shipped::digest(path).await?, uri: None });
+    }
+    Ok((spec, ships))
+}
+
+/// Hands the binary of a deployment to the master, unless that has it.
+pub(super) async fn ship(deployments: &Deployments, spec: &DeploymentSpec, file: Option<&Path>) -> Result<(), Failure> {
+    match spec.binary.as_ref().zip(file) {
+        Some((binary, file)) => deployments.hand_in(&binary.sha256, file).await,
+        None => Ok(()),
+    }
 }
 
 /// Waits until all actors run, and says so.

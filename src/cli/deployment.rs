@@ -7,7 +7,7 @@ use odeon_protocol::deployment::DeploymentName;
 use odeon_protocol::messages::deployments::UpdateOutcome;
 
 use super::MasterAddress;
-use super::deploy::{actors, all_run, read_spec};
+use super::deploy::{actors, all_run, read_spec, ship};
 use super::deployment_plan::{PlanArgs, plan};
 use crate::app::Environment;
 use crate::config::HumanDuration;
@@ -114,9 +114,10 @@ async fn scale(args: ScaleArgs, environment: &Environment) -> Result<i32, Failur
 async fn update(args: UpdateArgs, environment: &Environment) -> Result<i32, Failure> {
     let UpdateArgs { file, wait, master } = args;
     let mut signals = EndSignals::listen()?;
-    let spec = read_spec(&file)?;
+    let (spec, ships) = read_spec(&file, environment).await?;
     let (name, instances) = (spec.name.clone(), spec.instances);
     let deployments = deployments(&master, environment).await?;
+    ship(&deployments, &spec, ships.as_deref()).await?;
     let done = match deployments.update(spec).await? {
         UpdateOutcome::Rolling => "is being updated",
         UpdateOutcome::Changed => "is changed, its actors stay",

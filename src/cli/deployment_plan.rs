@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use odeon_protocol::binary::{Binary, masked};
 use odeon_protocol::deployment::DeploymentSpec;
 use serde::Serialize;
 
@@ -66,7 +67,7 @@ impl Listed for Change {
 
 /// Compares, and prints what differs.
 pub(crate) async fn plan(args: PlanArgs, environment: &Environment) -> Result<i32, Failure> {
-    let then = read_spec(&args.file)?;
+    let (then, _) = read_spec(&args.file, environment).await?;
     let node = environment.client_node().await?;
     let deployments = Deployments::at(&node, &args.master.or_default(environment)?);
     let now = deployments.find(&then.name).await?.filter(|deployment| !deployment.removing);
@@ -94,6 +95,7 @@ fn facts(spec: &DeploymentSpec) -> Vec<(&'static str, String, Effect)> {
         ("args", spec.arguments.clone(), ReplacesActors),
         ("resources", spec.resources.to_string(), ReplacesActors),
         ("program", spec.program.clone().unwrap_or_default(), ReplacesActors),
+        ("binary", spec.binary.as_ref().map(binary).unwrap_or_default(), ReplacesActors),
         ("placement.attributes", attributes.join(","), ReplacesActors),
         ("placement.per_agent_max", spec.per_agent_max.map(|max| max.to_string()).unwrap_or_default(), ReplacesActors),
         ("restart.max", restart.restarts_max.to_string(), ReplacesActors),
@@ -106,9 +108,15 @@ fn facts(spec: &DeploymentSpec) -> Vec<(&'static str, String, Effect)> {
     ]
 }
 
+fn binary(binary: &Binary) -> String {
+    let from = binary.uri.as_deref().map(|uri| format!(" from {}", masked(uri)));
+    format!("{}{}", binary.sha256.short(), from.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use odeon_protocol::binary::Digest;
 
     fn spec() -> DeploymentSpec {
         DeploymentSpec::new("counter", "examples.Counter", 3, &serde_json::json!({"start": 1})).expect("a spec")
@@ -129,12 +137,13 @@ mod tests {
     #[test]
     fn a_change_replaces_actors_exactly_if_the_deployer_would() {
         type Spoil = fn(&mut DeploymentSpec);
-        let spoils: [Spoil; 12] = [
+        let spoils: [Spoil; 13] = [
             |spec| spec.actor_type.push('x'),
             |spec| spec.instances += 1,
             |spec| spec.arguments = "{}".into(),
             |spec| spec.resources = "cpus:7".parse().expect("resources"),
             |spec| spec.program = Some("/bin/x".into()),
+            |spec| spec.binary = Some(Binary { sha256: Digest::of_hash([7; 32]), uri: None }),
             |spec| spec.constraints = [("rack".into(), "7".into())].into(),
             |spec| spec.per_agent_max = Some(2),
             |spec| spec.restart.restarts_max += 1,

@@ -3,7 +3,9 @@
 //! Checks what can be known from the file; whether the cluster can hold it is seen there.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use odeon_protocol::binary::{Binary, Digest};
 use odeon_protocol::deployment::{DeploymentName, DeploymentSpec, SpecInvalid};
 use odeon_protocol::resources::{CPUS, MEM, Resources};
 use odeon_protocol::restart::RestartPolicy;
@@ -35,6 +37,9 @@ pub struct DeploymentFile {
     /// The binary of their hosts, on the agents.
     #[serde(default)]
     pub program: Option<String>,
+    /// The binary of their hosts, which agents fetch.
+    #[serde(default)]
+    pub binary: Option<BinaryFile>,
     /// Where they may be.
     #[serde(default)]
     pub placement: Placement,
@@ -44,6 +49,36 @@ pub struct DeploymentFile {
     /// How a change is carried out.
     #[serde(default)]
     pub update: Update,
+}
+
+/// `[binary]`: what agents fetch, from `path` of this host by way of the master, or from `uri`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BinaryFile {
+    /// A file of the host that deploys; a relative path counts from where it does.
+    pub path: Option<PathBuf>,
+    /// `file:///…`, on the agents, or `http://…`.
+    pub uri: Option<String>,
+    /// What the bytes at `uri` must be.
+    pub sha256: Option<String>,
+}
+
+impl BinaryFile {
+    /// What is to be fetched, and the file that is to be handed to the master for that.
+    fn wanted(&self) -> Result<(Option<Binary>, Option<PathBuf>), Failure> {
+        let refused = |text: &str| Err(Failure::usage(text.to_owned()));
+        match (&self.path, &self.uri, &self.sha256) {
+            (Some(path), None, None) => Ok((None, Some(path.clone()))),
+            (None, Some(uri), Some(sha256)) => {
+                let sha256 = Digest::new(sha256).map_err(|error| Failure::usage(format!("binary.sha256: {error}")))?;
+                Ok((Some(Binary { sha256, uri: Some(uri.clone()) }), None))
+            }
+            (None, Some(_), None) => refused("binary.sha256: a uri needs one, as `sha256sum` prints it"),
+            (Some(_), Some(_), _) => refused("binary: it has a path and a uri; give one of the two"),
+            (Some(_), None, Some(_)) => refused("binary.sha256: a path needs none"),
+            (None, None, _) => refused("binary: it has neither a path nor a uri"),
+        }
+    }
 }
 
 fn one() -> u32 {
@@ -121,11 +156,16 @@ impl Default for Update {
 }
 
 impl DeploymentFile {
-    /// What the deployer is asked for.
+    /// What the deployer is asked for, and the file that agents are to get from the master: the spec does not name its
+    /// digest yet.
     ///
     /// # Errors
     /// [`Failure`] names the key at fault.
-    pub fn spec(self) -> Result<DeploymentSpec, Failure> {
+    pub fn spec(self) -> Result<(DeploymentSpec, Option<PathBuf>), Failure> {
+        let (binary, ships) = self.binary.as_ref().map(BinaryFile::wanted).transpose()?.unwrap_or_default();
+        if ships.is_some() && self.program.is_some() {
+            return Err(Failure::usage("binary: `program` names the binary already; give one of the two".to_owned()));
+        }
         let restart = RestartPolicy {
             restarts_max: self.restart.max,
             within: self.restart.within.get(),
@@ -139,6 +179,7 @@ impl DeploymentFile {
             arguments: json("args", toml::Value::Table(self.args))?.to_string(),
             resources: self.resources.wanted()?,
             program: self.program,
+            binary,
             constraints: self.placement.attributes,
             per_agent_max: self.placement.per_agent_max,
             restart,
@@ -149,7 +190,7 @@ impl DeploymentFile {
             },
         };
         spec.check().map_err(|error: SpecInvalid| Failure::usage(error.to_string()))?;
-        Ok(spec)
+        Ok((spec, ships))
     }
 }
 
@@ -193,7 +234,7 @@ mod tests {
 
     fn file(text: &str) -> Result<DeploymentSpec, String> {
         let parsed = document::parse::<DeploymentFile>(Path::new("d.toml"), text).map_err(|error| error.to_string())?;
-        parsed.spec().map_err(|failure| failure.to_string())
+        parsed.spec().map(|(spec, _)| spec).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -226,6 +267,12 @@ mod tests {
             (&format!("{head}[resources]\nother = \"ports:x\""), "resources.other"),
             (&format!("{head}[placement]\nper_agent_max = 0"), "placement.per_agent_max: 0"),
             (&format!("{head}[update]\nunavailable_max = 0"), "update.unavailable_max: 0"),
+            (&format!("{head}[binary]"), "neither a path nor a uri"),
+            (&format!("{head}[binary]\nuri = \"file:///x\""), "binary.sha256: a uri needs one"),
+            (&format!("{head}[binary]\nuri = \"file:///x\"\nsha256 = \"12\""), "binary.sha256: \"12\" is no SHA-256"),
+            (&format!("{head}[binary]\nuri = \"x\"\nsha256 = \"{}\"", "0".repeat(64)), "binary.uri: x"),
+            (&format!("{head}[binary]\npath = \"x\"\nuri = \"file:///x\""), "a path and a uri"),
+            (&format!("{head}program = \"/x\"\n[binary]\npath = \"x\""), "`program` names the binary already"),
             (&format!("{head}[restart]\nwithin = \"1 mile\""), "1 mile"),
         ] {
             let error = file(text).expect_err(text);

@@ -33,6 +33,8 @@ mod run;
 #[cfg(target_os = "linux")]
 mod separate_roles;
 #[cfg(target_os = "linux")]
+mod ship;
+#[cfg(target_os = "linux")]
 mod stopping;
 #[cfg(target_os = "linux")]
 mod support;

@@ -205,6 +205,20 @@ impl Handler<ExecutorOver> for AgentActor {
     }
 }
 
+/// The binary of an executor is there, so that its process is started now.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct BinaryFetched {
+    pub(crate) container_id: ContainerId,
+}
+
+impl Handler<BinaryFetched> for AgentActor {
+    type Result = ();
+    fn handle(&mut self, BinaryFetched { container_id }: BinaryFetched, context: &mut Context<Self>) {
+        self.react(context, |core, now, _| core.on_binary_fetched(&container_id, now));
+    }
+}
+
 /// An executor does not take its tasks.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -3,6 +3,7 @@
 //! It knows nothing of tasks: what an exit means is the core's business.
 
 use crate::effect::ContainerPlace;
+use crate::fetcher::Fetching;
 use crate::process_tree::{CONTAINER_ID, EXECUTOR_ID, ProcessTree};
 use crate::sandbox::Sandboxes;
 use nix::sys::signal::Signal;
@@ -29,6 +30,10 @@ const TERMINATE_WAIT: Duration = Duration::from_millis(500);
 const KILL_WAIT: Duration = Duration::from_secs(10);
 /// Between two looks at an executor that is nobody's child any more: only the parent is told of an end.
 const ADOPTED_LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// How often a binary that is said to be busy is started.
+const BUSY_TRIES_MAX: usize = 20;
+/// Between two such attempts.
+const BUSY_WAIT: Duration = Duration::from_millis(10);
 /// What an executor gets of the agent's own environment.
 const INHERITED: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM"];
 
@@ -39,6 +44,16 @@ pub(crate) enum RunEnd {
     Exited(Option<TaskExit>),
     /// The process could not be started, for this reason.
     NotStarted(String),
+}
+
+/// What an executor is started from.
+pub(crate) enum Program {
+    /// The agent's own binary.
+    Own,
+    /// A file of the host.
+    At(PathBuf),
+    /// What is being fetched.
+    Fetched(Fetching),
 }
 
 /// What is common to all executors of an agent.
@@ -83,17 +98,29 @@ impl Launcher {
     pub(crate) fn run(
         &self,
         place: ContainerPlace,
-        program: Option<String>,
+        program: Program,
         is_command: bool,
         checkpoint: bool,
     ) -> (KillSwitch, impl Future<Output = RunEnd> + use<>) {
-        let (switch, kill) = oneshot::channel();
-        let is_tidy = is_command && program.is_none() && cfg!(target_os = "linux");
-        let program = program.map_or_else(|| self.program.clone(), PathBuf::from);
+        let (switch, mut kill) = oneshot::channel();
+        let is_tidy = is_command && matches!(program, Program::Own) && cfg!(target_os = "linux");
+        let own = self.program.clone();
         let outlives_agent = checkpoint && !self.recovery_timeout.is_zero();
         let environment = self.environment_of(&place, outlives_agent);
         let directory = self.sandboxes.of_container(&place);
         let run = async move {
+            // What was fetched is not removed before the end of the run.
+            let (program, _kept) = match program {
+                Program::Own => (own, None),
+                Program::At(path) => (path, None),
+                Program::Fetched(fetching) => tokio::select! {
+                    fetched = fetching => match fetched {
+                        Ok(fetched) => (fetched.path.clone(), Some(fetched)),
+                        Err(error) => return RunEnd::NotStarted(error.to_string()),
+                    },
+                    () = asked(&mut kill, outlives_agent) => return RunEnd::Exited(None),
+                },
+            };
             // Making directories and forking would hold the arbiter up.
             let started = spawn_blocking(move || start(&program, environment, &directory, outlives_agent)).await;
             match started {
@@ -157,8 +184,20 @@ fn start(
     let mut command = Command::new(program);
     command.arg("executor").env_clear().envs(environment).current_dir(directory);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let started = command.process_group(0).kill_on_drop(!outlives_agent).spawn();
+    let started = spawn(command.process_group(0).kill_on_drop(!outlives_agent));
     started.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
+}
+
+/// A process that is being started elsewhere at this moment holds, until it is, the files that were open for writing
+/// when it was begun; a binary that was installed just then is said to be busy.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 1..BUSY_TRIES_MAX {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(BUSY_WAIT),
+            started => return started,
+        }
+    }
+    command.spawn()
 }
 
 impl Watched {
@@ -166,7 +205,7 @@ impl Watched {
         let Some(root) = child.id().and_then(|id| i32::try_from(id).ok()) else {
             return RunEnd::NotStarted("it has no process id".to_owned());
         };
-        let Self { place, kill, outlives_agent, is_tidy } = self;
+        let Self { place, mut kill, outlives_agent, is_tidy } = self;
         let mut tree = ProcessTree::of(place.container_id.clone(), root);
         let ended = tokio::select! {
             ended = child.wait() => match ended {
@@ -174,7 +213,7 @@ impl Watched {
                 Ok(status) if is_tidy && status.success() => return RunEnd::Exited(exit_of(status)),
                 ended => ended,
             },
-            () = asked(kill, outlives_agent) => {
+            () = asked(&mut kill, outlives_agent) => {
                 tree = with_descendants(tree).await;
                 end(&tree, child.wait()).await
             }
@@ -184,14 +223,14 @@ impl Watched {
     }
 
     async fn adopted(self) -> RunEnd {
-        let Self { place, kill, outlives_agent, .. } = self;
+        let Self { place, mut kill, outlives_agent, .. } = self;
         let container_id = place.container_id.clone();
         let Ok(mut tree) = spawn_blocking(move || ProcessTree::find(container_id)).await else {
             return RunEnd::Exited(None);
         };
         let is_asked = tokio::select! {
             () = gone(&tree) => false,
-            () = asked(kill, outlives_agent) => true,
+            () = asked(&mut kill, outlives_agent) => true,
         };
         if is_asked {
             tree = with_descendants(tree).await;
@@ -208,7 +247,7 @@ impl Watched {
 }
 
 /// Resolves when a run is to be killed.
-async fn asked(kill: oneshot::Receiver<()>, outlives_agent: bool) {
+async fn asked(kill: &mut oneshot::Receiver<()>, outlives_agent: bool) {
     if kill.await.is_err() && outlives_agent {
         std::future::pending::<()>().await;
     }

@@ -81,7 +81,7 @@ fn is_alive(pid: &str) -> bool {
 async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "echo \"$1\"; env; exit 3");
-    let (_switch, run) = launcher.run(place(), None, false, false);
+    let (_switch, run) = launcher.run(place(), Program::Own, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(3))));
     let sandbox = launcher.sandboxes.of_container(&place());
     let log = std::fs::read_to_string(sandbox.join("executor.log")).unwrap();
@@ -107,7 +107,7 @@ async fn an_executor_gets_its_place_and_the_basics_and_its_output_is_logged() {
 async fn a_program_that_is_not_there_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "");
-    let (_switch, run) = launcher.run(place(), Some("/not/there".into()), false, false);
+    let (_switch, run) = launcher.run(place(), Program::At("/not/there".into()), false, false);
     let RunEnd::NotStarted(cause) = run.await else { panic!("it started") };
     assert!(cause.contains("/not/there"), "{cause}");
 }
@@ -117,7 +117,7 @@ async fn a_killed_executor_takes_its_process_group_along_even_if_it_ignores_the_
     let directory = tempfile::tempdir().unwrap();
     let script = "trap '' TERM; sleep 600 & echo $! > children; while :; do sleep 600; done";
     let launcher = launcher(directory.path(), script);
-    let (switch, run) = launcher.run(place(), None, false, false);
+    let (switch, run) = launcher.run(place(), Program::Own, false, false);
     let run = tokio::spawn(run);
     let child = line_of(launcher.sandboxes.of_container(&place()).join("children")).await;
     switch.send(()).unwrap();
@@ -132,7 +132,7 @@ async fn a_daemon_that_left_the_group_does_not_survive_the_executor() {
     }
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), DAEMON);
-    let (_switch, run) = launcher.run(place(), None, false, false);
+    let (_switch, run) = launcher.run(place(), Program::Own, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     let daemon = line_of(launcher.sandboxes.of_container(&place()).join("daemon")).await;
     assert!(!is_alive(&daemon));
@@ -146,7 +146,7 @@ async fn a_daemon_does_not_survive_the_executor_of_a_command_that_has_failed() {
     let directory = tempfile::tempdir().unwrap();
     for (end, exit) in [("exit 1", TaskExit::Code(1)), ("kill -9 $$", TaskExit::Signal(9))] {
         let launcher = launcher(directory.path(), &format!("{DAEMON}; {end}"));
-        let (_switch, run) = launcher.run(place(), None, true, false);
+        let (_switch, run) = launcher.run(place(), Program::Own, true, false);
         assert_eq!(run.await, RunEnd::Exited(Some(exit)));
         let daemon = launcher.sandboxes.of_container(&place()).join("daemon");
         assert!(!is_alive(&line_of(daemon.clone()).await));
@@ -161,7 +161,7 @@ async fn a_process_that_hides_its_environment_does_not_survive_within_the_group(
     }
     let directory = tempfile::tempdir().unwrap();
     let launcher = launcher(directory.path(), "env -i sleep 600 & echo $! > hidden");
-    let (_switch, run) = launcher.run(place(), None, false, false);
+    let (_switch, run) = launcher.run(place(), Program::Own, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     assert!(!is_alive(&line_of(launcher.sandboxes.of_container(&place()).join("hidden")).await));
 }
@@ -170,7 +170,7 @@ async fn a_process_that_hides_its_environment_does_not_survive_within_the_group(
 async fn the_processes_of_others_are_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let mut other = std::process::Command::new("sleep").arg("600").env(CONTAINER_ID, "another").spawn().unwrap();
-    let (_switch, run) = launcher(directory.path(), "exit 0").run(place(), None, false, false);
+    let (_switch, run) = launcher(directory.path(), "exit 0").run(place(), Program::Own, false, false);
     assert_eq!(run.await, RunEnd::Exited(Some(TaskExit::Code(0))));
     assert!(other.try_wait().unwrap().is_none());
     kill(Pid::from_raw(i32::try_from(other.id()).unwrap()), Signal::SIGKILL).unwrap();

@@ -8,6 +8,8 @@ mod backoff;
 pub mod core;
 mod disk;
 pub mod effect;
+mod fetcher;
+mod http_get;
 mod launcher;
 mod mailer;
 mod node;

@@ -3,6 +3,7 @@
 use crate::actor::{AgentActor, MAILBOX_CAPACITY, Stop};
 use crate::core::{AgentCore, Checkpoint, FoundSandbox, RecoverError, Start};
 use crate::effect::{AgentEnd, Record};
+use crate::fetcher::{FetchLimits, Fetcher};
 use crate::launcher::Launcher;
 use crate::performer::Performer;
 use crate::sandbox::Sandboxes;
@@ -11,6 +12,7 @@ use crate::work_dir::{WorkDir, boot_id};
 use actix::Addr;
 use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
+use odeon_protocol::messages::binaries::BINARIES;
 use odeon_protocol::messages::master_agent::{
     AcknowledgeStatus, KillTask, LaunchTask, PingAgent, ShutdownAgent, ShutdownFramework,
 };
@@ -19,8 +21,8 @@ use odeon_runtime::journal::JournalError;
 use odeon_runtime::transport::Transport;
 use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{
-    Committer, CompactingJournal, Endpoint, Exports, Journal, ListenError, Node, OnPanic, StartError, Supervised,
-    SupervisorSpec,
+    BinaryDir, Committer, CompactingJournal, Endpoint, Exports, Journal, ListenError, Node, OnPanic, StartError,
+    Supervised, SupervisorSpec,
 };
 use std::cell::RefCell;
 use std::io;
@@ -102,7 +104,7 @@ impl AgentNode {
     }
 
     async fn start_on(node: Node, settings: AgentSettings, prepared: Prepared) -> Result<Self, StartAgentError> {
-        let Prepared { work_dir, journal, checkpoint, found, last_port } = prepared;
+        let Prepared { work_dir, journal, checkpoint, found, binaries, last_port } = prepared;
         let bound = listen(&node, &settings.listen, last_port).await?;
         let endpoint = settings.advertise.clone().unwrap_or_else(|| bound.clone());
         let start = Start {
@@ -124,7 +126,8 @@ impl AgentNode {
         let (end, observed) = watch::channel(None);
         let sandboxes = launcher.sandboxes.clone();
         let master = node.peer_at(&settings.master, "master");
-        let performer = Rc::new(RefCell::new(Performer::new(node.clone(), master, launcher, end)));
+        let fetcher = fetcher(&settings, binaries, &node);
+        let performer = Rc::new(RefCell::new(Performer::new(node.clone(), master, launcher, fetcher, end)));
         let performing = Rc::clone(&performer);
         let perform = move |effect| performing.borrow_mut().perform(effect);
         let journal = CompactingJournal::new(journal, |record| matches!(record, Record::Snapshot(_)));
@@ -179,6 +182,7 @@ struct Prepared {
     checkpoint: Checkpoint,
     /// What lies there of earlier runs.
     found: Vec<FoundSandbox>,
+    binaries: BinaryDir,
     last_port: Option<Endpoint>,
 }
 
@@ -188,7 +192,11 @@ impl Prepared {
         let (journal, checkpoint) = work_dir.open_journal(settings.recover, settings.limits.status_updates_max)?;
         let last_port = work_dir.last_port(&settings.listen);
         let found = Sandboxes::new(work_dir.sandboxes()).found();
-        Ok(Self { work_dir, journal, checkpoint, found, last_port })
+        // Behind the lock on the journal: nobody else has what is unfinished there.
+        let path = work_dir.binaries();
+        let binaries = BinaryDir::open(&path, settings.limits.binaries_bytes_max);
+        let binaries = binaries.map_err(|source| StartAgentError::WorkDir { path, source })?;
+        Ok(Self { work_dir, journal, checkpoint, found, binaries, last_port })
     }
 }
 
@@ -218,6 +226,12 @@ struct Reach<'a> {
     bound: Endpoint,
     /// For other hosts.
     advertised: &'a Endpoint,
+}
+
+fn fetcher(settings: &AgentSettings, binaries: BinaryDir, node: &Node) -> Fetcher {
+    let store = node.peer_at(&settings.master, BINARIES);
+    let limits = FetchLimits { stall: settings.limits.fetch_stall_max, within: settings.limits.fetch_within };
+    Fetcher::new(binaries, settings.program.clone(), store, limits)
 }
 
 /// An executor listens where its agent does, and is reached where that is.

@@ -219,7 +219,8 @@ fn framework() -> FrameworkId {
 fn task() -> TaskInfo {
     let executor_id = ExecutorId::new("e").unwrap();
     let resources: odeon_protocol::resources::Resources = "cpus:1".parse().unwrap();
-    let executor = ExecutorInfo { executor_id, name: "e".into(), resources: resources.clone(), program: None };
+    let executor =
+        ExecutorInfo { executor_id, name: "e".into(), resources: resources.clone(), program: None, binary: None };
     let work = Work::Registered { executor, task_type: "echo".into(), data: vec![] };
     TaskInfo::new(TaskId::new("t").unwrap(), "t", resources, work)
 }

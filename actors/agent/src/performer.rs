@@ -1,16 +1,19 @@
 //! `Performer`: carries effects out. It starts things and waits for none; what comes of them goes to the actor.
 
-use crate::actor::{AgentActor, ExecutorOver, ExecutorUnresponsive, RegistrationAnswered};
+use crate::actor::{AgentActor, BinaryFetched, ExecutorOver, ExecutorUnresponsive, RegistrationAnswered};
 use crate::effect::{AgentEnd, ContainerPlace, Effect};
-use crate::launcher::{KillSwitch, Launcher, RunEnd};
+use crate::fetcher::Fetcher;
+use crate::launcher::{KillSwitch, Launcher, Program, RunEnd};
 use crate::mailer::{Letter, Mailer};
 use actix::Addr;
+use futures_util::FutureExt;
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::messages::agent_executor::{EndTask, ShutdownExecutor};
 use odeon_protocol::messages::master_agent::{ForwardStatus, MasterForAgents, RegisterAgent};
 use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -19,6 +22,7 @@ pub(crate) struct Performer {
     node: Node,
     master: Peer<MasterForAgents>,
     launcher: Launcher,
+    fetcher: Fetcher,
     end: watch::Sender<Option<AgentEnd>>,
     /// Set before the actor runs.
     actor: Option<Addr<AgentActor>>,
@@ -38,9 +42,10 @@ impl Performer {
         node: Node,
         master: Peer<MasterForAgents>,
         launcher: Launcher,
+        fetcher: Fetcher,
         end: watch::Sender<Option<AgentEnd>>,
     ) -> Self {
-        Self { node, master, launcher, end, actor: None, crew: BTreeMap::new() }
+        Self { node, master, launcher, fetcher, end, actor: None, crew: BTreeMap::new() }
     }
 
     /// Tells where the outcomes go.
@@ -90,8 +95,24 @@ impl Performer {
 
     fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo, is_command: bool, checkpoint: bool) {
         info!(container_id = %place.container_id, executor_id = %place.executor_id, "an executor is started");
-        let (switch, run) = self.launcher.run(place.clone(), executor.program, is_command, checkpoint);
+        let program = self.program(&place.container_id, executor);
+        let (switch, run) = self.launcher.run(place.clone(), program, is_command, checkpoint);
         self.enlist(place, switch, run);
+    }
+
+    /// What an executor is started from; the actor hears when that is there.
+    fn program(&self, container_id: &ContainerId, executor: ExecutorInfo) -> Program {
+        let Some(binary) = executor.binary else {
+            return executor.program.map_or(Program::Own, |path| Program::At(PathBuf::from(path)));
+        };
+        let (fetching, actor, container_id) = (self.fetcher.fetch(&binary), self.actor(), container_id.clone());
+        let fetched = async move {
+            let fetched = fetching.await?;
+            // An actor that is gone starts nothing.
+            let _ = actor.send(BinaryFetched { container_id }).await;
+            Ok(fetched)
+        };
+        Program::Fetched(fetched.boxed())
     }
 
     fn adopt(&mut self, place: ContainerPlace) {

@@ -71,6 +71,12 @@ pub struct AgentLimits {
     pub registration_backoff_max: Duration,
     /// How long an executor may take from its start to its registration.
     pub executor_registration_timeout: Duration,
+    /// How long the binary of an executor may take to be fetched; the time to register begins then.
+    pub fetch_within: Duration,
+    /// How long that may go without another byte.
+    pub fetch_stall_max: Duration,
+    /// Bytes of fetched binaries that are kept; those used least recently make room.
+    pub binaries_bytes_max: u64,
     /// How long an executor may take to end its tasks and itself.
     pub executor_shutdown_grace: Duration,
     /// How long an executor without a task is kept.
@@ -117,6 +123,9 @@ impl AgentLimits {
         registration_backoff_min: Duration::from_secs(1),
         registration_backoff_max: Duration::from_secs(60),
         executor_registration_timeout: Duration::from_secs(60),
+        fetch_within: Duration::from_secs(15 * 60),
+        fetch_stall_max: Duration::from_secs(20),
+        binaries_bytes_max: 4 * 1024 * 1024 * 1024,
         executor_shutdown_grace: Duration::from_secs(5),
         executor_idle_max: Duration::from_secs(600),
         executor_reregistration_timeout: Duration::from_secs(15),

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 const JOURNAL: &str = "agent.journal";
 const SANDBOXES: &str = "sandboxes";
+const BINARIES: &str = "binaries";
 const ENDPOINT: &str = "agent.endpoint";
 /// Journals that were given up and still lie in the directory.
 const SET_ASIDE_MAX: u32 = 1000;
@@ -38,6 +39,11 @@ impl WorkDir {
 
     pub(crate) fn sandboxes(&self) -> PathBuf {
         self.path.join(SANDBOXES)
+    }
+
+    /// Where fetched binaries are kept.
+    pub(crate) fn binaries(&self) -> PathBuf {
+        self.path.join(BINARIES)
     }
 
     /// Where executors read how to reach the agent.

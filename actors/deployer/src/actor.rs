@@ -5,8 +5,9 @@
 use crate::core::{DeployerCore, DeployerOutbox, Effect};
 use crate::scheduler::{Forwarder, SchedulerEvent};
 use crate::state::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use odeon_framework::{DriverSettings, Outcome, SchedulerHandle, run_scheduler};
+use odeon_protocol::binary::Digest;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::messages::deployments::{
@@ -18,6 +19,7 @@ use odeon_protocol::moment::Moment;
 use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, HeldAnswers, Hold, Node, RecordLog, Reply};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -227,6 +229,21 @@ impl Handler<WatchActors> for DeployerActor {
                 self.followers.later(id)
             }
         }
+    }
+}
+
+/// Asks which binaries deployments name.
+pub(crate) struct BinariesInUse;
+
+impl Message for BinariesInUse {
+    type Result = BTreeSet<Digest>;
+}
+
+impl Handler<BinariesInUse> for DeployerActor {
+    type Result = MessageResult<BinariesInUse>;
+
+    fn handle(&mut self, _: BinariesInUse, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.core.binaries_in_use())
     }
 }
 

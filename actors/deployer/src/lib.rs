@@ -7,6 +7,7 @@ pub mod core;
 pub mod state;
 
 mod actor;
+mod binaries;
 mod node;
 mod placement;
 mod scheduler;

@@ -14,6 +14,7 @@ pub(crate) fn spec(name: &str, instances: u32) -> DeploymentSpec {
         arguments: "{}".into(),
         resources: "cpus:1;mem:10".parse().unwrap(),
         program: None,
+        binary: None,
         constraints: BTreeMap::new(),
         per_agent_max: None,
         restart: RestartPolicy::default(),

@@ -53,7 +53,7 @@ fn shared(argv: &[&str]) -> Work {
 
 fn executor_info() -> ExecutorInfo {
     let executor_id = ExecutorId::new("e").unwrap();
-    ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None }
+    ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None, binary: None }
 }
 
 pub(super) fn welcome() -> Option<Result<ExecutorRegistered, RegisterExecutorError>> {

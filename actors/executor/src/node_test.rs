@@ -38,7 +38,13 @@ impl Handler<From<RegisterExecutor>> for PaperAgent {
             return Err(RegisterExecutorError::UnknownContainer(container_id));
         }
         let _ = self.registered.send(message.node);
-        let executor = ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None };
+        let executor = ExecutorInfo {
+            executor_id,
+            name: String::new(),
+            resources: Resources::empty(),
+            program: None,
+            binary: None,
+        };
         Ok(ExecutorRegistered {
             agent_id: AgentId::new("S").unwrap(),
             executor,
@@ -119,7 +125,8 @@ fn run_task(task_id: &str, work: Work, sandbox: &str) -> RunTask {
 
 fn registered(task_type: &str, data: &str) -> Work {
     let executor_id = ExecutorId::new("e").unwrap();
-    let executor = ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None };
+    let executor =
+        ExecutorInfo { executor_id, name: String::new(), resources: Resources::empty(), program: None, binary: None };
     Work::Registered { executor, task_type: task_type.into(), data: data.into() }
 }
 

@@ -146,6 +146,7 @@ pub fn worker_host() -> ExecutorInfo {
         name: "training workers".to_owned(),
         resources: Resources::empty().with_scalar(MEM, Scalar::from_whole(HOST_MEM_MIB)),
         program: None,
+        binary: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Where actors are placed is not decided here.
 
+use crate::binary::{Binary, Location};
 use crate::id::{IdError, check_id};
 use crate::resources::{CPUS, MEM, Resources, Scalar};
 use crate::restart::RestartPolicy;
@@ -106,6 +107,9 @@ pub struct DeploymentSpec {
     /// The binary of their hosts, as an absolute path on the agents; the agents' own binary if not given.
     #[serde(default)]
     pub program: Option<String>,
+    /// The binary of their hosts, which agents fetch; instead of `program`.
+    #[serde(default)]
+    pub binary: Option<Binary>,
     /// Attributes that an agent must have.
     #[serde(default)]
     pub constraints: BTreeMap<String, String>,
@@ -147,6 +151,7 @@ impl DeploymentSpec {
             arguments,
             resources: cpus.with_scalar(MEM, Scalar::from_whole(32)),
             program: None,
+            binary: None,
             constraints: BTreeMap::new(),
             per_agent_max: None,
             restart: RestartPolicy::default(),
@@ -189,9 +194,15 @@ impl DeploymentSpec {
         if self.per_agent_max == Some(0) {
             return fault("placement.per_agent_max", "0 leaves no place for any actor".to_owned());
         }
-        match self.program.as_ref().filter(|program| !program.starts_with('/')) {
-            Some(program) => fault("program", format!("{program:?} is not an absolute path")),
-            None => Ok(()),
+        if let Some(program) = self.program.as_ref().filter(|program| !program.starts_with('/')) {
+            return fault("program", format!("{program:?} is not an absolute path"));
+        }
+        if self.program.is_some() && self.binary.is_some() {
+            return fault("binary", "`program` names the binary already; give one of the two".to_owned());
+        }
+        match self.binary.as_ref().and_then(|binary| binary.uri.as_deref()).map(Location::of) {
+            Some(Err(error)) => fault("binary.uri", error.to_string()),
+            _ => Ok(()),
         }
     }
 }
@@ -275,6 +286,7 @@ pub struct ActorAssignment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::Digest;
 
     fn spec() -> DeploymentSpec {
         DeploymentSpec::new("counter", "examples.Counter", 3, &()).unwrap()
@@ -294,7 +306,7 @@ mod tests {
     fn a_spec_is_refused_by_the_key_at_fault() {
         assert_eq!(spec().check(), Ok(()));
         type Spoil = fn(&mut DeploymentSpec);
-        let faults: [(&str, Spoil); 8] = [
+        let faults: [(&str, Spoil); 10] = [
             ("actor", |spec| spec.actor_type.clear()),
             ("instances", |spec| spec.instances = INSTANCES_MAX + 1),
             ("args", |spec| spec.arguments = " ".repeat(ARGUMENTS_BYTES_MAX + 1)),
@@ -303,6 +315,13 @@ mod tests {
             ("update.unavailable_max", |spec| spec.update.unavailable_max = 0),
             ("placement.per_agent_max", |spec| spec.per_agent_max = Some(0)),
             ("program", |spec| spec.program = Some("bin/counter".into())),
+            ("binary", |spec| {
+                spec.program = Some("/bin/counter".into());
+                spec.binary = Some(Binary { sha256: Digest::of_hash([0; 32]), uri: None });
+            }),
+            ("binary.uri", |spec| {
+                spec.binary = Some(Binary { sha256: Digest::of_hash([0; 32]), uri: Some("ftp://h/x".into()) });
+            }),
         ];
         for (key, spoil) in faults {
             let mut spec = spec();

@@ -1,5 +1,6 @@
 //! Executors and commands: the processes that an agent starts.
 
+use crate::binary::Binary;
 use crate::id::ExecutorId;
 use crate::resources::Resources;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct ExecutorInfo {
     /// The binary, as an absolute path on the agent's host; the agent's own binary if not given.
     #[serde(default)]
     pub program: Option<String>,
+    /// The binary, to be fetched; instead of `program`.
+    #[serde(default)]
+    pub binary: Option<Binary>,
 }
 
 /// A command: a program and its arguments, without a shell between.

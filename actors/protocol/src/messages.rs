@@ -3,6 +3,7 @@
 //! Commands are imperative, events past tense, questions start with `Get`.
 
 pub mod agent_executor;
+pub mod binaries;
 pub mod deployments;
 pub mod directory;
 pub mod hosted_actor;

@@ -107,6 +107,7 @@ impl TaskInfo {
             name: format!("command executor of {}", self.task_id),
             resources: Resources::empty(),
             program: None,
+            binary: None,
         })
     }
 }

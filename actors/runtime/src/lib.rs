@@ -61,6 +61,7 @@
 
 mod assembly;
 mod backoff;
+mod binary_dir;
 mod clock;
 mod commit_queue;
 mod committer;
@@ -107,6 +108,7 @@ pub mod transport;
 pub mod trust;
 mod watch;
 
+pub use binary_dir::{BinaryDir, BinaryError, FileStamp, KeptBinary, PartialBinary, digest_of};
 pub use clock::Clock;
 pub use commit_queue::{CommitQueue, Durable, WriteBatch};
 pub use committer::{CommitError, Committer};

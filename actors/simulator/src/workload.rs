@@ -181,7 +181,8 @@ impl Workload {
         } else {
             let executor_id = ExecutorId::new(format!("e-{agent_id}")).expect("an id with a letter before it is an id");
             let resources = Resources::cpus_mem(Scalar::from_thousandths(100), 32);
-            let executor = ExecutorInfo { executor_id, name: "shared".to_owned(), resources, program: None };
+            let executor =
+                ExecutorInfo { executor_id, name: "shared".to_owned(), resources, program: None, binary: None };
             Work::Registered { executor, task_type: TASK_TYPE.to_owned(), data: Vec::new() }
         };
         let task_id = TaskId::new(text).expect("letters and digits are an id");

@@ -115,8 +115,13 @@ impl TasksBenchArgs {
         let argv = vec![floors::NOTHING.to_owned()];
         let command = CommandInfo { argv, environment: [].into(), working_directory: None };
         let executor_id = ExecutorId::new("bench").or_exit(Exit::WorkFailed)?;
-        let executor =
-            ExecutorInfo { executor_id, name: "bench".to_owned(), resources: Resources::empty(), program: None };
+        let executor = ExecutorInfo {
+            executor_id,
+            name: "bench".to_owned(),
+            resources: Resources::empty(),
+            program: None,
+            binary: None,
+        };
         Ok(match self.kind {
             Kind::Process => Work::Command(command),
             Kind::Shared => Work::SharedCommand { executor, command },

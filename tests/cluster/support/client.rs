@@ -1,6 +1,7 @@
 //! What is asked of a running master, by the command line alone.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -23,6 +24,11 @@ impl<'a> Client<'a> {
     /// A command line of the binary under test that finds the master in its environment.
     pub(crate) fn odeon<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Invocation {
         self.stage.odeon(arguments).env("ODEON_MASTER", &self.master)
+    }
+
+    /// As [`Self::odeon`], of another binary that has the whole command line.
+    pub(crate) fn of<I: IntoIterator<Item: AsRef<OsStr>>>(&self, program: &Path, arguments: I) -> Invocation {
+        self.stage.invoke(program, arguments).env("ODEON_MASTER", &self.master)
     }
 
     /// `odeon run` with these arguments.

@@ -14,7 +14,7 @@ pub(crate) use cluster::{Cluster, Roles};
 pub(crate) use jobs::{Trained, example_job, repository, slow_job, slow_job_model};
 pub(crate) use process::{Process, signal};
 pub(crate) use running::{Finished, Running};
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Stage, example};
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -79,7 +79,8 @@ impl Running {
         Finished { code, stdout: self.stdout.all(&self.name), stderr: text_of(self.stderr.all(&self.name)) }
     }
 
-    fn stderr_so_far(&self) -> String {
+    /// What it has told on stderr.
+    pub(crate) fn stderr_so_far(&self) -> String {
         text_of(self.stderr.so_far())
     }
 

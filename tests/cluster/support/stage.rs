@@ -30,7 +30,7 @@ impl Stage {
 
     /// An empty stage for an example that has the whole command line.
     pub(crate) fn of_example(name: &str) -> Self {
-        Self::of(Path::new(env!("CARGO_BIN_EXE_odeon")).with_file_name("examples").join(name))
+        Self::of(example(name))
     }
 
     fn of(program: PathBuf) -> Self {
@@ -61,7 +61,12 @@ impl Stage {
 
     /// A command line of the stage's binary. It sees nothing of the settings of whoever runs the tests.
     pub(crate) fn odeon<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Invocation {
-        let mut command = Command::new(&self.program);
+        self.invoke(&self.program, arguments)
+    }
+
+    /// A command line of another binary that has the whole command line.
+    pub(crate) fn invoke<I: IntoIterator<Item: AsRef<OsStr>>>(&self, program: &Path, arguments: I) -> Invocation {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.here()).env("TMPDIR", self.temporary());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ODEON")) {
             command.env_remove(name);
@@ -139,6 +144,11 @@ impl Invocation {
     pub(crate) fn end(self) -> Finished {
         self.start().end()
     }
+}
+
+/// The binary of an example.
+pub(crate) fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_odeon")).with_file_name("examples").join(name)
 }
 
 /// The names of what lies in a directory, sorted.

@@ -154,6 +154,16 @@ impl AgentCore {
         self.bury(container_id, StatusReason::ContainerLaunchFailed, &message, now, out);
     }
 
+    /// The process of an executor is started only now: before, its binary was fetched.
+    pub fn on_binary_fetched(&mut self, container_id: &ContainerId, now: Moment) {
+        let until = now.after(self.limits.executor_registration_timeout);
+        if let Some(executor) = self.executors.get_mut(container_id)
+            && let ExecutorState::Starting { .. } = executor.state
+        {
+            executor.state = ExecutorState::Starting { until };
+        }
+    }
+
     /// The link to a live executor has broken; it has a while to come back.
     pub fn on_executor_disconnected(&mut self, container_id: &ContainerId, now: Moment) {
         if let Some(executor) = self.executors.get_mut(container_id) {

@@ -43,6 +43,7 @@ pub(super) fn registered(name: &str, executor: &str) -> TaskInfo {
         name: executor.into(),
         resources: resources("cpus:0.5"),
         program: None,
+        binary: None,
     };
     let work = Work::Registered { executor, task_type: "echo".into(), data: vec![] };
     TaskInfo { work, ..command(name) }

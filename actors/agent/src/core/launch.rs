@@ -12,6 +12,7 @@ use odeon_protocol::messages::master_agent::{CommandRefused, LaunchTask};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::resources::{Resources, ResourcesError};
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
+use std::time::Duration;
 
 /// Why a task is not taken; the framework hears it in an update.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +155,9 @@ impl AgentCore {
         out: &mut Out,
     ) {
         let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor(), task.checkpoint);
-        let deadline = now.after(self.limits.executor_registration_timeout);
+        // What is fetched first has its own bounds, and tells when it is there.
+        let fetch = if info.binary.is_some() { self.limits.fetch_within } else { Duration::ZERO };
+        let deadline = now.after(self.limits.executor_registration_timeout.saturating_add(fetch));
         let is_command = task.info.work.named_executor().is_none();
         let mut executor = Executor::new(framework_id, container_id.clone(), info, is_command, checkpoint, deadline);
         executor.killing_state = task.killing_state;

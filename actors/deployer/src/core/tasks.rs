@@ -183,6 +183,7 @@ fn task(deployment: &Deployment, actor: &ActorKey, task_id: TaskId, directory: &
         name: format!("actors of {}", spec.name),
         resources: host_resources(),
         program: spec.program.clone(),
+        binary: spec.binary.clone(),
     };
     let assignment = ActorAssignment {
         deployment: spec.name.clone(),

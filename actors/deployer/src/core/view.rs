@@ -3,8 +3,10 @@
 use super::DeployerCore;
 use super::watching::is_wanted;
 use crate::state::{ActorKey, DeployedActor, Deployment, Phase};
+use odeon_protocol::binary::Digest;
 use odeon_protocol::deployment::{ActorLocation, HostedState};
 use odeon_protocol::messages::deployments::{ActorState, ActorSummary, DeploymentSummary, FindActorError, GetActors};
+use std::collections::BTreeSet;
 
 impl DeployerCore {
     /// All deployments, by name.
@@ -32,6 +34,16 @@ impl DeployerCore {
             }
         };
         self.state.deployments.values().map(summary).collect()
+    }
+
+    /// The binaries of what runs, and of what may run again.
+    #[must_use]
+    pub fn binaries_in_use(&self) -> BTreeSet<Digest> {
+        let specs = self.state.deployments.values().flat_map(|deployment| {
+            let previous = deployment.previous.as_ref().map(|version| &version.spec);
+            [Some(&deployment.spec), previous].into_iter().flatten()
+        });
+        specs.filter_map(|spec| Some(spec.binary.as_ref()?.sha256.clone())).collect()
     }
 
     /// The actors that are asked for, by name.

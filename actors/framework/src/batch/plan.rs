@@ -112,6 +112,7 @@ impl BatchPlan {
             name: "shared command executor".to_owned(),
             resources: Resources::empty(),
             program: None,
+            binary: None,
         };
         for task in &mut self.tasks {
             if let Work::Command(command) = &task.work {

@@ -167,7 +167,8 @@ fn a_task_that_is_not_valid_is_refused_and_those_behind_it_are_launched() {
 
 fn registered_task(id: &str, executor: &str, takes: &str) -> TaskInfo {
     let executor_id = ExecutorId::new(executor).unwrap();
-    let executor = ExecutorInfo { executor_id, name: String::new(), resources: resources(takes), program: None };
+    let executor =
+        ExecutorInfo { executor_id, name: String::new(), resources: resources(takes), program: None, binary: None };
     let work = Work::Registered { executor, task_type: "count".into(), data: Vec::new() };
     TaskInfo { work, ..command_task(id, "cpus:0.5;mem:10") }
 }

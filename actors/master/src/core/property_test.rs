@@ -184,7 +184,7 @@ impl World {
         if n == 1 {
             let executor_id = ExecutorId::new("shared").unwrap();
             let resources = super::testkit::resources("cpus:0.5;mem:40;ports:[3-4]");
-            let executor = ExecutorInfo { executor_id, name: String::new(), resources, program: None };
+            let executor = ExecutorInfo { executor_id, name: String::new(), resources, program: None, binary: None };
             task.work = Work::Registered { executor, task_type: "x".into(), data: Vec::new() };
         }
         task
