@@ -174,6 +174,8 @@ async fn in_cluster(job: &TrainingJob, data: &DataSummary, master: &Endpoint) ->
 
 #[cfg(test)]
 mod tests {
+    use odeon_learning::data::DataSummary;
+
     use super::*;
 
     #[test]
@@ -190,7 +192,8 @@ mod tests {
             let data = format!("synthetic:dense?rows={rows}&cols=3&seed=1");
             let args = TrainBenchArgs { data, workers: 2, solver: "auto".into(), l2: 1e-4, optimum: None, json: false };
             let job = args.job("newton").expect("a good job");
-            assert_eq!(job.data.part_sizes(rows + 1), Ok((rows, 1)));
+            let data = DataSummary::numeric(rows + 1, &[], "label");
+            assert_eq!(job.data.part_sizes(&data), Ok((rows, 1)));
         }
     }
 }
