@@ -7,7 +7,7 @@ mod cluster;
 mod jobs;
 mod process;
 mod running;
-mod stage;
+pub(crate) mod stage;
 
 pub(crate) use client::{Client, text};
 pub(crate) use cluster::{Cluster, Roles};
