@@ -145,8 +145,8 @@ impl Plan {
             from,
             to: 1 - from,
             hearer,
-            count: 150,
-            gap_ms_max: 40,
+            count: 200,
+            gap_ms_max: 150,
             asks_percent: 50,
             bulk_percent: 0,
             control_bytes_max: 200,
@@ -154,26 +154,28 @@ impl Plan {
         };
         let talkers = [0, 1].map(|from| [talker(from, Hearer::Ear), talker(from, Hearer::Plain)]).concat();
         let watchers = [0, 1].map(|from| WatcherPlan { from, to: 1 - from, mortal: 0 }).to_vec();
-        let mut faults = Vec::new();
-        for cut in 0..cuts {
-            let at_ms = cut * 300 + chance.below(250);
+        let (mut faults, mut at_ms) = (Vec::new(), 100);
+        for _ in 0..cuts {
             let told = chance.index(2);
-            let fault = match chance.below(4) {
-                0 => Fault::Forget { told, other: 1 - told },
-                1 => Fault::Cut { a: 0, b: 1 },
-                2 => Fault::CutOneWay { from: told, to: 1 - told },
-                _ => Fault::Reset { a: 0, b: 1 },
+            let (fault, heals) = match chance.below(8) {
+                0 => (Fault::Cut { a: 0, b: 1 }, true),
+                1 => (Fault::CutOneWay { from: told, to: 1 - told }, true),
+                2 | 3 => (Fault::Forget { told, other: 1 - told }, false),
+                _ => (Fault::Reset { a: 0, b: 1 }, false),
             };
-            let is_cut = matches!(fault, Fault::Cut { .. } | Fault::CutOneWay { .. });
             faults.push(Step { at_ms, fault });
-            if is_cut {
-                faults.push(Step { at_ms: at_ms + chance.below(900), fault: Fault::Heal { a: 0, b: 1 } });
+            if heals {
+                // Both ends have given up by then; a dial that was begun before hangs for a while.
+                at_ms += chance.between(450, 550);
+                faults.push(Step { at_ms, fault: Fault::Heal { a: 0, b: 1 } });
+                at_ms += 350;
             }
+            at_ms += chance.between(100, 250);
         }
         let slow = |from: usize| Fault::Slow { from, to: 1 - from, delay_ms: 5, bytes_per_ms: 10_000 };
         faults.extend([0, 1].map(|from| Step { at_ms: 0, fault: slow(from) }));
         faults.sort_by_key(|step| step.at_ms);
-        Self { seed, nodes: 2, tight: false, patient: false, heal_ms: cuts * 300 + 300, talkers, watchers, faults }
+        Self { seed, nodes: 2, tight: false, patient: false, heal_ms: at_ms, talkers, watchers, faults }
     }
 
     /// Whether nothing goes wrong.
