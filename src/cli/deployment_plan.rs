@@ -92,6 +92,7 @@ fn facts(spec: &DeploymentSpec) -> Vec<(&'static str, String, Effect)> {
     vec![
         ("actor", spec.actor_type.clone(), ReplacesActors),
         ("instances", spec.instances.to_string(), AtOnce),
+        ("singleton", if spec.singleton { "true".to_owned() } else { String::new() }, ReplacesActors),
         ("args", spec.arguments.clone(), ReplacesActors),
         ("resources", spec.resources.to_string(), ReplacesActors),
         ("program", spec.program.clone().unwrap_or_default(), ReplacesActors),

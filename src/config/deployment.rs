@@ -28,6 +28,9 @@ pub struct DeploymentFile {
     /// How many.
     #[serde(default = "one")]
     pub instances: u32,
+    /// Whether there is never more than one that runs.
+    #[serde(default)]
+    pub singleton: bool,
     /// What each is started with.
     #[serde(default)]
     pub args: toml::Table,
@@ -176,6 +179,7 @@ impl DeploymentFile {
             name: self.name,
             actor_type: self.actor,
             instances: self.instances,
+            singleton: self.singleton,
             arguments: json("args", toml::Value::Table(self.args))?.to_string(),
             resources: self.resources.wanted()?,
             program: self.program,

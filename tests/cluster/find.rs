@@ -1,6 +1,6 @@
-//! Who belongs to the cluster and who is told of it.
+//! Who belongs to the cluster, and singletons that lose their hosts.
 
-use crate::support::{Roles, Stage, text};
+use crate::support::{Client, Process, Roles, Stage, eventually, repository, text as text_of};
 
 #[test]
 fn members_are_told_as_they_come_break_off_and_return() {
@@ -14,7 +14,7 @@ fn members_are_told_as_they_come_break_off_and_return() {
     assert_eq!(watching.stdout_value("disconnected  agent"), "agent-1");
     assert_eq!(watching.stdout_value("returned  agent"), "agent-1");
     let members = roles.client.list("members");
-    let told: Vec<_> = members.iter().map(|member| (text(&member["name"]), text(&member["state"]))).collect();
+    let told: Vec<_> = members.iter().map(|member| (text_of(&member["name"]), text_of(&member["state"]))).collect();
     assert_eq!(told, [("agent-1".into(), "up".into()), ("agent-2".into(), "up".into())]);
     roles.kill_agent(1);
     roles.kill_agent(0);
@@ -22,4 +22,36 @@ fn members_are_told_as_they_come_break_off_and_return() {
     let anew = watching.stdout_value("agent  agent-1  disconnected");
     assert!(anew.ends_with("-S0"), "the same member under another master: {anew}");
     roles.interrupt();
+}
+
+/// What a singleton says its epoch is, if it can be reached.
+fn epoch(client: &Client<'_>) -> Option<u64> {
+    let asked = client.odeon(["actor", "ask", "scribe/0", "\"Epoch\""]).end();
+    (asked.code == 0).then(|| asked.json().as_u64().expect("an epoch is a number"))
+}
+
+#[test]
+fn a_singleton_comes_back_after_its_host_and_its_agent_are_killed_and_no_two_write_side_by_side() {
+    let stage = Stage::of_example("singleton");
+    let mut roles = Roles::start(&stage, 2);
+    let epochs = stage.here().join("epochs.txt");
+    let known = std::fs::read_to_string(repository().join("examples/deployments/singleton.toml")).expect("it is there");
+    let text = known.replace("/tmp/odeon-singleton.txt", epochs.to_str().expect("a path of text"));
+    let file = stage.write("singleton.toml", text);
+    roles.client.odeon(["deploy", file.to_str().expect("a path of text")]).end().expect(0);
+    let first = epoch(&roles.client).expect("it runs");
+    let two = roles.client.odeon(["deployment", "scale", "scribe", "2"]).end().expect(2);
+    assert!(two.stderr.contains("a singleton is one actor"), "{}", two.stderr);
+    stage.executors().iter().for_each(Process::kill);
+    let after_host = eventually("another run", || epoch(&roles.client).filter(|epoch| *epoch > first));
+    let host = text_of(&roles.client.list("actors")[0]["hostname"]);
+    roles.kill_agent(usize::from(host == "agent-2"));
+    let after_agent =
+        eventually("a run on the other agent", || epoch(&roles.client).filter(|epoch| *epoch > after_host));
+    let written = std::fs::read_to_string(&epochs).expect("it has written");
+    let written: Vec<u64> = written.lines().map(|line| line.parse().expect("a line is an epoch")).collect();
+    assert!(written.is_sorted(), "one has written behind the back of a later one: {written:?}");
+    for run in [first, after_host, after_agent] {
+        assert!(written.contains(&run), "{run} is not in {written:?}");
+    }
 }

@@ -11,8 +11,8 @@ use odeon_protocol::binary::Digest;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::FrameworkId;
 use odeon_protocol::messages::deployments::{
-    DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, RollBackDeployment, ScaleDeployment,
-    StartActor, StopActor, UpdateDeployment,
+    DEPLOYER, Deploy, FindActor, GetActors, GetDeployments, RemoveDeployment, RenewLease, RollBackDeployment,
+    ScaleDeployment, StartActor, StopActor, UpdateDeployment,
 };
 use odeon_protocol::messages::directory::{ActorsSeen, WatchActors, WatchError};
 use odeon_protocol::moment::Moment;
@@ -72,7 +72,7 @@ impl DeployerActor {
             beginning: Some((first, log)),
             committer: None,
             timer: DeadlineTimer::new(clock),
-            followers: HeldAnswers::default(),
+            followers: HeldAnswers::new(|| Err(WatchError::Ended)),
         }
     }
 
@@ -92,6 +92,7 @@ impl DeployerActor {
             .accept::<GetActors, _>(own)
             .accept::<FindActor, _>(own)
             .accept::<WatchActors, _>(own)
+            .accept::<RenewLease, _>(own)
     }
 
     /// Runs the core once; the reply leaves when all is durable that it depends on.
@@ -271,4 +272,5 @@ hears! {
     GetDeployments => |core, _body, _now, _out| core.on_get_deployments();
     GetActors => |core, body, _now, _out| core.on_get_actors(&body);
     FindActor => |core, body, _now, _out| core.on_find_actor(&body.actor);
+    RenewLease => |core, body, now, _out| core.on_renew_lease(&body, now);
 }

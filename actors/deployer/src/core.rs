@@ -4,6 +4,7 @@
 
 mod changes;
 mod rolling;
+mod singletons;
 mod tasks;
 mod view;
 mod watching;
@@ -16,6 +17,7 @@ use odeon_protocol::messages::directory::ActorsSeen;
 use odeon_protocol::moment::Moment;
 use odeon_runtime::{Outbox, QuestionId};
 use rolling::Watch;
+use singletons::Leases;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use watching::Watching;
@@ -65,6 +67,8 @@ pub struct DeployerCore {
     failures: BTreeMap<ActorKey, Vec<Duration>>,
     /// Of updates that are under way.
     watches: BTreeMap<DeploymentName, Watch>,
+    /// Of singletons.
+    leases: Leases,
     watching: Watching,
     connection: Connection,
     /// Up to when waits have been looked at.
@@ -96,6 +100,7 @@ impl DeployerCore {
     /// A deployer that goes on where the records end. `directory` is where its actors ask for each other, `run` tells
     /// this run from others.
     pub fn recover(records: Vec<Record>, directory: String, run: u64, now: Moment, out: &mut DeployerOutbox) -> Self {
+        let leases = Leases::after(!records.is_empty(), now);
         let state = DeployerState::replay(records);
         let tasks = state.actors().filter_map(|(key, _, actor)| Some((actor.place()?.task_id.clone(), key))).collect();
         let report = |location: &ActorLocation| ActorReport::running(location.clone());
@@ -111,6 +116,7 @@ impl DeployerCore {
             waits: BTreeMap::new(),
             failures: BTreeMap::new(),
             watches: BTreeMap::new(),
+            leases,
             watching: Watching::new(run),
             connection: Connection::Off,
             woken_at: now.since_start,
@@ -160,7 +166,9 @@ impl DeployerCore {
 
     /// The time that [`next_deadline`](Self::next_deadline) named has come.
     pub fn on_timer(&mut self, now: Moment, out: &mut DeployerOutbox) {
-        let woken = self.waits.values().any(|wait| (self.woken_at..=now.since_start).contains(&wait.not_before));
+        let waits = self.waits.values().map(|wait| wait.not_before).chain(self.lease_deadlines());
+        let woken = { waits }.any(|at| (self.woken_at..=now.since_start).contains(&at));
+        self.leases.forget(now);
         self.woken_at = now.since_start;
         if let Connection::Due(at) = self.connection
             && at <= now.since_start
@@ -183,7 +191,8 @@ impl DeployerCore {
             _ => None,
         };
         let rolling = self.rolling_deadlines().filter(|at| *at > self.woken_at);
-        waits.chain(rolling).chain(due).chain(self.watching.next_deadline()).min()
+        let leases = self.lease_deadlines().filter(|at| *at > self.woken_at);
+        waits.chain(rolling).chain(leases).chain(due).chain(self.watching.next_deadline()).min()
     }
 
     /// Starts the framework if something is deployed, ends it if nothing is, and takes no offers that nobody needs.
@@ -217,7 +226,9 @@ impl DeployerCore {
     /// The actors that may be launched now.
     fn ready(&self, now: Moment) -> impl Iterator<Item = ActorKey> {
         let may = move |key: &ActorKey| self.waits.get(key).is_none_or(|wait| wait.not_before <= now.since_start);
-        let waiting = self.state.actors().filter(|(_, _, actor)| actor.phase == Phase::Waiting);
+        let waiting = self.state.actors().filter(move |(key, deployment, actor)| {
+            actor.phase == Phase::Waiting && self.has_no_lease(deployment, key, now)
+        });
         waiting.map(|(key, _, _)| key).filter(may)
     }
 
@@ -256,6 +267,10 @@ mod tests;
 #[cfg(test)]
 #[path = "rolling_test.rs"]
 mod rolling_tests;
+
+#[cfg(test)]
+#[path = "singletons_test.rs"]
+mod singletons_tests;
 
 #[cfg(test)]
 #[path = "watching_test.rs"]

@@ -11,6 +11,7 @@ pub(crate) fn spec(name: &str, instances: u32) -> DeploymentSpec {
         name: DeploymentName::new(name).unwrap(),
         actor_type: "examples.Counter".into(),
         instances,
+        singleton: false,
         arguments: "{}".into(),
         resources: "cpus:1;mem:10".parse().unwrap(),
         program: None,

@@ -30,6 +30,7 @@ pub struct ActorStart {
     pub(crate) name: String,
     pub(crate) index: u32,
     pub(crate) instances: u32,
+    pub(crate) epoch: u64,
     pub(crate) node: Node,
     pub(crate) directory: Directory,
 }
@@ -51,6 +52,13 @@ impl ActorStart {
     #[must_use]
     pub fn instances(&self) -> u32 {
         self.instances
+    }
+
+    /// Grows with each placement: of two runs of an actor the later one has the greater epoch. Whoever is told it can
+    /// refuse the orders of a run that came before the one it has heard of.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The node of its host.

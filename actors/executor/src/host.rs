@@ -2,11 +2,13 @@
 
 use crate::deployable::{ActorStart, Deployable};
 use crate::directory::Directory;
+use crate::host_lease::HostLease;
 use crate::json_door::JsonDoor;
 use crate::messages::Messages;
 use crate::strict_json;
 use crate::task::{TaskContext, TaskFailure};
 use odeon_protocol::deployment::{ActorAssignment, ActorLocation, ActorReport, HostedState};
+use odeon_protocol::messages::deployments::RenewLease;
 use odeon_runtime::{ActorName, Endpoint, OnPanic, Supervised, SupervisedState, SupervisorSpec};
 use std::rc::Rc;
 
@@ -18,6 +20,17 @@ pub(crate) async fn host<A: Deployable>(context: TaskContext) -> Result<(), Task
     let assignment: ActorAssignment = serde_json::from_slice(context.data())?;
     let reporter = Reporter::new(&context, &assignment).await?;
     let start = actor_start(&context, &assignment);
+    let lease = match assignment.singleton {
+        true => tokio::select! {
+            biased;
+            () = context.killed() => return Ok(()),
+            lease = lease(&context, &start) => match lease {
+                Ok(lease) => Some(lease),
+                Err(reason) => return reporter.lose_lease(&reason),
+            }
+        },
+        false => None,
+    };
     let built = match build::<A>(&assignment, &start) {
         Ok(actor) => actor,
         Err(failure) => return reporter.give_up(format!("cannot be built: {}", failure.message())),
@@ -30,7 +43,25 @@ pub(crate) async fn host<A: Deployable>(context: TaskContext) -> Result<(), Task
             supervised.ended().await;
             Ok(())
         }
+        reason = lost(lease) => {
+            supervised.stop();
+            supervised.ended().await;
+            reporter.lose_lease(&reason)
+        }
         ended = reporter.follow(supervised.clone()) => ended,
+    }
+}
+
+async fn lease(context: &TaskContext, start: &ActorStart) -> Result<HostLease, String> {
+    let asks = RenewLease { actor: start.name().to_owned(), task_id: context.task_id().to_string() };
+    HostLease::obtain(start.directory(), asks).await
+}
+
+/// Says why the lease is lost; never of an actor that needs none.
+async fn lost(lease: Option<HostLease>) -> String {
+    match lease {
+        Some(lease) => lease.lost().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -40,6 +71,7 @@ fn actor_start(context: &TaskContext, assignment: &ActorAssignment) -> ActorStar
         name: assignment.deployment.actor(assignment.index),
         index: assignment.index,
         instances: assignment.instances,
+        epoch: assignment.epoch,
         directory: Directory::at(&node, &Endpoint::new(assignment.directory.as_str())),
         node,
     }
@@ -94,6 +126,12 @@ impl<'a> Reporter<'a> {
     /// Says so, and fails the task.
     fn give_up(&self, reason: String) -> Result<(), TaskFailure> {
         self.report(HostedState::GivenUp, 0, Some(reason.clone()));
+        Err(TaskFailure::new(reason))
+    }
+
+    /// Says that a singleton has ended for want of a lease, and fails the task.
+    fn lose_lease(&self, reason: &str) -> Result<(), TaskFailure> {
+        self.report(HostedState::LeaseLost, 0, Some(reason.to_owned()));
         Err(TaskFailure::new(reason))
     }
 

@@ -5,12 +5,15 @@ use crate::paper_task::PaperTask;
 use crate::task::Urgency;
 use actix::{Actor, Context, Handler};
 use odeon_protocol::deployment::DeploymentName;
+use odeon_protocol::lease::{LEASE, LEASE_RENEWAL};
+use odeon_protocol::messages::deployments::{DEPLOYER, LeaseGranted, LeaseRefused};
 use odeon_protocol::messages::hosted_actor::{CallActor, DescribeActor, HostedActor};
 use odeon_protocol::remote_message;
 use odeon_protocol::restart::RestartPolicy;
 use odeon_runtime::testkit::node_on;
-use odeon_runtime::{FabricLimits, InMemoryNetwork, Node, Peer, PeerError};
+use odeon_runtime::{Exports, FabricLimits, InMemoryNetwork, Node, Peer, PeerError};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -70,18 +73,25 @@ impl Deployable for Divider {
 }
 
 struct Stage {
+    network: InMemoryNetwork,
     task: PaperTask,
     client: Node,
     ended: JoinHandle<Result<(), TaskFailure>>,
 }
 
 async fn stage(arguments: &str) -> Stage {
+    stage_of(arguments, false).await
+}
+
+async fn stage_of(arguments: &str, singleton: bool) -> Stage {
     let network = InMemoryNetwork::new(1);
     let node = node_on(&network, "host", 1, FabricLimits::DEFAULT).await;
     let assignment = ActorAssignment {
         deployment: DeploymentName::new("divider").unwrap(),
         index: 3,
         instances: 5,
+        singleton,
+        epoch: 9,
         arguments: arguments.into(),
         restart: RestartPolicy { restarts_max: 1, ..RestartPolicy::default() },
         directory: "master:5050".into(),
@@ -89,7 +99,7 @@ async fn stage(arguments: &str) -> Stage {
     let task = PaperTask::new(&node, Path::new("/"), &serde_json::to_vec(&assignment).unwrap());
     let ended = actix_rt::spawn(host::<Divider>(task.context.clone()));
     let client = node_on(&network, "client", 2, FabricLimits::DEFAULT).await;
-    Stage { task, client, ended }
+    Stage { network, task, client, ended }
 }
 
 impl Stage {
@@ -170,4 +180,72 @@ async fn a_killed_task_takes_its_actor_along() {
     assert_eq!(stage.ended.await.unwrap(), Ok(()));
     let error = peer.send_within(Divide { by: 1 }, Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(error, PeerError::NoSuchActor { .. }), "{error:?}");
+}
+
+/// Grants leases until it is told to refuse.
+struct Granting(Rc<Cell<bool>>);
+
+impl Actor for Granting {
+    type Context = Context<Self>;
+}
+
+impl Handler<RenewLease> for Granting {
+    type Result = odeon_runtime::Reply<Result<LeaseGranted, LeaseRefused>>;
+    fn handle(&mut self, asked: RenewLease, _: &mut Context<Self>) -> Self::Result {
+        assert_eq!((asked.actor.as_str(), asked.task_id.as_str()), ("divider/3", "t-1"));
+        let granted = self.0.get().then_some(LeaseGranted {});
+        odeon_runtime::Reply::now(granted.ok_or(LeaseRefused { actor: asked.actor }))
+    }
+}
+
+/// A singleton, and the node that grants it leases as long as the cell says so.
+async fn leased() -> (Stage, Node, Rc<Cell<bool>>) {
+    tokio::time::pause();
+    let stage = stage_of(r#"{"number": 12}"#, true).await;
+    let master = node_on(&stage.network, "master", 3, FabricLimits::DEFAULT).await;
+    master.listen("master:5050").await.unwrap();
+    let grants = Rc::new(Cell::new(true));
+    let granting = Granting(Rc::clone(&grants)).start();
+    master.export(DEPLOYER, Exports::new().accept::<RenewLease, _>(&granting));
+    (stage, master, grants)
+}
+
+#[actix_rt::test]
+async fn a_singleton_runs_as_long_as_its_lease_is_renewed() {
+    let (mut stage, _master, grants) = leased().await;
+    let location = stage.report().await.location;
+    let peer = stage.peer::<Divide>(&location);
+    for _ in 0..6 {
+        tokio::time::sleep(LEASE).await;
+        assert_eq!(peer.send(Divide { by: 1 }).await, Ok(12));
+    }
+    grants.set(false);
+    let report = stage.report().await;
+    assert_eq!(report.state, HostedState::LeaseLost);
+    assert!(matches!(peer.send(Divide { by: 1 }).await, Err(PeerError::NoSuchActor { .. })));
+    assert!(stage.ended.await.unwrap().is_err());
+}
+
+#[actix_rt::test]
+async fn a_singleton_that_is_cut_off_has_ended_when_its_lease_is_over() {
+    let (mut stage, _master, _grants) = leased().await;
+    let location = stage.report().await.location;
+    let peer = stage.peer::<Divide>(&location);
+    stage.network.cut("host", "master");
+    let cut_at = tokio::time::Instant::now();
+    let report = stage.report().await;
+    assert_eq!(report.state, HostedState::LeaseLost);
+    assert!(report.last_failure.unwrap().starts_with("its lease was not renewed: "));
+    let lasted = cut_at.elapsed();
+    assert!(lasted > LEASE - 2 * LEASE_RENEWAL && lasted <= LEASE + Duration::from_millis(10), "{lasted:?}");
+    assert!(matches!(peer.send(Divide { by: 1 }).await, Err(PeerError::NoSuchActor { .. })));
+}
+
+#[actix_rt::test]
+async fn a_singleton_that_is_refused_a_lease_never_begins() {
+    let (mut stage, _master, grants) = leased().await;
+    grants.set(false);
+    let report = stage.report().await;
+    assert_eq!(report.state, HostedState::LeaseLost);
+    assert_eq!(stage.ended.await.unwrap().unwrap_err().message(), "divider/3 is not to run here any more");
 }

@@ -17,6 +17,7 @@ mod followed;
 mod followed_group;
 mod followed_members;
 mod host;
+mod host_lease;
 mod json_door;
 mod keyed;
 mod leaders;

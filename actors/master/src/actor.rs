@@ -62,7 +62,7 @@ impl MasterActor {
             beginning,
             committer: None,
             timer: DeadlineTimer::new(clock),
-            followers: Followers::default(),
+            followers: Followers::new(|| Err(WatchError::Ended)),
         }
     }
 

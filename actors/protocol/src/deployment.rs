@@ -100,6 +100,9 @@ pub struct DeploymentSpec {
     pub actor_type: String,
     /// How many actors.
     pub instances: u32,
+    /// Whether there is never more than one that runs, also while hosts are cut off from each other.
+    #[serde(default)]
+    pub singleton: bool,
     /// What each is started with, as JSON text.
     pub arguments: String,
     /// What each takes of an agent.
@@ -148,6 +151,7 @@ impl DeploymentSpec {
             name,
             actor_type: actor_type.to_owned(),
             instances,
+            singleton: false,
             arguments,
             resources: cpus.with_scalar(MEM, Scalar::from_whole(32)),
             program: None,
@@ -177,6 +181,9 @@ impl DeploymentSpec {
             return fault("actor", "it is empty; name a registered actor type".to_owned());
         }
         check_instances(self.instances)?;
+        if self.singleton && self.instances > 1 {
+            return fault("instances", format!("a singleton is one actor, not {}", self.instances));
+        }
         if self.arguments.len() > ARGUMENTS_BYTES_MAX {
             let bytes = self.arguments.len();
             return fault("args", format!("{bytes} bytes of JSON are over the limit of {ARGUMENTS_BYTES_MAX}"));
@@ -264,6 +271,8 @@ pub enum HostedState {
     Restarting,
     /// It fails too often, or cannot be built: another host would not help.
     GivenUp,
+    /// It is a singleton whose lease was not renewed in time, and has been ended.
+    LeaseLost,
 }
 
 /// What the task of an actor is told, as JSON.
@@ -275,6 +284,12 @@ pub struct ActorAssignment {
     pub index: u32,
     /// How many there are.
     pub instances: u32,
+    /// Whether it may run only while it has a lease.
+    #[serde(default)]
+    pub singleton: bool,
+    /// Grows with each placement of any actor: who has the greater one was started later.
+    #[serde(default)]
+    pub epoch: u64,
     /// What it is started with, as JSON text.
     pub arguments: String,
     /// When it is started again in place.

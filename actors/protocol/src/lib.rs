@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod executor;
 pub mod framework;
 pub mod id;
+pub mod lease;
 pub mod messages;
 pub mod moment;
 pub mod offer;

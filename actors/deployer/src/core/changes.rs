@@ -49,8 +49,10 @@ impl DeployerCore {
         now: Moment,
         out: &mut DeployerOutbox,
     ) -> Result<u32, DeploymentError> {
-        let earlier = self.live(name)?.spec.instances;
+        let spec = &self.live(name)?.spec;
+        let earlier = spec.instances;
         check_instances(instances).map_err(DeploymentError::Invalid)?;
+        DeploymentSpec { instances, ..spec.clone() }.check().map_err(DeploymentError::Invalid)?;
         if self.actor_count() + (instances.saturating_sub(earlier)) as usize > ACTORS_MAX {
             return Err(DeploymentError::TooMany(ACTORS_MAX));
         }

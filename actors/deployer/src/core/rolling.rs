@@ -5,7 +5,7 @@
 use super::{ACTORS_MAX, DeployerCore, DeployerOutbox, Effect};
 use crate::state::{ActorKey, DeployedActor, Deployment, Phase, Record};
 use odeon_framework::Call;
-use odeon_protocol::deployment::{ActorReport, DeploymentName, DeploymentSpec, HostedState};
+use odeon_protocol::deployment::{ActorReport, DeploymentName, DeploymentSpec, HostedState, SpecInvalid};
 use odeon_protocol::messages::deployments::{DeploymentError, UpdateOutcome};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{TaskState, TaskStatus};
@@ -59,6 +59,10 @@ impl DeployerCore {
         let name = spec.name.clone();
         let earlier = &self.live(&name)?.spec;
         spec.check().map_err(DeploymentError::Invalid)?;
+        if earlier.singleton != spec.singleton {
+            let reason = "it cannot be changed while the deployment runs; remove the deployment first".to_owned();
+            return Err(DeploymentError::Invalid(SpecInvalid { key: "singleton".to_owned(), reason }));
+        }
         if *earlier == spec {
             return Ok(UpdateOutcome::Unchanged);
         }
@@ -109,6 +113,7 @@ impl DeployerCore {
         out: &mut DeployerOutbox,
     ) -> bool {
         let is_failure = matches!(phase, Phase::GivenUp { .. }) || status.state == TaskState::Failed;
+        let is_failure = is_failure && !self.has_lost_lease(actor);
         let has_failed = is_failure && self.is_new(actor);
         if has_failed {
             self.roll_back(&actor.name, &format!("{} has failed: {}", name_of(actor), status.message), out);
@@ -118,7 +123,8 @@ impl DeployerCore {
 
     /// As [`judge_end`](Self::judge_end), for what the host of an actor says.
     pub(super) fn judge_report(&mut self, actor: &ActorKey, report: &ActorReport, out: &mut DeployerOutbox) -> bool {
-        let is_failure = report.restarts > 0 || report.state != HostedState::Running;
+        let is_well = matches!(report.state, HostedState::Running | HostedState::LeaseLost);
+        let is_failure = report.restarts > 0 || !is_well;
         let has_failed = is_failure && self.is_new(actor);
         if has_failed {
             let text = report.last_failure.as_deref().unwrap_or("it was started again");

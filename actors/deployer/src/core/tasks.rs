@@ -56,6 +56,7 @@ impl DeployerCore {
             return;
         }
         self.tasks.remove(&status.task_id);
+        self.note_end_of_lease(&actor, status);
         let (phase, wait) = match self.after(&actor, status, now) {
             (phase, _) if self.judge_end(&actor, status, &phase, out) => (Phase::Waiting, None),
             decided => decided,
@@ -95,6 +96,10 @@ impl DeployerCore {
         if self.reports.get(actor).is_some_and(|report| report.state == HostedState::GivenUp) {
             return given_up(&status.message);
         }
+        // It may well run where its host can renew its lease.
+        if self.has_lost_lease(actor) {
+            return (Phase::Waiting, Some(Duration::ZERO));
+        }
         match status.state {
             TaskState::Finished => (Phase::Finished, None),
             TaskState::Error => given_up(&status.message),
@@ -109,6 +114,11 @@ impl DeployerCore {
             }
             _ => (Phase::Waiting, Some(LAUNCH_AGAIN)),
         }
+    }
+
+    /// Whether the host of a singleton has ended it for want of a lease.
+    pub(super) fn has_lost_lease(&self, actor: &ActorKey) -> bool {
+        self.reports.get(actor).is_some_and(|report| report.state == HostedState::LeaseLost)
     }
 
     /// Records that an actor has no task.
@@ -144,7 +154,7 @@ impl DeployerCore {
         let number = self.state.next_number;
         let task_id = TaskId::new(format!("{}.{}.{number}", actor.name, actor.index));
         let task_id = task_id.expect("the name of a deployment is short, and has letters and digits");
-        let task = task(deployment, &actor, task_id.clone(), &self.directory);
+        let task = task(deployment, &actor, (task_id.clone(), number), &self.directory);
         let place = Place {
             task_id: task_id.clone(),
             number: deployment.number,
@@ -174,7 +184,7 @@ fn hosted(deployment: &Deployment) -> BTreeSet<AgentId> {
     places.filter(|place| deployment.is_current(place)).map(|place| place.agent_id.clone()).collect()
 }
 
-fn task(deployment: &Deployment, actor: &ActorKey, task_id: TaskId, directory: &str) -> TaskInfo {
+fn task(deployment: &Deployment, actor: &ActorKey, (task_id, epoch): (TaskId, u64), directory: &str) -> TaskInfo {
     let spec = &deployment.spec;
     // Another version has other hosts: its binary may be another.
     let executor_id = ExecutorId::new(format!("{}.{}", spec.name, deployment.number));
@@ -189,6 +199,8 @@ fn task(deployment: &Deployment, actor: &ActorKey, task_id: TaskId, directory: &
         deployment: spec.name.clone(),
         index: actor.index,
         instances: spec.instances,
+        singleton: spec.singleton,
+        epoch,
         arguments: spec.arguments.clone(),
         restart: spec.restart.clone(),
         directory: directory.to_owned(),

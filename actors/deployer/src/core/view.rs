@@ -96,7 +96,7 @@ impl DeployerCore {
             Phase::Placed(_) => match self.reports.get(key).map(|report| report.state) {
                 None => ActorState::Starting,
                 Some(HostedState::Running) => ActorState::Running,
-                Some(HostedState::Restarting) => ActorState::Restarting,
+                Some(HostedState::Restarting | HostedState::LeaseLost) => ActorState::Restarting,
                 Some(HostedState::GivenUp) => ActorState::GivenUp,
             },
         }

@@ -17,7 +17,7 @@ interface! {
 
 interface! {
     /// What the deployer hears from whoever looks for actors.
-    pub ActorDirectory: GetActors, FindActor, WatchActors
+    pub ActorDirectory: GetActors, FindActor, WatchActors, RenewLease
 }
 
 /// Runs a deployment from now on, until it is removed.
@@ -264,4 +264,26 @@ pub enum FindActorError {
         /// Why.
         message: String,
     },
+}
+
+/// Asks for one more lease of a singleton; sent by its host, before it begins and again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewLease {
+    /// The name of the actor.
+    pub actor: String,
+    /// The task in which it runs.
+    pub task_id: String,
+}
+remote_message!(RenewLease => Result<LeaseGranted, LeaseRefused>, "deployer.v1.RenewLease");
+
+/// The actor may run for one more lease, counted from the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseGranted {}
+
+/// The task is not, or no longer, the one in which the actor is to run. A retry fails the same way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{actor} is not to run here any more")]
+pub struct LeaseRefused {
+    /// The actor.
+    pub actor: String,
 }

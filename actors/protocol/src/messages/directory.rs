@@ -49,4 +49,7 @@ pub enum WatchError {
     /// As many are held as may be. A retry helps later.
     #[error("{0} questions wait for a change already, which is the limit")]
     TooMany(usize),
+    /// The one who held the question has ended. A retry finds another one, or none.
+    #[error("the one who was asked has ended")]
+    Ended,
 }
