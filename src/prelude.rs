@@ -3,7 +3,8 @@
 pub use actix::prelude::{Actor, Context, Handler};
 pub use odeon_executor::{
     ActorStart, Deployable, Directory, FollowedActors, FollowedGroup, FollowedMembers, GroupChange, KeyedActors,
-    MemberNews, Messages, NamedActor, Task, TaskContext, TaskFailure,
+    MemberNews, Messages, NamedActor, Publisher, SubscribeError, Subscription, Task, TaskContext, TaskFailure,
+    TopicEvent,
 };
 pub use odeon_framework::{Call, Calls, Outcome, Scheduler};
 pub use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};

@@ -32,6 +32,7 @@ const CORES: &[&str] = &[
     "actors/framework/src/batch",
     "actors/deployer/src/placement.rs",
     "actors/deployer/src/state.rs",
+    "actors/deployer/src/topics.rs",
     "actors/learning/src/blocks.rs",
     "actors/learning/src/kernel",
     "actors/learning/src/optimiser",

@@ -11,5 +11,8 @@ mod binaries;
 mod node;
 mod placement;
 mod scheduler;
+mod topics;
+mod topics_actor;
 
 pub use node::{DeployerNode, DeployerSettings, StartDeployerError};
+pub use topics_actor::TopicRegistry;

@@ -5,6 +5,7 @@ use crate::actor::{Beginning, DeployerActor, StopDeployer, Surroundings};
 use crate::binaries::Binaries;
 use crate::core::{DeployerCore, DeployerOutbox};
 use crate::state::Record;
+use crate::topics_actor::TopicRegistry;
 use actix::Addr;
 use odeon_protocol::messages::binaries::BINARIES;
 use odeon_protocol::messages::deployments::DEPLOYER;
@@ -72,6 +73,7 @@ pub struct DeployerNode {
     actor: Addr<DeployerActor>,
     supervised: Supervised,
     binaries: Supervised,
+    topics: Supervised,
 }
 
 impl DeployerNode {
@@ -89,7 +91,8 @@ impl DeployerNode {
         let surroundings = Surroundings { node, framework: framework.clone(), master, seed };
         let (actor, supervised) = supervise(&surroundings, Beginning { core, first, log, clock });
         let binaries = supervise_binaries(&surroundings.node, dir, actor.clone());
-        Ok(Self { framework, actor, supervised, binaries })
+        let topics = TopicRegistry::start(&surroundings.node, seed);
+        Ok(Self { framework, actor, supervised, binaries, topics })
     }
 
     /// Stops the actor once all that it decided is durable. What is deployed runs on, for the next start to find.
@@ -97,9 +100,11 @@ impl DeployerNode {
         if self.actor.send(StopDeployer).await.is_err() {
             tracing::info!("the deployer had stopped before");
         }
+        self.topics.stop();
         self.supervised.ended().await;
         self.binaries.stop();
         self.binaries.ended().await;
+        self.topics.ended().await;
         self.framework.shut_down();
     }
 }

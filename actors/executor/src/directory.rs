@@ -6,6 +6,7 @@ use odeon_protocol::messages::deployments::{
 };
 use odeon_protocol::messages::directory::WatchError;
 use odeon_protocol::messages::members::MembersOfCluster;
+use odeon_protocol::messages::topics::{TOPICS, TopicRegistryApi};
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{ActorAddress, ActorName, Endpoint, NameError, Node, NodeId, Peer, PeerError};
 use std::fmt;
@@ -50,13 +51,19 @@ pub struct Directory {
     pub(crate) node: Node,
     pub(crate) deployer: Peer<ActorDirectory>,
     pub(crate) master: Peer<MembersOfCluster>,
+    pub(crate) topics: Peer<TopicRegistryApi>,
 }
 
 impl Directory {
     /// The directory of a cluster, asked from a node of one's own.
     #[must_use]
     pub fn at(node: &Node, master: &Endpoint) -> Self {
-        Self { node: node.clone(), deployer: node.peer_at(master, DEPLOYER), master: node.peer_at(master, "master") }
+        Self {
+            node: node.clone(),
+            deployer: node.peer_at(master, DEPLOYER),
+            master: node.peer_at(master, "master"),
+            topics: node.peer_at(master, TOPICS),
+        }
     }
 
     /// Looks up where an actor is now. The peer is good until the actor is started elsewhere: see

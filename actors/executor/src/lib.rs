@@ -28,11 +28,14 @@ mod orphans;
 #[cfg(test)]
 mod paper_task;
 mod probe;
+mod publisher;
 mod registry;
 mod runner;
 mod strict_json;
+mod subscription;
 mod surroundings;
 mod task;
+mod topic_inbox;
 
 pub use deployable::{ActorStart, Deployable};
 pub use directory::{Directory, DirectoryError, FOUND_WITHIN, NamedActor};
@@ -43,6 +46,8 @@ pub use followed_members::{FollowedMembers, MemberNews};
 pub use keyed::KeyedActors;
 pub use messages::Messages;
 pub use node::{RunExecutorError, run_executor};
+pub use publisher::{Handed, Publisher};
 pub use registry::{RegisterTaskError, TaskRegistry};
 pub use settings::{ExecutorSettings, SettingsError};
+pub use subscription::{SubscribeError, Subscription, TopicEvent};
 pub use task::{Task, TaskContext, TaskFailure};

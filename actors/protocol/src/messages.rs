@@ -14,6 +14,7 @@ pub mod members;
 pub mod operations;
 pub mod quota;
 pub mod sandbox;
+pub mod topics;
 
 use serde::{Deserialize, Serialize};
 
