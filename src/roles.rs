@@ -42,10 +42,12 @@ pub async fn start_master(config: &MasterConfig) -> Result<MasterNode, Failure> 
         rules: master_rules(config)?,
     };
     let port = config.port;
-    MasterNode::start(settings, standing.transport).await.map_err(|error| {
+    let master = MasterNode::start(settings, standing.transport).await.map_err(|error| {
         let hint = matches!(error, StartMasterError::Listen(_)).then(|| taken_port_hint(port));
         started(error, hint)
-    })
+    })?;
+    master.node.serve_figures();
+    Ok(master)
 }
 
 /// Starts an agent on this arbiter, under a name that is unique among the nodes of this process.

@@ -2,18 +2,18 @@
 
 use clap::{Args, Subcommand};
 use odeon_executor::Directory;
-use odeon_protocol::deployment::DeploymentName;
 use odeon_protocol::messages::deployments::{ActorState, ActorSummary, GetActors, StartActor, StopActor};
 use odeon_protocol::messages::hosted_actor::{DescribeActor, HostedActor};
 use odeon_runtime::Peer;
 use serde::Serialize;
 
 use super::MasterAddress;
-use super::listing::{ListingArgs, ShowFormat, lines};
+use super::actor_list::{LinksArgs, ListArgs, links, list};
+use super::listing::{ShowFormat, lines};
 use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
-use crate::output::{Column, Listed, document, escaped, print};
+use crate::output::{document, escaped, print};
 
 /// Lists the deployed actors, or acts on one
 #[derive(Debug, Args)]
@@ -29,6 +29,8 @@ pub(crate) struct ActorsArgs {
 enum ActorsCommand {
     /// Lists the actors (the default)
     List(ListArgs),
+    /// Lists the links of the nodes on which actors are, and of the master's: traffic, queues, round trips
+    Links(LinksArgs),
     /// Shows the actors below their deployments
     Tree(TreeArgs),
     /// Shows all that is known of an actor, with the messages that it takes
@@ -37,20 +39,6 @@ enum ActorsCommand {
     Stop(OneActor),
     /// Starts an actor that was stopped, has finished, or was given up
     Start(OneActor),
-}
-
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// Only the actors of this deployment
-    #[arg(long, value_name = "NAME")]
-    deployment: Option<DeploymentName>,
-    /// Only actors of this registered type
-    #[arg(long = "type", value_name = "NAME")]
-    actor_type: Option<String>,
-    #[command(flatten)]
-    master: MasterAddress,
-    #[command(flatten)]
-    listing: ListingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -78,43 +66,6 @@ struct DescribeArgs {
     output: ShowFormat,
 }
 
-/// An actor as it is listed.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Row(ActorSummary);
-
-impl Listed for Row {
-    const KIND: &'static str = "actors";
-    const COLUMNS: &'static [Column] = &[
-        Column::always("ACTOR"),
-        Column::always("TYPE"),
-        Column::always("STATE"),
-        Column::always("HOST"),
-        Column::always("RESTARTS"),
-        Column::wide("ENDPOINT"),
-        Column::wide("TASK"),
-        Column::wide("MESSAGE"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        let actor = &self.0;
-        vec![
-            actor.name.clone(),
-            actor.actor_type.clone(),
-            actor.state.name().to_owned(),
-            actor.hostname.clone().unwrap_or_default(),
-            actor.restarts.to_string(),
-            actor.location.as_ref().map(|location| location.endpoint.clone()).unwrap_or_default(),
-            actor.task_id.clone().unwrap_or_default(),
-            actor.message.clone(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.0.name.clone()
-    }
-}
-
 /// An actor with what its host knows.
 #[derive(Serialize)]
 struct Described {
@@ -128,6 +79,7 @@ struct Described {
 pub(crate) async fn actors(args: ActorsArgs, environment: &Environment) -> Result<i32, Failure> {
     match args.command.unwrap_or(ActorsCommand::List(args.list)) {
         ActorsCommand::List(args) => list(args, environment).await,
+        ActorsCommand::Links(args) => links(args, environment).await,
         ActorsCommand::Tree(TreeArgs { master }) => {
             let all = master.ask_deployer(environment, GetActors { deployment: None, actor_type: None }).await?;
             done(&tree(&all))
@@ -147,12 +99,6 @@ pub(crate) async fn actors(args: ActorsArgs, environment: &Environment) -> Resul
 fn done(text: &str) -> Result<i32, Failure> {
     print(text).or_exit(Exit::WorkFailed)?;
     Ok(Exit::Done.into())
-}
-
-async fn list(args: ListArgs, environment: &Environment) -> Result<i32, Failure> {
-    let wanted = GetActors { deployment: args.deployment, actor_type: args.actor_type };
-    let actors = args.master.ask_deployer(environment, wanted).await?;
-    args.listing.print(&actors.into_iter().map(Row).collect::<Vec<_>>(), environment)
 }
 
 /// Deployments, and below each its actors; they come in the order of their names.

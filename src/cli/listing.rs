@@ -31,13 +31,17 @@ impl ListingArgs {
 
     /// Prints the rows as asked for.
     pub(crate) fn print<T: Listed>(&self, rows: &[T], environment: &Environment) -> Result<i32, Failure> {
-        let style = Style::of(&std::io::stdout(), &environment.variables);
-        let text = match self.quiet {
-            true => ids(rows),
-            false => render(rows, self.output, style).or_exit(Exit::WorkFailed)?,
-        };
-        print(&text).or_exit(Exit::WorkFailed)?;
+        print(&self.text(rows, environment)?).or_exit(Exit::WorkFailed)?;
         Ok(Exit::Done.into())
+    }
+
+    /// The rows as asked for, dressed for standard output.
+    pub(crate) fn text<T: Listed>(&self, rows: &[T], environment: &Environment) -> Result<String, Failure> {
+        let style = Style::of(&std::io::stdout(), &environment.variables);
+        match self.quiet {
+            true => Ok(ids(rows)),
+            false => render(rows, self.output, style).or_exit(Exit::WorkFailed),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! No command decides anything about the cluster here; each one asks the master or starts roles.
 
 mod actor;
+mod actor_list;
 mod actors;
 mod age;
 mod agent;
@@ -19,6 +20,7 @@ mod deployments;
 mod evaluate;
 mod executor;
 mod explain;
+mod figures;
 mod folds_report;
 mod framework;
 mod frameworks;

@@ -1,6 +1,8 @@
-//! Who belongs to the cluster, and singletons that lose their hosts.
+//! Who belongs to the cluster, singletons that lose their hosts, and what can be seen of actors and links.
 
-use crate::support::{Client, Process, Roles, Stage, eventually, repository, text as text_of};
+use nix::sys::signal::Signal;
+
+use crate::support::{Client, Cluster, Process, Roles, Stage, eventually, repository, text as text_of};
 
 #[test]
 fn members_are_told_as_they_come_break_off_and_return() {
@@ -54,4 +56,33 @@ fn a_singleton_comes_back_after_its_host_and_its_agent_are_killed_and_no_two_wri
     for run in [first, after_host, after_agent] {
         assert!(written.contains(&run), "{run} is not in {written:?}");
     }
+}
+
+#[test]
+fn what_waits_and_fails_and_the_traffic_of_links_are_shown_live_without_escape_codes_in_a_pipe() {
+    let stage = Stage::of_example("counter");
+    let cluster = Cluster::of_two_agents(&stage);
+    let client = &cluster.client;
+    let file = repository().join("examples/deployments/counter.toml").display().to_string();
+    client.odeon(["deploy", &file]).end().expect(0);
+    let mut watching = client.odeon(["actors", "-w", "--interval", "50ms", "-o", "json"]).start();
+    watching.stdout_value("      \"state\": \"running\"");
+    watching.stdout_value("        \"per_second\": 0");
+    let mut table = client.odeon(["actors", "-w", "--interval", "50ms"]).start();
+    assert_eq!(table.stdout_value("ACTOR      STATE    HOST     WAITING  MSGS/S  HANDLING  RESTARTS  LAST ERROR"), "");
+    assert!(table.stdout_value("counter/0  running").starts_with("agent-"));
+    let too_much = r#"{"Add": {"amount": 18446744073709551615}}"#;
+    client.odeon(["actor", "ask", "counter/0", too_much]).end().expect(1);
+    watching.stdout_value("        \"last_error\": \"the sum fits into 64 bits\"");
+    table.signal(Signal::SIGINT);
+    let shown = table.end();
+    assert!(!shown.text().contains('\u{1b}'), "{}", shown.text());
+    let wide = client.odeon(["actors", "-o", "wide", "--type", "examples.Counter"]).end().expect(0);
+    assert!(wide.text().contains("WAITING  HANDLED  HANDLING"), "{}", wide.text());
+    let links = client.odeon(["actors", "links", "-o", "json"]).end().expect(0).json();
+    let links = links["links"].as_array().expect("a list").clone();
+    let told_by = |name: &str| links.iter().filter(|link| text_of(&link["node"]).starts_with(name)).count();
+    assert!(told_by("master#") >= 2, "the agents are linked to it: {links:?}");
+    assert!(told_by("executor-") >= 2, "each host tells of its own: {links:?}");
+    assert!(links.iter().all(|link| link["bytes_in"].as_u64() > Some(0)), "{links:?}");
 }

@@ -51,6 +51,7 @@ pub async fn run_executor(
     let container_id = &settings.identity.container_id;
     let builder = Node::builder(format!("executor-{container_id}")).incarnation(incarnation(container_id));
     let node = builder.transport(transport).start().await?;
+    node.serve_figures();
     let end = match start(settings, registry, node.clone()).await {
         Ok(Ended { end, left }) => {
             // A task that blocks the thread would not even let this time out.
