@@ -171,6 +171,12 @@ impl Allocator {
         !self.candidates.is_empty()
     }
 
+    /// How many agents a run would look at now.
+    #[must_use]
+    pub fn pending_count(&self) -> usize {
+        self.candidates.count(&self.agents)
+    }
+
     /// When the first refusal or the wait of a gang ends, and with it a reason for a run.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {

@@ -129,7 +129,7 @@ impl MasterCore {
             offers: BTreeMap::new(),
             quotas: QuotaTree::default(),
             members: MemberLog::default(),
-            allocation_pace: Pace::new(rules.allocation_gap, rules.allocation_burst_max),
+            allocation_pace: Pace::new(rules.allocation_burst),
             rules,
             timers: Timers::default(),
             next_agent: 0,

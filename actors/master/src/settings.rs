@@ -30,10 +30,12 @@ pub struct MasterRules {
     pub offer_timeout: Option<Duration>,
     /// How long a framework has to choose what it ends for a role of a higher priority.
     pub preemption_grace: Duration,
-    /// Between two runs of the allocator if there are events all the time.
+    /// After a run of the allocator, if there are events all the time.
     pub allocation_gap: Duration,
-    /// Runs of the allocator that follow each other at once if there were none for a while.
-    pub allocation_burst_max: u32,
+    /// The same for each agent that the run has looked at, so that a large cluster does not only allocate.
+    pub allocation_gap_agent: Duration,
+    /// Gaps that need not be kept after a rest: runs of the allocator follow each other at once then.
+    pub allocation_burst: Duration,
     /// How the allocator works; its interval is the time after which all agents are looked at again.
     pub allocator: AllocatorConfig,
     /// Ended tasks that are remembered for each framework.
@@ -62,6 +64,13 @@ pub struct MasterRules {
 }
 
 impl MasterRules {
+    /// What is kept free behind a run of the allocator over so many agents.
+    #[must_use]
+    pub fn gap_after(&self, agents: usize) -> Duration {
+        let agents = u32::try_from(agents).unwrap_or(u32::MAX);
+        self.allocation_gap.saturating_add(self.allocation_gap_agent.saturating_mul(agents))
+    }
+
     /// Without a ping for this long, an agent registers anew.
     #[must_use]
     pub fn ping_timeout(&self) -> Duration {
@@ -78,8 +87,9 @@ impl Default for MasterRules {
             framework_return_timeout: Duration::from_secs(60),
             offer_timeout: Some(Duration::from_secs(30)),
             preemption_grace: Duration::from_secs(30),
-            allocation_gap: Duration::from_millis(2),
-            allocation_burst_max: 16,
+            allocation_gap: Duration::from_micros(50),
+            allocation_gap_agent: Duration::from_micros(2),
+            allocation_burst: Duration::from_millis(2),
             allocator: AllocatorConfig::default(),
             ended_tasks_max: 1000,
             ended_frameworks_max: 50,

@@ -1,7 +1,7 @@
 //! `DeadlineTimer`: the one timer of an actor that runs a core, kept at the core's next deadline.
 
 use crate::clock::Clock;
-use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, SpawnHandle};
 use std::time::Duration;
 
 /// Wakes an actor at its core's next deadline; there is at most one timer at a time.
@@ -10,16 +10,21 @@ pub struct DeadlineTimer {
     clock: Clock,
     /// When the timer is due, in the clock's time, and the timer.
     set: Option<(Duration, SpawnHandle)>,
+    /// The deadline that it has woken its actor for last.
+    last: Option<Duration>,
 }
 
 impl DeadlineTimer {
     /// A timer that is not set, for deadlines in the time of `clock`.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, set: None }
+        Self { clock, set: None, last: None }
     }
 
     /// Sets the timer to `deadline`, or to nothing. `on_due` begins with [`fired`](Self::fired).
+    ///
+    /// What is due already is done as soon as the messages that wait have been handled, without the millisecond that a
+    /// timer takes at least; what is still due after that takes a timer, so that a core cannot keep its actor busy with it.
     pub fn keep<A: Actor<Context = Context<A>>>(
         &mut self,
         context: &mut Context<A>,
@@ -32,12 +37,25 @@ impl DeadlineTimer {
         if let Some((_, handle)) = self.set.take() {
             context.cancel_future(handle);
         }
-        self.set = deadline.map(|at| (at, context.run_later(self.clock.until(at), on_due)));
+        self.set = deadline.map(|at| (at, self.wake(context, at, on_due)));
+    }
+
+    fn wake<A: Actor<Context = Context<A>>>(
+        &self,
+        context: &mut Context<A>,
+        at: Duration,
+        on_due: fn(&mut A, &mut Context<A>),
+    ) -> SpawnHandle {
+        let wait = self.clock.until(at);
+        if wait.is_zero() && self.last != Some(at) {
+            return context.spawn(actix::fut::ready(()).map(move |(), actor, context| on_due(actor, context)));
+        }
+        context.run_later(wait, on_due)
     }
 
     /// The timer has woken its actor: the same deadline is due anew if the core still names it.
     pub fn fired(&mut self) {
-        self.set = None;
+        self.last = self.set.take().map(|(at, _)| at);
     }
 }
 
@@ -103,6 +121,17 @@ mod tests {
         let (_actor, woken) = waker(vec![1, 3, 3]);
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(*woken.borrow(), [1, 3, 3]);
+    }
+
+    #[actix_rt::test]
+    async fn what_is_due_already_does_not_wait_for_a_timer() {
+        let (_actor, woken) = waker(vec![0, u64::MAX]);
+        tokio::time::pause();
+        // Time does not pass while something can run.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*woken.borrow(), [0]);
     }
 
     #[actix_rt::test]
