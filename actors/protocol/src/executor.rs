@@ -15,10 +15,10 @@ pub struct ExecutorInfo {
     #[serde(default)]
     pub name: String,
     /// What the process takes besides its tasks.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
     pub resources: Resources,
     /// The binary, as an absolute path on the agent's host; the agent's own binary if not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
     /// The binary, to be fetched; instead of `program`.
     #[serde(default)]
@@ -34,6 +34,6 @@ pub struct CommandInfo {
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// Where it runs; its sandbox if not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
 }

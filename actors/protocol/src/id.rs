@@ -4,7 +4,9 @@
 //! that it can stand in a path. No id is generated here but from a caller's seed. The text is shared: a copy of
 //! an id, of which a cluster makes many for each offer, copies no text.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
 use std::sync::Arc;
 
 /// The longest id, in bytes.
@@ -40,16 +42,47 @@ pub fn check_id(text: &str) -> Result<(), IdError> {
     if text.len() > ID_BYTES_MAX {
         return Err(IdError::TooLong(text.len()));
     }
+    // Nearly all ids are of such characters only, and each is checked wherever it arrives.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\')) {
+        return Ok(());
+    }
     let forbidden = |c: &char| c.is_control() || matches!(c, '/' | '\\');
     text.chars().find(forbidden).map_or(Ok(()), |character| Err(IdError::Character { id: text.to_owned(), character }))
+}
+
+/// Reads the text of an id: checked where it stands, and copied once.
+struct IdVisitor;
+
+impl Visitor<'_> for IdVisitor {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+        check_id(text).map_err(E::custom)?;
+        Ok(text.into())
+    }
 }
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(IdVisitor).map(Self)
+            }
+        }
 
         impl $name {
             /// Checks and takes a text.

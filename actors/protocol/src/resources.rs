@@ -2,6 +2,7 @@
 //!
 //! No floating point is kept: sums are exact, and an overflow or a shortage is an error, never a wrap.
 
+mod amounts;
 mod class;
 mod parse;
 mod parse_typed;
@@ -16,6 +17,7 @@ pub use ranges::{Range, Ranges, RangesError};
 pub use scalar::Scalar;
 pub use typed::TypedResources;
 
+use amounts::Amounts;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +56,7 @@ pub enum ResourcesError {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Resources {
     #[serde(default)]
-    scalars: BTreeMap<String, Scalar>,
+    scalars: Amounts,
     #[serde(default)]
     ranges: BTreeMap<String, Ranges>,
     #[serde(default)]
@@ -79,7 +81,7 @@ impl Resources {
     pub fn with_scalar(mut self, name: &str, amount: Scalar) -> Self {
         self.scalars.remove(name);
         if amount > Scalar::ZERO {
-            self.scalars.insert(name.to_owned(), amount);
+            self.scalars.set(name, amount);
         }
         self
     }
@@ -113,12 +115,12 @@ impl Resources {
     /// The amount of a scalar; zero if it is not named.
     #[must_use]
     pub fn scalar(&self, name: &str) -> Scalar {
-        self.scalars.get(name).copied().unwrap_or_default()
+        self.scalars.get(name).unwrap_or_default()
     }
 
     /// The scalars, by name.
     pub fn scalars(&self) -> impl Iterator<Item = (&str, Scalar)> {
-        self.scalars.iter().map(|(name, amount)| (name.as_str(), *amount))
+        self.scalars.iter()
     }
 
     /// The ranges, by name.
@@ -137,29 +139,49 @@ impl Resources {
         self.checked_sub(other).is_ok()
     }
 
+    /// Whether there are scalars only.
+    fn is_plain(&self) -> bool {
+        self.ranges.is_empty() && self.sets.is_empty()
+    }
+
     /// The sum.
     ///
     /// # Errors
     /// [`ResourcesError::Sum`] if a scalar overflows, or a range or set has an item twice.
     pub fn checked_add(&self, other: &Self) -> Result<Self, ResourcesError> {
         let mut sum = self.clone();
-        let fail = |name: &str| ResourcesError::Sum { name: name.to_owned() };
-        for (name, amount) in &other.scalars {
-            let total = self.scalar(name).checked_add(*amount).ok_or_else(|| fail(name))?;
-            sum.scalars.insert(name.clone(), total);
-        }
-        for (name, ranges) in &other.ranges {
-            let entry = sum.ranges.entry(name.clone()).or_default();
-            *entry = entry.checked_add(ranges).ok_or_else(|| fail(name))?;
-        }
-        for (name, items) in &other.sets {
-            let entry = sum.sets.entry(name.clone()).or_default();
-            if !entry.is_disjoint(items) {
-                return Err(fail(name));
-            }
-            entry.extend(items.iter().cloned());
-        }
+        sum.add(other)?;
         Ok(sum)
+    }
+
+    /// Makes it the sum.
+    ///
+    /// # Errors
+    /// As [`Self::checked_add`]; nothing has changed then.
+    pub fn add(&mut self, other: &Self) -> Result<(), ResourcesError> {
+        let fail = |name: &str| ResourcesError::Sum { name: name.to_owned() };
+        let fits =
+            |(name, amount): (&str, Scalar)| self.scalar(name).checked_add(amount).map(drop).ok_or_else(|| fail(name));
+        other.scalars.iter().try_for_each(fits)?;
+        if !other.is_plain() {
+            let mut sum = self.clone();
+            for (name, ranges) in &other.ranges {
+                let entry = sum.ranges.entry(name.clone()).or_default();
+                *entry = entry.checked_add(ranges).ok_or_else(|| fail(name))?;
+            }
+            for (name, items) in &other.sets {
+                let entry = sum.sets.entry(name.clone()).or_default();
+                if !entry.is_disjoint(items) {
+                    return Err(fail(name));
+                }
+                entry.extend(items.iter().cloned());
+            }
+            *self = sum;
+        }
+        for (name, amount) in other.scalars.iter() {
+            self.scalars.set(name, self.scalar(name).checked_add(amount).expect("it was tried"));
+        }
+        Ok(())
     }
 
     /// The difference.
@@ -168,11 +190,35 @@ impl Resources {
     /// [`ResourcesError::Short`] names the first resource of which there is too little.
     pub fn checked_sub(&self, other: &Self) -> Result<Self, ResourcesError> {
         let mut rest = self.clone();
-        for (name, amount) in &other.scalars {
+        rest.take(other)?;
+        Ok(rest)
+    }
+
+    /// Makes it the difference.
+    ///
+    /// # Errors
+    /// As [`Self::checked_sub`]; nothing has changed then.
+    pub fn take(&mut self, other: &Self) -> Result<(), ResourcesError> {
+        let short_of = |(name, amount): (&str, Scalar)| {
             let have = self.scalar(name);
-            let left = have.checked_sub(*amount).ok_or_else(|| short(name, amount, &have))?;
-            rest = rest.with_scalar(name, left);
+            have.checked_sub(amount).map(drop).ok_or_else(|| short(name, &amount, &have))
+        };
+        other.scalars.iter().try_for_each(short_of)?;
+        if !other.is_plain() {
+            *self = self.without_items(other)?;
         }
+        for (name, amount) in other.scalars.iter() {
+            match self.scalar(name).checked_sub(amount).expect("it was tried") {
+                Scalar::ZERO => self.scalars.remove(name),
+                left => self.scalars.set(name, left),
+            }
+        }
+        Ok(())
+    }
+
+    /// All scalars, and the ranges and sets that are left without those of another.
+    fn without_items(&self, other: &Self) -> Result<Self, ResourcesError> {
+        let mut rest = self.clone();
         for (name, ranges) in &other.ranges {
             let have = self.ranges.get(name).cloned().unwrap_or_default();
             let left = have.checked_sub(ranges).ok_or_else(|| short(name, ranges, &have))?;

@@ -46,6 +46,23 @@ fn a_sum_that_overflows_or_counts_twice_is_refused() {
     assert!(resources("disks:{a}").checked_add(&resources("disks:{a}")).is_err());
 }
 
+#[test]
+fn what_cannot_be_added_or_taken_changes_nothing() {
+    let mut have = resources("cpus:1;mem:10;ports:[1-5];disks:{a}");
+    let before = have.clone();
+    for bad in ["cpus:1;mem:11", "cpus:1;ports:[5-6]", "cpus:1;disks:{a,b}", "cpus:1;more:1"] {
+        assert!(have.take(&resources(bad)).is_err(), "{bad}");
+        assert_eq!(have, before, "{bad}");
+    }
+    for bad in ["cpus:1;ports:[5-6]", "cpus:1;disks:{a,b}"] {
+        assert!(have.add(&resources(bad)).is_err(), "{bad}");
+        assert_eq!(have, before, "{bad}");
+    }
+    have.add(&resources("cpus:1;ports:[6-7]")).expect("it is another");
+    have.take(&resources("mem:10;disks:{a}")).expect("it is there");
+    assert_eq!(have, resources("cpus:2;ports:[1-7]"));
+}
+
 fn any_resources() -> impl Strategy<Value = Resources> {
     let ports = proptest::collection::btree_set(0u64..40, 0..20);
     let set = proptest::collection::btree_set("[a-e]", 0..4);

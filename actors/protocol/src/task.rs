@@ -12,6 +12,7 @@ use crate::executor::{CommandInfo, ExecutorInfo};
 use crate::id::{ExecutorId, TaskId};
 use crate::resources::Resources;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// What a framework asks an agent to run on an offer.
@@ -26,16 +27,16 @@ pub struct TaskInfo {
     /// What runs.
     pub work: Work,
     /// Between asking the task to end and killing it; the agent's default if not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill_grace: Option<Duration>,
     /// What is asked again and again, and told; it decides nothing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Box<Check>>,
     /// What is asked again and again, and kills the task if the answers are bad.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<Box<HealthCheck>>,
     /// A task that has not ended after so long is ended, and has failed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_completion_time: Option<Duration>,
 }
 
@@ -101,13 +102,28 @@ impl TaskInfo {
 
     /// The executor that runs the task; a command has one of its own, named after the task.
     #[must_use]
-    pub fn executor(&self) -> ExecutorInfo {
-        self.work.named_executor().cloned().unwrap_or_else(|| ExecutorInfo {
-            executor_id: ExecutorId::new(self.task_id.as_str()).expect("ids of tasks and executors have one rule"),
+    pub fn executor(&self) -> Cow<'_, ExecutorInfo> {
+        self.work.named_executor().map_or_else(|| Cow::Owned(self.own_executor()), Cow::Borrowed)
+    }
+
+    /// The id of that executor.
+    #[must_use]
+    pub fn executor_id(&self) -> ExecutorId {
+        let named = self.work.named_executor().map(|executor| executor.executor_id.clone());
+        named.unwrap_or_else(|| self.own_executor_id())
+    }
+
+    fn own_executor(&self) -> ExecutorInfo {
+        ExecutorInfo {
+            executor_id: self.own_executor_id(),
             name: format!("command executor of {}", self.task_id),
             resources: Resources::empty(),
             program: None,
             binary: None,
-        })
+        }
+    }
+
+    fn own_executor_id(&self) -> ExecutorId {
+        ExecutorId::new(self.task_id.as_str()).expect("ids of tasks and executors have one rule")
     }
 }

@@ -14,13 +14,12 @@ impl Accounting {
 
     /// Charges resources.
     pub(super) fn take(&mut self, resources: &Resources) -> Result<(), ResourcesError> {
-        self.free = self.free.checked_sub(resources)?;
-        Ok(())
+        self.free.take(resources)
     }
 
     /// Gives back what was taken.
     pub(super) fn give_back(&mut self, resources: &Resources) {
-        self.free = self.free.checked_add(resources).expect("what was taken fits back");
+        self.free.add(resources).expect("what was taken fits back");
     }
 
     pub(super) fn free(&self) -> &Resources {

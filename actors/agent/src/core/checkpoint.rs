@@ -48,7 +48,7 @@ pub(super) struct KeptTask {
 impl KeptTask {
     /// The run that has or had it.
     pub(super) fn place(&self, framework_id: &FrameworkId) -> Option<ContainerPlace> {
-        let (framework_id, executor_id) = (framework_id.clone(), self.info.executor().executor_id);
+        let (framework_id, executor_id) = (framework_id.clone(), self.info.executor_id());
         self.container_id.clone().map(|container_id| ContainerPlace { framework_id, executor_id, container_id })
     }
 }
@@ -124,7 +124,7 @@ impl Checkpoint {
         if let Some(container_id) = &container_id {
             let new = || KeptExecutor {
                 framework_id: framework_id.clone(),
-                info: info.executor(),
+                info: info.executor().into_owned(),
                 is_command: info.work.named_executor().is_none(),
                 killing_state,
                 sequences: Sequences::default(),

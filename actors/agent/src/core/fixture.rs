@@ -50,7 +50,7 @@ pub(super) fn registered(name: &str, executor: &str) -> TaskInfo {
 }
 
 pub(super) fn shared_command(name: &str, executor: &str) -> TaskInfo {
-    let executor = registered(name, executor).executor();
+    let executor = registered(name, executor).executor().into_owned();
     let command = command(name).work.command().cloned().unwrap();
     TaskInfo { work: Work::SharedCommand { executor, command }, ..self::command(name) }
 }

@@ -89,8 +89,9 @@ impl Slots {
             && let Some((index, shape)) = heads.pop_first()
         {
             // What does not fit now does not fit later: others take more.
-            let Ok(rest) = left.checked_sub(&self.all[index].needs) else { continue };
-            left = rest;
+            if left.take(&self.all[index].needs).is_err() {
+                continue;
+            }
             packed.push(self.launch(index));
             heads.extend(self.waiting[shape].first().map(|index| (*index, shape)));
         }

@@ -157,7 +157,9 @@ impl MasterCore {
         let executor = task.executor();
         let executors = &self.agents[&pool.agent_id].executors;
         match executors.get(&(pool.framework_id.clone(), executor.executor_id.clone())) {
-            Some(running) if running.info != executor => Err(TaskInvalid::ExecutorDiffers(executor.executor_id)),
+            Some(running) if running.info != *executor => {
+                Err(TaskInvalid::ExecutorDiffers(executor.executor_id.clone()))
+            }
             Some(_) => Ok(left),
             None => left.checked_sub(&executor.resources).map_err(TaskInvalid::DoesNotFit),
         }

@@ -28,7 +28,10 @@ impl Ledger {
         role: &Role,
         resources: &Resources,
     ) -> Result<(), ResourcesError> {
-        self.allocated()?.checked_add(resources)?;
+        // Of a scalar there is only more or less, which the allocator counts.
+        if resources.ranges().next().is_some() || resources.sets().next().is_some() {
+            self.allocated()?.checked_add(resources)?;
+        }
         add(&mut self.used, framework_id, role, resources);
         Ok(())
     }
@@ -67,7 +70,7 @@ fn add(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: 
         return;
     }
     let share = shares.entry((framework_id.clone(), role.clone())).or_default();
-    *share = share.checked_add(resources).expect("the books of an agent count nothing twice");
+    share.add(resources).expect("the books of an agent count nothing twice");
 }
 
 fn take(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
@@ -76,7 +79,7 @@ fn take(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources:
     }
     let key = (framework_id.clone(), role.clone());
     let share = shares.get_mut(&key).expect("what is taken was booked under the same framework and role");
-    *share = share.checked_sub(resources).expect("no more is taken than was booked");
+    share.take(resources).expect("no more is taken than was booked");
     if share.is_empty() {
         shares.remove(&key);
     }

@@ -85,7 +85,8 @@ impl Agent {
         if !self.executors.contains_key(&key) {
             let charged = self.ledger.charge(framework_id, role, &executor.resources);
             charged.inspect_err(|_| self.ledger.release(framework_id, role, &info.resources))?;
-            self.executors.insert(key.clone(), Executor { info: executor, role: role.clone(), task_count: 0 });
+            let executor = Executor { info: executor.into_owned(), role: role.clone(), task_count: 0 };
+            self.executors.insert(key.clone(), executor);
         }
         self.executors.get_mut(&key).expect("it is there or was inserted").task_count += 1;
         Ok(())
@@ -94,7 +95,7 @@ impl Agent {
     /// Ends the booking of a task; returns its executor if that has no other task.
     fn release_task(&mut self, framework_id: &FrameworkId, task: &Task) -> Option<Executor> {
         self.ledger.release(framework_id, &task.role, &task.info.resources);
-        let key = (framework_id.clone(), task.info.executor().executor_id);
+        let key = (framework_id.clone(), task.info.executor_id());
         let executor = self.executors.get_mut(&key).expect("a charged task has an executor");
         executor.task_count -= 1;
         if executor.task_count > 0 {

@@ -117,31 +117,31 @@ pub struct TaskStatus {
     /// Who says so.
     pub source: StatusSource,
     /// Why, where there is more to say than the state does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<StatusReason>,
     /// For people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Where it runs or ran.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<AgentId>,
     /// What runs or ran it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor_id: Option<ExecutorId>,
     /// When, in milliseconds since the Unix epoch, by the clock of the source.
     #[serde(default)]
     pub timestamp_ms: u64,
     /// Present if the update wants an acknowledgement; made by the agent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<StatusUuid>,
     /// How the process ended, if it did.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<TaskExit>,
     /// Whether its health check finds it well; nothing before the first answer that counts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,
     /// What its check has found last.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckResult>,
 }
 
