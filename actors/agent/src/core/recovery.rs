@@ -174,9 +174,10 @@ impl AgentCore {
         out.write(record);
     }
 
-    /// Whether the journal is so long that a snapshot takes its place.
+    /// Whether the journal is so long that a snapshot takes its place. The more a snapshot has to say, the rarer it is: of
+    /// all that is written, it stays a small part.
     pub(super) fn must_compact(&self) -> bool {
-        self.records >= self.limits.journal_records_max
+        self.records >= self.limits.journal_records_max.max(self.tasks.len().saturating_mul(2))
     }
 
     pub(super) fn compact_if_due(&mut self, out: &mut Out) {
