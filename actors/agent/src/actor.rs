@@ -13,10 +13,10 @@ use crate::sandbox::Sandboxes;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{
-    ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatus,
+    ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatuses,
 };
 use odeon_protocol::messages::master_agent::{
-    AcknowledgeStatus, AgentRegistered, CommandRefused, KillTask, LaunchTask, PingAgent, RegisterAgentError,
+    AcknowledgeStatuses, AgentRegistered, CommandRefused, KillTask, LaunchTasks, PingAgent, RegisterAgentError,
     ShutdownAgent, ShutdownFramework,
 };
 use odeon_protocol::messages::sandbox::{ReadSandbox, ReadSandboxError, SandboxChunk};
@@ -306,10 +306,10 @@ impl Handler<From<RegisterExecutor>> for AgentActor {
     }
 }
 
-impl Handler<UpdateStatus> for AgentActor {
+impl Handler<UpdateStatuses> for AgentActor {
     type Result = Reply<Result<(), RegisterExecutorError>>;
-    fn handle(&mut self, message: UpdateStatus, context: &mut Context<Self>) -> Self::Result {
-        self.decide(context, |core, now, out| core.on_update_status(message, now, out))
+    fn handle(&mut self, message: UpdateStatuses, context: &mut Context<Self>) -> Self::Result {
+        self.decide(context, |core, now, out| core.on_update_statuses(message, now, out))
     }
 }
 
@@ -325,9 +325,9 @@ macro_rules! commands {
 }
 
 commands! {
-    LaunchTask => AgentCore::on_launch_task,
+    LaunchTasks => AgentCore::on_launch_tasks,
     KillTask => |core, message, now, out| core.on_kill_task(&message, now, out),
-    AcknowledgeStatus => AgentCore::on_acknowledge_status,
+    AcknowledgeStatuses => AgentCore::on_acknowledge_statuses,
     PingAgent => |core, message, now, out| core.on_ping_agent(&message, now, out),
     ShutdownFramework => |core, message, now, out| core.on_shutdown_framework(&message, now, out),
     ShutdownAgent => AgentCore::on_shutdown_agent,

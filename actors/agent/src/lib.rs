@@ -9,6 +9,7 @@ pub mod core;
 mod disk;
 pub mod effect;
 mod fetcher;
+mod forwarder;
 mod http_get;
 mod launcher;
 mod mailer;

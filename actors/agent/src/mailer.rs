@@ -5,10 +5,12 @@
 use crate::effect::ContainerPlace;
 use crate::sandbox::Sandboxes;
 use futures_util::future::try_join_all;
-use odeon_protocol::messages::agent_executor::{EndTask, ExecutorForAgent, RunTask, ShutdownExecutor};
+use odeon_protocol::batch::take_batch;
+use odeon_protocol::messages::agent_executor::{EndTask, ExecutorForAgent, RunTask, RunTasks, ShutdownExecutor};
 use odeon_protocol::task::TaskInfo;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use odeon_runtime::{Peer, PeerError};
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::debug;
@@ -88,12 +90,15 @@ impl Route {
         self.run(&mut tasks).await
     }
 
-    /// Hands tasks over, in their order.
+    /// Hands tasks over, in their order, many in a message.
     async fn run(&self, tasks: &mut Vec<TaskInfo>) -> Result<(), String> {
-        let sent = tasks.drain(..).map(|task| {
+        let with_sandbox = |task: TaskInfo| {
             let sandbox = self.sandboxes.of_task(&self.place, &task.task_id).to_string_lossy().into_owned();
-            self.send(RunTask { task, sandbox })
-        });
+            RunTask { task, sandbox }
+        };
+        let mut tasks: VecDeque<RunTask> = tasks.drain(..).map(with_sandbox).collect();
+        let batches = std::iter::from_fn(|| Some(take_batch(&mut tasks)).filter(|batch| !batch.is_empty()));
+        let sent = batches.map(|tasks| self.send(RunTasks { tasks }));
         try_join_all(sent).await.map(|_| ()).map_err(|error| error.to_string())
     }
 

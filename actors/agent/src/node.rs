@@ -11,10 +11,10 @@ use crate::settings::AgentSettings;
 use crate::work_dir::{WorkDir, boot_id};
 use actix::Addr;
 use odeon_protocol::agent::AgentInfo;
-use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatus};
+use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatuses};
 use odeon_protocol::messages::binaries::BINARIES;
 use odeon_protocol::messages::master_agent::{
-    AcknowledgeStatus, KillTask, LaunchTask, PingAgent, ShutdownAgent, ShutdownFramework,
+    AcknowledgeStatuses, KillTask, LaunchTasks, PingAgent, ShutdownAgent, ShutdownFramework,
 };
 use odeon_protocol::messages::sandbox::ReadSandbox;
 use odeon_runtime::journal::JournalError;
@@ -301,15 +301,15 @@ fn supervise(node: &Node, actor: AgentActor, performer: Rc<RefCell<Performer>>) 
 fn exports(actor: &Addr<AgentActor>) -> Exports {
     Exports::new()
         .only_from(&[PeerRole::Master])
-        .accept::<LaunchTask, _>(actor)
+        .accept::<LaunchTasks, _>(actor)
         .accept::<KillTask, _>(actor)
-        .accept::<AcknowledgeStatus, _>(actor)
+        .accept::<AcknowledgeStatuses, _>(actor)
         .accept::<PingAgent, _>(actor)
         .accept::<ShutdownFramework, _>(actor)
         .accept::<ShutdownAgent, _>(actor)
         .only_from(&[PeerRole::ActorHost])
         .accept_from::<RegisterExecutor, _>(actor)
-        .accept::<UpdateStatus, _>(actor)
+        .accept::<UpdateStatuses, _>(actor)
         .only_from(&[PeerRole::Client])
         .accept::<ReadSandbox, _>(actor)
 }

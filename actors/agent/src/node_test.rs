@@ -7,9 +7,12 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ContainerId, ExecutorId, FrameworkId, MasterId, TaskId};
 use odeon_protocol::messages::Epoch;
-use odeon_protocol::messages::agent_executor::{AgentForExecutors, EndTask, RunTask, ShutdownExecutor};
+use odeon_protocol::messages::agent_executor::{
+    AgentForExecutors, EndTask, RunTask, RunTasks, ShutdownExecutor, UpdateStatus,
+};
 use odeon_protocol::messages::master_agent::{
-    AgentForMaster, AgentRegistered, CommandRefused, ForwardStatus, RegisterAgent, RegisterAgentError,
+    AcknowledgeStatus, AgentForMaster, AgentRegistered, CommandRefused, ForwardStatus, ForwardStatuses, LaunchTask,
+    RegisterAgent, RegisterAgentError,
 };
 use odeon_protocol::messages::sandbox::{AgentForClients, ReadSandboxError, SandboxFile};
 use odeon_protocol::role::Role;
@@ -34,7 +37,7 @@ impl<M: Unpin + 'static> Actor for Ear<M> {
 #[derive(Debug)]
 enum ToMaster {
     Register(NodeId),
-    Forward(ForwardStatus),
+    Forward(Vec<ForwardStatus>),
 }
 
 impl Handler<From<RegisterAgent>> for Ear<ToMaster> {
@@ -82,16 +85,16 @@ impl Handler<From<RegisterAgent>> for Hasty {
     }
 }
 
-impl Handler<ForwardStatus> for Ear<ToMaster> {
+impl Handler<ForwardStatuses> for Ear<ToMaster> {
     type Result = ();
-    fn handle(&mut self, message: ForwardStatus, _: &mut Context<Self>) {
-        self.0.send(ToMaster::Forward(message)).unwrap();
+    fn handle(&mut self, message: ForwardStatuses, _: &mut Context<Self>) {
+        self.0.send(ToMaster::Forward(message.updates)).unwrap();
     }
 }
 
 #[derive(Debug)]
 enum ToExecutor {
-    Run(Box<RunTask>),
+    Run(Vec<RunTask>),
     End,
     Shutdown,
 }
@@ -107,7 +110,7 @@ macro_rules! hears {
         })+
     };
 }
-hears!(RunTask => |message| ToExecutor::Run(Box::new(message)), EndTask => |_| ToExecutor::End, ShutdownExecutor => |_| ToExecutor::Shutdown);
+hears!(RunTasks => |message| ToExecutor::Run(message.tasks), EndTask => |_| ToExecutor::End, ShutdownExecutor => |_| ToExecutor::Shutdown);
 
 /// An agent whose executor processes sleep, with a scripted master to which it has registered.
 struct Stage {
@@ -127,7 +130,7 @@ impl Stage {
         master.listen("master:1").await.unwrap();
         let (sender, mut heard) = mpsc::unbounded_channel();
         let ear = Ear(sender).start();
-        let exports = Exports::new().accept_from::<RegisterAgent, _>(&ear).accept::<ForwardStatus, _>(&ear);
+        let exports = Exports::new().accept_from::<RegisterAgent, _>(&ear).accept::<ForwardStatuses, _>(&ear);
         master.export("master", exports);
         let agent = AgentNode::start(settings(directory.path()), network.host("agent")).await.unwrap();
         let Some(ToMaster::Register(node)) = heard.recv().await else { panic!("it registers first") };
@@ -135,29 +138,34 @@ impl Stage {
         Self { agent, network, master, heard, commands, directory }
     }
 
-    async fn launch(&self, task: TaskInfo) {
-        let message = LaunchTask {
+    async fn launch(&self, tasks: &[TaskInfo]) {
+        let launch = |task: &TaskInfo| LaunchTask {
             epoch: EPOCH,
             framework_id: framework(),
             role: Role::default(),
-            task,
+            task: task.clone(),
             checkpoint: false,
             killing_state: false,
         };
-        self.commands.send(message).await.unwrap().unwrap();
+        let launches = tasks.iter().map(launch).collect();
+        self.commands.send(LaunchTasks { launches }).await.unwrap().unwrap();
     }
 
-    async fn forwarded(&mut self) -> TaskStatus {
+    /// The updates of one message.
+    async fn forwarded(&mut self) -> Vec<TaskStatus> {
         match self.heard.recv().await {
-            Some(ToMaster::Forward(forward)) => forward.status,
+            Some(ToMaster::Forward(forward)) => forward.into_iter().map(|update| update.status).collect(),
             other => panic!("an update is awaited: {other:?}"),
         }
     }
 
-    async fn acknowledge(&self, status: &TaskStatus) {
-        let (task_id, uuid) = (status.task_id.clone(), status.uuid.clone().unwrap());
-        let message = AcknowledgeStatus { epoch: EPOCH, framework_id: framework(), task_id, uuid };
-        self.commands.send(message).await.unwrap().unwrap();
+    async fn acknowledge(&self, statuses: &[TaskStatus]) {
+        let acknowledge = |status: &TaskStatus| {
+            let (task_id, uuid) = (status.task_id.clone(), status.uuid.clone().unwrap());
+            AcknowledgeStatus { epoch: EPOCH, framework_id: framework(), task_id, uuid }
+        };
+        let updates = statuses.iter().map(acknowledge).collect();
+        self.commands.send(AcknowledgeStatuses { updates }).await.unwrap().unwrap();
     }
 
     /// The run that the agent has started, once its process is there; with the number of the process.
@@ -177,7 +185,7 @@ impl Stage {
         let node = node_on(&self.network, "executor", 9, FabricLimits::DEFAULT).await;
         let (sender, heard) = mpsc::unbounded_channel();
         let ear = Ear(sender).start();
-        let exports = Exports::new().accept::<RunTask, _>(&ear).accept::<EndTask, _>(&ear);
+        let exports = Exports::new().accept::<RunTasks, _>(&ear).accept::<EndTask, _>(&ear);
         node.export("executor", exports.accept::<ShutdownExecutor, _>(&ear));
         (node.peer_at(self.agent.endpoint(), "agent"), heard)
     }
@@ -216,6 +224,11 @@ fn framework() -> FrameworkId {
     FrameworkId::new("f").unwrap()
 }
 
+/// Two tasks of one executor.
+fn tasks() -> [TaskInfo; 2] {
+    [task(), TaskInfo { task_id: TaskId::new("u").unwrap(), ..task() }]
+}
+
 fn task() -> TaskInfo {
     let executor_id = ExecutorId::new("e").unwrap();
     let resources: odeon_protocol::resources::Resources = "cpus:1".parse().unwrap();
@@ -225,9 +238,13 @@ fn task() -> TaskInfo {
     TaskInfo::new(TaskId::new("t").unwrap(), "t", resources, work)
 }
 
-fn update(container_id: &ContainerId, state: TaskState, sequence: u64) -> UpdateStatus {
-    let status = TaskStatus::new(task().task_id, state, StatusSource::Executor);
-    UpdateStatus { framework_id: framework(), container_id: container_id.clone(), status, sequence }
+/// Reports about both tasks, numbered from here.
+fn update(container_id: &ContainerId, state: TaskState, sequence: u64) -> UpdateStatuses {
+    let report = |(task, sequence): (TaskInfo, u64)| {
+        let status = TaskStatus::new(task.task_id, state, StatusSource::Executor);
+        UpdateStatus { framework_id: framework(), container_id: container_id.clone(), status, sequence }
+    };
+    UpdateStatuses { reports: tasks().into_iter().zip(sequence..).map(report).collect() }
 }
 
 fn read_from(offset: u64) -> ReadSandbox {
@@ -242,21 +259,23 @@ fn is_alive(pid: &str) -> bool {
 }
 
 #[actix::test]
-async fn a_task_goes_from_launch_to_its_end_and_its_output_can_be_followed() {
+async fn tasks_go_together_from_launch_to_their_end_and_the_output_can_be_followed() {
     let mut stage = Stage::set().await;
-    stage.launch(task()).await;
+    stage.launch(&tasks()).await;
     let (container_id, _) = stage.run().await;
     let (agent, mut heard) = stage.executor().await;
     let executor_id = ExecutorId::new("e").unwrap();
     let register = RegisterExecutor { framework_id: framework(), executor_id, container_id: container_id.clone() };
     let registered = agent.send(register).await.unwrap().unwrap();
     assert_eq!(registered.agent_id.as_str(), "m-S0");
-    let Some(ToExecutor::Run(run)) = heard.recv().await else { panic!("the task is handed over") };
-    assert_eq!(run.task, task());
+    let Some(ToExecutor::Run(runs)) = heard.recv().await else { panic!("the tasks are handed over") };
+    assert_eq!(runs.iter().map(|run| run.task.clone()).collect::<Vec<_>>(), tasks());
+    let run = &runs[0];
 
     agent.send(update(&container_id, TaskState::Running, 1)).await.unwrap().unwrap();
     let running = stage.forwarded().await;
-    assert_eq!((running.state, running.agent_id.as_ref().map(AgentId::as_str)), (TaskState::Running, Some("m-S0")));
+    let said = |status: &TaskStatus| (status.state, status.agent_id.as_ref().map(|id| id.to_string()));
+    assert_eq!(running.iter().map(said).collect::<Vec<_>>(), vec![(TaskState::Running, Some("m-S0".to_owned())); 2]);
     stage.acknowledge(&running).await;
 
     let client: Peer<AgentForClients> = stage.master.peer_at(stage.agent.endpoint(), "agent");
@@ -272,9 +291,9 @@ async fn a_task_goes_from_launch_to_its_end_and_its_output_can_be_followed() {
     let first = first.unwrap().unwrap();
     assert_eq!((first.data.as_slice(), first.complete), (b"hello\n".as_slice(), false));
 
-    agent.send(update(&container_id, TaskState::Finished, 2)).await.unwrap().unwrap();
+    agent.send(update(&container_id, TaskState::Finished, 3)).await.unwrap().unwrap();
     let finished = stage.forwarded().await;
-    assert_eq!(finished.state, TaskState::Finished);
+    assert_eq!(finished.iter().map(|status| status.state).collect::<Vec<_>>(), [TaskState::Finished; 2]);
     stage.acknowledge(&finished).await;
     let last = client.send(read_from(6)).await.unwrap().unwrap();
     assert!(last.data.is_empty() && last.complete);
@@ -286,14 +305,14 @@ async fn a_task_goes_from_launch_to_its_end_and_its_output_can_be_followed() {
 #[actix::test]
 async fn nothing_of_an_agent_survives_its_stop() {
     let mut stage = Stage::set().await;
-    stage.launch(task()).await;
+    stage.launch(&[task()]).await;
     let (_, pid) = stage.run().await;
     assert!(is_alive(&pid) || !Path::new("/proc").exists());
     let end = stage.agent.stop().await;
     assert_eq!(end, AgentEnd::Stopped);
     assert!(!is_alive(&pid));
     let last = stage.heard.recv().await;
-    assert!(matches!(&last, Some(ToMaster::Forward(one)) if one.status.state == TaskState::Killed), "{last:?}");
+    assert!(matches!(&last, Some(ToMaster::Forward(one)) if one[0].status.state == TaskState::Killed), "{last:?}");
     let again = AgentNode::start(settings(stage.directory.path()), stage.network.host("agent")).await;
     again.expect("the directory is free again").stop().await;
 }

@@ -3,6 +3,7 @@
 use crate::actor::{AgentActor, BinaryFetched, ExecutorOver, ExecutorUnresponsive, RegistrationAnswered};
 use crate::effect::{AgentEnd, ContainerPlace, Effect};
 use crate::fetcher::Fetcher;
+use crate::forwarder::Forwarder;
 use crate::launcher::{KillSwitch, Launcher, Program, RunEnd};
 use crate::mailer::{Letter, Mailer};
 use actix::Addr;
@@ -10,17 +11,18 @@ use futures_util::FutureExt;
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{ContainerId, TaskId};
 use odeon_protocol::messages::agent_executor::{EndTask, ShutdownExecutor};
-use odeon_protocol::messages::master_agent::{ForwardStatus, MasterForAgents, RegisterAgent};
+use odeon_protocol::messages::master_agent::{MasterForAgents, RegisterAgent};
 use odeon_runtime::{LinkEvent, Node, NodeId, Peer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 /// Carries effects out for one agent.
 pub(crate) struct Performer {
     node: Node,
     master: Peer<MasterForAgents>,
+    forwarder: Forwarder,
     launcher: Launcher,
     fetcher: Fetcher,
     end: watch::Sender<Option<AgentEnd>>,
@@ -38,6 +40,7 @@ struct Member {
 }
 
 impl Performer {
+    /// Call it on the arbiter of the actor: it tells updates there.
     pub(crate) fn new(
         node: Node,
         master: Peer<MasterForAgents>,
@@ -45,7 +48,9 @@ impl Performer {
         fetcher: Fetcher,
         end: watch::Sender<Option<AgentEnd>>,
     ) -> Self {
-        Self { node, master, launcher, fetcher, end, actor: None, crew: BTreeMap::new() }
+        let (forwarder, telling) = Forwarder::new(master.clone());
+        actix_rt::spawn(telling);
+        Self { node, master, forwarder, launcher, fetcher, end, actor: None, crew: BTreeMap::new() }
     }
 
     /// Tells where the outcomes go.
@@ -56,7 +61,7 @@ impl Performer {
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Register(message) => self.register(message),
-            Effect::Forward(message) => self.forward(message),
+            Effect::Forward(message) => self.forwarder.forward(message),
             Effect::StartExecutor { place, executor, is_command, checkpoint } => {
                 self.start(place, executor, is_command, checkpoint);
             }
@@ -85,12 +90,6 @@ impl Performer {
             // An actor that is gone needs no answer.
             let _ = actor.send(RegistrationAnswered { answer: answer.ok(), node }).await;
         });
-    }
-
-    fn forward(&self, message: ForwardStatus) {
-        if let Err(error) = self.master.try_tell(message) {
-            debug!(%error, "an update was not told and will be told again");
-        }
     }
 
     fn start(&mut self, place: ContainerPlace, executor: ExecutorInfo, is_command: bool, checkpoint: bool) {

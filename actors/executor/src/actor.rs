@@ -4,7 +4,7 @@
 //!
 //! [`ExecutorForAgent`]: odeon_protocol::messages::agent_executor::ExecutorForAgent
 
-use crate::command::{CommandTask, Stragglers};
+use crate::command::{CommandTask, STARTS_MAX, Stragglers};
 use crate::core::ExecutorCore;
 use crate::doorway::Doorway;
 use crate::effect::{CheckKind, Effect};
@@ -20,18 +20,19 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture,
 };
 use futures_util::FutureExt;
+use odeon_protocol::batch::take_batch;
 use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::messages::agent_executor::{
-    AgentForExecutors, EndTask, RegisterExecutor, RunTask, ShutdownExecutor, UpdateStatus,
+    AgentForExecutors, EndTask, RegisterExecutor, RunTasks, ShutdownExecutor, UpdateStatus, UpdateStatuses,
 };
 use odeon_protocol::task::{Check, TaskInfo, Work};
-use odeon_runtime::{Clock, DeadlineTimer, Endpoint, LinkEvent, Node, NodeId, Peer};
-use std::collections::BTreeMap;
+use odeon_runtime::{Clock, DeadlineTimer, Endpoint, LinkEvent, Node, NodeId, Peer, begun};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{debug, info};
 
 /// Messages that may wait for the actor. An agent sends one for each task and each kill.
@@ -50,6 +51,7 @@ pub(crate) struct Ended {
 pub(crate) struct ExecutorActor {
     core: ExecutorCore,
     settings: ExecutorSettings,
+    base_environment: Arc<BTreeMap<String, String>>,
     registry: TaskRegistry,
     node: Node,
     doorway: Arc<Doorway>,
@@ -57,7 +59,10 @@ pub(crate) struct ExecutorActor {
     /// The run of the agent that has registered this executor.
     agent_node: Option<NodeId>,
     running: BTreeMap<TaskId, Running>,
+    /// What is told to the agent when the messages that wait have been handled. The core has only so many under way.
+    reports: VecDeque<UpdateStatus>,
     leaders: Leaders,
+    turns: Arc<Semaphore>,
     clock: Clock,
     timer: DeadlineTimer,
     ended: Option<oneshot::Sender<Ended>>,
@@ -82,12 +87,15 @@ impl ExecutorActor {
             core: ExecutorCore::new(settings.identity.clone(), registry.names()),
             agent: node.peer_at(&settings.agent, "agent"),
             doorway: Arc::new(Doorway::new(&node, &settings.actors_listen, &settings.actors_host)),
+            base_environment: Arc::new(settings.base_environment.clone()),
             settings,
             registry,
             node,
             agent_node: None,
             running: BTreeMap::new(),
+            reports: VecDeque::new(),
             leaders: Leaders::default(),
+            turns: Arc::new(Semaphore::new(STARTS_MAX)),
             timer: DeadlineTimer::new(clock),
             clock,
             ended: Some(ended),
@@ -98,7 +106,7 @@ impl ExecutorActor {
         for effect in effects {
             match effect {
                 Effect::Register(message) => self.register(message, ctx),
-                Effect::SendUpdate(message) => self.send_update(message, ctx),
+                Effect::SendUpdate(message) => self.gather(message, ctx),
                 Effect::StartTask { task, sandbox } => self.start_task(*task, sandbox, &ctx.address()),
                 Effect::Check { task_id, kind, check } => self.check(task_id, kind, *check, ctx),
                 Effect::AskToEnd(task_id) => self.with_task(&task_id, RunningTask::ask_to_end),
@@ -130,13 +138,32 @@ impl ExecutorActor {
         }));
     }
 
-    fn send_update(&mut self, message: UpdateStatus, ctx: &mut Context<Self>) {
-        let (agent, sequence) = (self.agent.clone(), message.sequence);
-        let asked = async move { agent.send(message).await };
+    /// Reports that come together go together.
+    fn gather(&mut self, report: UpdateStatus, ctx: &mut Context<Self>) {
+        if self.reports.is_empty() {
+            let soon = std::future::ready(()).into_actor(self);
+            ctx.spawn(soon.map(|(), actor, ctx| actor.send_reports(ctx)));
+        }
+        self.reports.push_back(report);
+    }
+
+    fn send_reports(&mut self, ctx: &mut Context<Self>) {
+        while !self.reports.is_empty() {
+            let reports = take_batch(&mut self.reports);
+            self.ask_agent(reports, ctx);
+        }
+    }
+
+    fn ask_agent(&self, reports: Vec<UpdateStatus>, ctx: &mut Context<Self>) {
+        let sequences: Vec<u64> = reports.iter().map(|report| report.sequence).collect();
+        let agent = self.agent.clone();
+        let asked = begun(async move { agent.send(UpdateStatuses { reports }).await });
         ctx.spawn(asked.into_actor(self).map(move |answer, actor, ctx| {
-            let answer = answer.inspect_err(|error| debug!(%error, sequence, "an update is not answered")).ok();
-            let mut out = Vec::new();
-            actor.core.on_update_answered(sequence, answer, actor.clock.now(), &mut out);
+            let answer = answer.inspect_err(|error| debug!(%error, ?sequences, "updates are not answered")).ok();
+            let (now, mut out) = (actor.clock.now(), Vec::new());
+            for sequence in sequences {
+                actor.core.on_update_answered(sequence, answer.clone(), now, &mut out);
+            }
             actor.do_all(out, ctx);
         }));
     }
@@ -145,7 +172,7 @@ impl ExecutorActor {
         info!(task_id = %task.task_id, name = task.name, "a task starts");
         let task_id = task.task_id.clone();
         let surroundings = Surroundings {
-            base_environment: self.settings.base_environment.clone(),
+            base_environment: Arc::clone(&self.base_environment),
             container_id: self.settings.identity.container_id.clone(),
             task_id: task_id.clone(),
             sandbox: PathBuf::from(sandbox),
@@ -210,7 +237,8 @@ impl ExecutorActor {
         surroundings: &Surroundings,
     ) -> (runner::Work, Force) {
         let stragglers = if self.settings.owns_process { stragglers } else { Stragglers::Spared };
-        let task = CommandTask { command, surroundings: surroundings.clone(), stragglers };
+        let turns = Arc::clone(&self.turns);
+        let task = CommandTask { command, surroundings: surroundings.clone(), stragglers, turns };
         (task.run(context).boxed_local(), Force::Own)
     }
 
@@ -236,6 +264,7 @@ impl ExecutorActor {
 
     fn end(&mut self, end: ExecutorEnd, ctx: &mut Context<Self>) {
         info!(?end, "the executor ends");
+        self.send_reports(ctx);
         let left = std::mem::take(&mut self.running).into_values().map(|running| running.task).collect();
         if let Some(ended) = self.ended.take() {
             // Nobody waits: then the tasks are dropped here, which ends them as well.
@@ -327,11 +356,11 @@ impl Handler<Heard> for ExecutorActor {
     }
 }
 
-impl Handler<RunTask> for ExecutorActor {
+impl Handler<RunTasks> for ExecutorActor {
     type Result = ();
-    fn handle(&mut self, message: RunTask, ctx: &mut Context<Self>) {
-        let mut out = Vec::new();
-        self.core.on_run_task(message, self.clock.now(), &mut out);
+    fn handle(&mut self, message: RunTasks, ctx: &mut Context<Self>) {
+        let (now, mut out) = (self.clock.now(), Vec::new());
+        message.tasks.into_iter().for_each(|task| self.core.on_run_task(task, now, &mut out));
         self.do_all(out, ctx);
     }
 }

@@ -16,7 +16,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use tokio::process::Child;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 /// A command and what surrounds it.
@@ -25,7 +27,13 @@ pub(crate) struct CommandTask {
     pub(crate) command: CommandInfo,
     pub(crate) surroundings: Surroundings,
     pub(crate) stragglers: Stragglers,
+    /// Who may start a process now; shared by the commands of an executor.
+    pub(crate) turns: Arc<Semaphore>,
 }
+
+/// Commands of one executor that are being started at a time. Each takes a thread meanwhile, and many of those would
+/// mostly wait for each other in the system.
+pub(crate) const STARTS_MAX: usize = 4;
 
 /// What happens to processes below the executor that have left the group of the command and outlive it.
 #[derive(Debug, Clone)]
@@ -69,9 +77,14 @@ impl CommandTask {
         }
     }
 
-    /// Making directories and starting a process would hold up the other tasks of the executor.
+    /// Making directories and starting a process would hold up the other tasks of the executor, if it has others; for one
+    /// command, a thread would take longer to start than the command.
     async fn spawn(&self) -> Result<Child, TaskFailure> {
+        if matches!(self.stragglers, Stragglers::Children) {
+            return start(&self.command, &self.surroundings);
+        }
         let (command, surroundings) = (self.command.clone(), self.surroundings.clone());
+        let _turn = self.turns.acquire().await;
         let started = tokio::task::spawn_blocking(move || start(&command, &surroundings)).await;
         started.unwrap_or_else(|error| Err(TaskFailure::new(format!("cannot be started: {error}"))))
     }

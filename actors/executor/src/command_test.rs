@@ -25,12 +25,13 @@ async fn stage(argv: &[&str]) -> Stage {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
     let surroundings = Surroundings {
-        base_environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        base_environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]).into(),
         container_id: ContainerId::new("c-1").unwrap(),
         task_id: context.task_id.clone(),
         sandbox: context.sandbox.clone(),
     };
-    let task = CommandTask { command, surroundings, stragglers: Stragglers::Spared };
+    let task =
+        CommandTask { command, surroundings, stragglers: Stragglers::Spared, turns: Semaphore::new(STARTS_MAX).into() };
     Stage { sandbox, task, urgency, reports, context }
 }
 

@@ -9,7 +9,7 @@ use crate::settings::ExecutorSettings;
 use actix::{Actor, Addr};
 use futures_util::future::join_all;
 use odeon_protocol::id::{ContainerId, TaskId};
-use odeon_protocol::messages::agent_executor::{EndTask, RunTask, ShutdownExecutor};
+use odeon_protocol::messages::agent_executor::{EndTask, RunTasks, ShutdownExecutor};
 use odeon_runtime::transport::Transport;
 use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{Exports, Node, StartError};
@@ -83,7 +83,9 @@ fn start(settings: ExecutorSettings, registry: TaskRegistry, node: Node) -> ones
 pub(crate) async fn end_orphans() {
     // It cannot panic, and if it did, nothing would be left to do.
     #[cfg(target_os = "linux")]
-    let _ = tokio::task::spawn_blocking(crate::orphans::end_all).await;
+    if crate::orphans::has_any() {
+        let _ = tokio::task::spawn_blocking(crate::orphans::end_all).await;
+    }
 }
 
 /// As [`end_orphans`], for what carries the id of a task.
@@ -100,7 +102,7 @@ pub(crate) async fn end_orphans_of(task_id: &TaskId, leaders: &Leaders) {
 /// What the executor takes from peers: only its agent tells it what to run.
 fn exports(address: &Addr<ExecutorActor>) -> Exports {
     let list = Exports::new().only_from(&[PeerRole::Agent]);
-    list.accept::<RunTask, _>(address).accept::<EndTask, _>(address).accept::<ShutdownExecutor, _>(address)
+    list.accept::<RunTasks, _>(address).accept::<EndTask, _>(address).accept::<ShutdownExecutor, _>(address)
 }
 
 /// A container is one run of one executor, so its id tells the runs apart (FNV-1a, 64 bits).

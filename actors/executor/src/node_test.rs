@@ -7,7 +7,7 @@ use actix::{Context, Handler};
 use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{
-    ExecutorForAgent, ExecutorRegistered, RegisterExecutor, RegisterExecutorError, UpdateStatus,
+    ExecutorForAgent, ExecutorRegistered, RegisterExecutor, RegisterExecutorError, RunTask, UpdateStatuses,
 };
 use odeon_protocol::resources::Resources;
 use odeon_protocol::task::{StatusReason, TaskExit, TaskInfo, TaskState, TaskStatus, Work};
@@ -54,10 +54,12 @@ impl Handler<From<RegisterExecutor>> for PaperAgent {
     }
 }
 
-impl Handler<UpdateStatus> for PaperAgent {
+impl Handler<UpdateStatuses> for PaperAgent {
     type Result = Result<(), RegisterExecutorError>;
-    fn handle(&mut self, message: UpdateStatus, _ctx: &mut Context<Self>) -> Self::Result {
-        let _ = self.updates.send(message.status);
+    fn handle(&mut self, message: UpdateStatuses, _ctx: &mut Context<Self>) -> Self::Result {
+        for report in message.reports {
+            let _ = self.updates.send(report.status);
+        }
         Ok(())
     }
 }
@@ -76,7 +78,7 @@ async fn stage(refuses: bool) -> Stage {
     node.listen(AGENT).await.unwrap();
     let ((registered_in, registered), (updates_in, updates)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let agent = PaperAgent { registered: registered_in, updates: updates_in, refuses }.start();
-    let exports = Exports::new().accept_from::<RegisterExecutor, _>(&agent).accept::<UpdateStatus, _>(&agent);
+    let exports = Exports::new().accept_from::<RegisterExecutor, _>(&agent).accept::<UpdateStatuses, _>(&agent);
     node.export("agent", exports);
     let registry = TaskRegistry::new().register::<Echo>().unwrap().register::<Stubborn>().unwrap();
     let registry = registry.register::<Clumsy>().unwrap();
@@ -117,10 +119,10 @@ impl Stage {
     }
 }
 
-fn run_task(task_id: &str, work: Work, sandbox: &str) -> RunTask {
+fn run_task(task_id: &str, work: Work, sandbox: &str) -> RunTasks {
     let task_id = TaskId::new(task_id).unwrap();
     let task = TaskInfo::new(task_id, "n", Resources::empty(), work);
-    RunTask { task, sandbox: sandbox.into() }
+    RunTasks { tasks: vec![RunTask { task, sandbox: sandbox.into() }] }
 }
 
 fn registered(task_type: &str, data: &str) -> Work {
@@ -172,8 +174,8 @@ async fn a_task_reports_and_ends_and_a_panic_beside_it_harms_it_not() {
     executor.send(run_task("t1", registered("echo", "hello"), "/")).await.unwrap();
     assert_eq!(stage.next().await, expected("t1", TaskState::Running, "hello"));
     executor.send(run_task("t2", registered("clumsy", ""), "/")).await.unwrap();
-    assert_eq!(stage.next().await, expected("t2", TaskState::Running, ""));
-    assert_eq!(stage.next().await, expected("t2", TaskState::Failed, "the task panicked: dropped n"));
+    let panicked = expected("t2", TaskState::Failed, "the task panicked: dropped n");
+    assert_eq!(stage.next().await, panicked, "it had ended before anybody could be told that it ran");
     executor.send(run_task("t3", registered("nope", ""), "/")).await.unwrap();
     let (_, state, message) = stage.next().await;
     assert_eq!(state, TaskState::Error);

@@ -32,7 +32,7 @@ pub(crate) fn take_in() {
 ///
 /// Only for a process that has no children but those of tasks that have ended.
 pub(crate) fn end_all() {
-    end(|| if has_children() { children() } else { Vec::new() });
+    end(|| if has_any() { children() } else { Vec::new() });
 }
 
 /// Whether a child of this process that is no leader carries the id of the task in its environment. It is quick, since
@@ -75,8 +75,8 @@ fn is_of(pid: Pid, task_id: &TaskId) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
 }
 
-/// One call where there are none, which is nearly always.
-fn has_children() -> bool {
+/// Whether this process has children: one call, which nearly always says that there are none.
+pub(crate) fn has_any() -> bool {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     waitid(Id::All, look) != Err(Errno::ECHILD)
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 fn surroundings(sandbox: &TempDir) -> Surroundings {
     Surroundings {
-        base_environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        base_environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]).into(),
         container_id: ContainerId::new("c").unwrap(),
         task_id: TaskId::new("t").unwrap(),
         sandbox: sandbox.path().to_owned(),

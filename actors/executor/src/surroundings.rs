@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use tokio::process::Command;
 
 /// Names the task to its processes, and its processes to the executor.
@@ -26,8 +27,8 @@ const NO_EXECUTABLE_FORMAT: i32 = 8;
 /// The same for a command and for the commands that check it.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
-    /// The environment below the command's own.
-    pub(crate) base_environment: BTreeMap<String, String>,
+    /// The environment below the command's own; shared by all tasks of the executor.
+    pub(crate) base_environment: Arc<BTreeMap<String, String>>,
     pub(crate) container_id: ContainerId,
     pub(crate) task_id: TaskId,
     pub(crate) sandbox: PathBuf,
@@ -59,7 +60,7 @@ impl Surroundings {
     }
 
     fn environment(&self, info: &CommandInfo) -> BTreeMap<String, String> {
-        let mut environment = self.base_environment.clone();
+        let mut environment = BTreeMap::clone(&self.base_environment);
         environment.extend(info.environment.clone());
         let sandbox = self.sandbox.to_string_lossy().into_owned();
         let task_id = self.task_id.to_string();

@@ -8,13 +8,15 @@ use crate::effect::{CallAnswer, Effect, MasterCall, Ticket};
 use crate::event::MasterEvent;
 use crate::scheduler::Scheduler;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture};
+use odeon_protocol::batch::take_batch;
 use odeon_protocol::messages::master_scheduler::{
-    AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded, OffersMade, ReturnWanted, Subscribe,
-    TaskUpdated,
+    AcknowledgeUpdate, AcknowledgeUpdates, AgentLost, CallError, FrameworkFailed, MasterForSchedulers, OfferRescinded,
+    OffersMade, ReturnWanted, Subscribe, TasksUpdated,
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
-use odeon_runtime::{ActorName, Clock, DeadlineTimer, LinkEvent, Node, NodeId, Peer, PeerError};
+use odeon_runtime::{ActorName, Clock, DeadlineTimer, LinkEvent, Node, NodeId, Peer, PeerError, begun};
+use std::collections::VecDeque;
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
@@ -67,11 +69,39 @@ impl<S: Scheduler> SchedulerDriver<S> {
         let now = self.clock.now();
         let mut out = Vec::new();
         let result = act(self.core.as_mut()?, now, &mut out);
-        for effect in out {
-            self.perform(effect, ctx);
-        }
+        self.perform_all(out, ctx);
         self.set_timer(ctx);
         Some(result)
+    }
+
+    /// Acknowledgements that follow each other go together.
+    fn perform_all(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        let mut seen: Option<(Ticket, VecDeque<AcknowledgeUpdate>)> = None;
+        for effect in effects {
+            match (effect, &mut seen) {
+                (Effect::Call { ticket, call: MasterCall::Acknowledge(update) }, Some((of, updates)))
+                    if ticket == *of =>
+                {
+                    updates.push_back(update);
+                }
+                (Effect::Call { ticket, call: MasterCall::Acknowledge(update) }, _) => {
+                    self.acknowledge(seen.take(), ctx);
+                    seen = Some((ticket, [update].into()));
+                }
+                (effect, _) => {
+                    self.acknowledge(seen.take(), ctx);
+                    self.perform(effect, ctx);
+                }
+            }
+        }
+        self.acknowledge(seen, ctx);
+    }
+
+    fn acknowledge(&mut self, seen: Option<(Ticket, VecDeque<AcknowledgeUpdate>)>, ctx: &mut Context<Self>) {
+        let Some((ticket, mut updates)) = seen else { return };
+        while !updates.is_empty() {
+            self.ask(ticket, AcknowledgeUpdates { updates: take_batch(&mut updates) }, ctx);
+        }
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -112,20 +142,20 @@ impl<S: Scheduler> SchedulerDriver<S> {
             MasterCall::Suppress(message) => self.ask(ticket, message, ctx),
             MasterCall::Demand(message) => self.ask(ticket, message, ctx),
             MasterCall::Kill(message) => self.ask(ticket, message, ctx),
-            MasterCall::Acknowledge(message) => self.ask(ticket, message, ctx),
+            MasterCall::Acknowledge(message) => self.ask(ticket, AcknowledgeUpdates { updates: vec![message] }, ctx),
             MasterCall::Reconcile(message) => self.ask(ticket, message, ctx),
             MasterCall::Teardown(message) => self.ask(ticket, message, ctx),
         }
     }
 
-    /// Asks the master. Calls reach it in order: each is polled, and so sent, in the order of spawning.
+    /// Asks the master. Calls reach it in order: each is sent before this returns, if there is room.
     fn ask<M>(&mut self, ticket: Ticket, message: M, ctx: &mut Context<Self>)
     where
         M: RemoteMessage<Result = Result<(), CallError>>,
         MasterForSchedulers: Accepts<M>,
     {
         let master = self.master.clone();
-        let asked = async move { master.send(message).await };
+        let asked = begun(async move { master.send(message).await });
         ctx.spawn(asked.into_actor(self).map(move |answer, actor, ctx| {
             let answer = call_answer(answer, M::WIRE_NAME);
             actor.with_core(ctx, |core, now, out| core.on_call_answered(ticket, answer, now, out));
@@ -210,7 +240,16 @@ macro_rules! hears {
         }
     )+};
 }
-hears!(OffersMade, OfferRescinded, ReturnWanted, TaskUpdated, AgentLost, FrameworkFailed);
+hears!(OffersMade, OfferRescinded, ReturnWanted, AgentLost, FrameworkFailed);
+
+impl<S: Scheduler> Handler<TasksUpdated> for SchedulerDriver<S> {
+    type Result = ();
+    fn handle(&mut self, message: TasksUpdated, ctx: &mut Context<Self>) {
+        self.with_core(ctx, |core, now, out| {
+            message.updates.into_iter().for_each(|update| core.on_event(MasterEvent::TaskUpdated(update), now, out));
+        });
+    }
+}
 
 /// Somebody wants something of the scheduler.
 pub(crate) struct Input<S, R> {

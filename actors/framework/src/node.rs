@@ -8,7 +8,7 @@ use actix::{Actor, Addr, AsyncContext};
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{FrameworkId, IdSource};
 use odeon_protocol::messages::master_scheduler::{
-    AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TaskUpdated,
+    AgentLost, FrameworkFailed, OfferRescinded, OffersMade, ReturnWanted, TasksUpdated,
 };
 use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{ActorName, Endpoint, Exports, Node};
@@ -141,7 +141,7 @@ fn exports<S: Scheduler>(driver: &Addr<SchedulerDriver<S>>) -> Exports {
         .accept::<OffersMade, _>(driver)
         .accept::<OfferRescinded, _>(driver)
         .accept::<ReturnWanted, _>(driver)
-        .accept::<TaskUpdated, _>(driver)
+        .accept::<TasksUpdated, _>(driver)
         .accept::<AgentLost, _>(driver)
         .accept::<FrameworkFailed, _>(driver)
 }

@@ -6,8 +6,8 @@ use actix::{Context, Handler};
 use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::id::{AgentId, MasterId, OfferId, StatusUuid, TaskId};
 use odeon_protocol::messages::master_scheduler::{
-    AcceptOffers, AcknowledgeUpdate, CallError, DeclineOffers, KillFrameworkTask, ReconcileTasks, SchedulerForMaster,
-    Subscribe, SubscribeError, Subscribed, SuppressOffers, TeardownFramework,
+    AcceptOffers, AcknowledgeUpdates, CallError, DeclineOffers, KillFrameworkTask, ReconcileTasks, SchedulerForMaster,
+    Subscribe, SubscribeError, Subscribed, SuppressOffers, TaskUpdated, TeardownFramework,
 };
 use odeon_protocol::offer::Offer;
 use odeon_protocol::role::Role;
@@ -25,6 +25,7 @@ const MASTER: &str = "master-host:1";
 enum Heard {
     Subscribed(Peer<SchedulerForMaster>),
     Launched(Vec<TaskId>),
+    Acknowledged(Vec<String>),
     Other(&'static str),
 }
 
@@ -72,7 +73,16 @@ macro_rules! notes {
         }
     )+};
 }
-notes!(DeclineOffers, SuppressOffers, KillFrameworkTask, AcknowledgeUpdate, ReconcileTasks, TeardownFramework);
+notes!(DeclineOffers, SuppressOffers, KillFrameworkTask, ReconcileTasks, TeardownFramework);
+
+impl Handler<AcknowledgeUpdates> for PaperMaster {
+    type Result = Result<(), CallError>;
+    fn handle(&mut self, message: AcknowledgeUpdates, _ctx: &mut Context<Self>) -> Self::Result {
+        let uuids = message.updates.into_iter().map(|update| update.uuid.to_string()).collect();
+        let _ = self.heard.send(Heard::Acknowledged(uuids));
+        Ok(())
+    }
+}
 
 fn framework() -> FrameworkId {
     FrameworkId::new("F").unwrap()
@@ -89,6 +99,10 @@ fn offer() -> Offer {
         resources: "cpus:4".parse().unwrap(),
         attributes: BTreeMap::new(),
     }
+}
+
+fn updates(updates: &[TaskUpdated]) -> TasksUpdated {
+    TasksUpdated { updates: updates.to_vec() }
 }
 
 fn update(task: &str, state: TaskState, uuid: &str) -> TaskUpdated {
@@ -124,7 +138,7 @@ async fn stage(offer: Option<Offer>) -> Stage {
         .accept::<DeclineOffers, _>(&master)
         .accept::<SuppressOffers, _>(&master)
         .accept::<KillFrameworkTask, _>(&master)
-        .accept::<AcknowledgeUpdate, _>(&master)
+        .accept::<AcknowledgeUpdates, _>(&master)
         .accept::<ReconcileTasks, _>(&master)
         .accept::<TeardownFramework, _>(&master);
     node.export("master", exports);
@@ -152,6 +166,13 @@ impl Stage {
         }
     }
 
+    async fn acknowledged(&mut self) -> Vec<String> {
+        match self.heard.recv().await.unwrap() {
+            Heard::Acknowledged(uuids) => uuids,
+            other => panic!("expected acknowledgements, heard {other:?}"),
+        }
+    }
+
     async fn other(&mut self) -> &'static str {
         match self.heard.recv().await.unwrap() {
             Heard::Other(name) => name,
@@ -167,11 +188,12 @@ async fn a_batch_runs_from_the_first_offer_to_the_end_of_its_framework() {
     let scheduler = stage.subscribed().await;
     assert_eq!(stage.launched().await, 2);
     assert_eq!(stage.other().await, SuppressOffers::WIRE_NAME);
-    for (task, uuid) in [("t.0", "u0"), ("t.0", "u0"), ("t.1", "u1")] {
-        scheduler.try_tell(update(task, TaskState::Finished, uuid)).unwrap();
-    }
-    assert_eq!(stage.other().await, AcknowledgeUpdate::WIRE_NAME);
-    assert_eq!(stage.other().await, AcknowledgeUpdate::WIRE_NAME);
+    let finished = |task: &str, uuid: &str| update(task, TaskState::Finished, uuid);
+    let told = [("t.0", TaskState::Running, "r0"), ("t.1", TaskState::Running, "r1")];
+    scheduler.try_tell(updates(&told.map(|(task, state, uuid)| update(task, state, uuid)))).unwrap();
+    assert_eq!(stage.acknowledged().await, ["r0", "r1"], "what came together is acknowledged together");
+    scheduler.try_tell(updates(&[finished("t.0", "u0"), finished("t.0", "u0"), finished("t.1", "u1")])).unwrap();
+    assert_eq!(stage.acknowledged().await, ["u0", "u0"]);
     assert_eq!(stage.other().await, TeardownFramework::WIRE_NAME);
     let ended = running.ended().await.unwrap();
     assert_eq!((ended.outcome, ended.scheduler.exit_code()), (Outcome::Finished, Some(0)));
@@ -188,7 +210,7 @@ async fn a_scheduler_comes_back_after_a_break_and_asks_for_its_tasks() {
     stage.network.reset("master-host", "client");
     let scheduler = stage.subscribed().await;
     assert_eq!(stage.other().await, ReconcileTasks::WIRE_NAME);
-    scheduler.try_tell(update("t", TaskState::Finished, "u")).unwrap();
+    scheduler.try_tell(updates(&[update("t", TaskState::Finished, "u")])).unwrap();
     assert_eq!(running.ended().await.unwrap().outcome, Outcome::Finished);
 }
 
@@ -241,7 +263,7 @@ async fn a_handle_reaches_the_scheduler_from_outside_until_its_end() {
     });
     assert_eq!(result.await, Some(BatchResult::Unfinished));
     assert_eq!(stage.other().await, KillFrameworkTask::WIRE_NAME);
-    scheduler.try_tell(update("t", TaskState::Killed, "u")).unwrap();
+    scheduler.try_tell(updates(&[update("t", TaskState::Killed, "u")])).unwrap();
     assert_eq!(running.ended().await.unwrap().outcome, Outcome::Interrupted);
     assert_eq!(handle.with(|_, _| ()).await, None);
 }

@@ -9,12 +9,12 @@ use crate::record::Record;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::directory::WatchError;
-use odeon_protocol::messages::master_agent::{ForwardStatus, RegisterAgent};
+use odeon_protocol::messages::master_agent::{ForwardStatuses, RegisterAgent};
 use odeon_protocol::messages::master_operator::{
     GetAgents, GetFrameworks, GetMaster, GetRoles, GetTasks, KillTaskByOperator,
 };
 use odeon_protocol::messages::master_scheduler::{
-    AcceptOffers, AcknowledgeUpdate, DeclareDemand, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
+    AcceptOffers, AcknowledgeUpdates, DeclareDemand, DeclineOffers, KillFrameworkTask, ReconcileTasks, ReviveOffers,
     Subscribe, SuppressOffers, TeardownFramework,
 };
 use odeon_protocol::messages::members::{MembersSeen, WatchMembers};
@@ -72,7 +72,7 @@ impl MasterActor {
         Exports::new()
             .only_from(&[PeerRole::Agent])
             .accept_from::<RegisterAgent, _>(own)
-            .accept_from::<ForwardStatus, _>(own)
+            .accept_from::<ForwardStatuses, _>(own)
             .only_from(&[PeerRole::Client, PeerRole::Master])
             .accept_from::<Subscribe, _>(own)
             .accept_from::<AcceptOffers, _>(own)
@@ -81,7 +81,7 @@ impl MasterActor {
             .accept_from::<SuppressOffers, _>(own)
             .accept_from::<DeclareDemand, _>(own)
             .accept_from::<KillFrameworkTask, _>(own)
-            .accept_from::<AcknowledgeUpdate, _>(own)
+            .accept_from::<AcknowledgeUpdates, _>(own)
             .accept_from::<ReconcileTasks, _>(own)
             .accept_from::<TeardownFramework, _>(own)
             .only_from(&[PeerRole::Client])
@@ -197,25 +197,27 @@ impl Handler<LinkChanged> for MasterActor {
     }
 }
 
-/// What an agent has answered to a command.
-pub(crate) struct CommandAnswered {
+/// What an agent has answered to commands that it got in one message.
+pub(crate) struct CommandsAnswered {
     pub(crate) agent_id: AgentId,
     pub(crate) node: NodeId,
-    pub(crate) receipt: CommandReceipt,
+    pub(crate) receipts: Vec<CommandReceipt>,
     pub(crate) outcome: CommandOutcome,
 }
 
-impl Message for CommandAnswered {
+impl Message for CommandsAnswered {
     type Result = ();
 }
 
-impl Handler<CommandAnswered> for MasterActor {
+impl Handler<CommandsAnswered> for MasterActor {
     type Result = ();
 
-    fn handle(&mut self, answered: CommandAnswered, context: &mut Self::Context) {
-        let CommandAnswered { agent_id, node, receipt, outcome } = answered;
+    fn handle(&mut self, answered: CommandsAnswered, context: &mut Self::Context) {
+        let CommandsAnswered { agent_id, node, receipts, outcome } = answered;
         self.note(context, |core, now, out| {
-            core.on_command_outcome(&agent_id, &node, &receipt, &outcome, now, out);
+            for receipt in &receipts {
+                core.on_command_outcome(&agent_id, &node, receipt, &outcome, now, out);
+            }
         });
     }
 }
@@ -267,7 +269,7 @@ macro_rules! hears {
 
 hears! {
     RegisterAgent => |core, node, body, now, out| core.on_register_agent(&node, body, now, out);
-    ForwardStatus => |core, node, body, now, out| core.on_forward_status(&node, body, now, out);
+    ForwardStatuses => |core, node, body, now, out| core.on_forward_statuses(&node, body, now, out);
     Subscribe => |core, node, body, now, out| core.on_subscribe(&node, body, now, out);
     AcceptOffers => |core, node, body, now, out| core.on_accept_offers(&node, body, now, out);
     DeclineOffers => |core, node, body, now, _out| core.on_decline_offers(&node, &body, now);
@@ -275,7 +277,7 @@ hears! {
     SuppressOffers => |core, node, body, _now, _out| core.on_suppress_offers(&node, &body);
     DeclareDemand => |core, node, body, _now, _out| core.on_declare_demand(&node, body);
     KillFrameworkTask => |core, node, body, now, out| core.on_kill_framework_task(&node, body, now, out);
-    AcknowledgeUpdate => |core, node, body, _now, out| core.on_acknowledge_update(&node, body, out);
+    AcknowledgeUpdates => |core, node, body, _now, out| core.on_acknowledge_updates(&node, body, out);
     ReconcileTasks => |core, node, body, now, out| core.on_reconcile_tasks(&node, &body, now, out);
     TeardownFramework => |core, node, body, now, out| core.on_teardown_framework(&node, &body, now, out);
     GetMaster => |core, _node, _body, _now, _out| core.on_get_master();

@@ -1,6 +1,7 @@
 //! `Lanes`: an ordered, bounded way to each of many receivers, so that a slow one holds up nobody else.
 //!
-//! A lane exists while something waits in it or is under way. What is delivered, and how, is its owner's.
+//! A lane exists while something waits in it or is under way. What waits together and can travel together is delivered
+//! together; what is delivered, and how, is its owner's.
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -9,6 +10,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use tokio::sync::mpsc;
+
+/// What travels on a lane.
+pub(crate) trait Parcel: Sized {
+    /// Takes in what is behind it; hands it back if that has to travel by itself.
+    ///
+    /// # Errors
+    /// What was behind it.
+    fn join(&mut self, next: Self) -> Result<(), Self>;
+}
 
 /// How much a lane holds.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +40,7 @@ struct Shared<K, T> {
     open: RefCell<BTreeMap<K, mpsc::Sender<T>>>,
 }
 
-impl<K: Ord + Clone + 'static, T: 'static> Lanes<K, T> {
+impl<K: Ord + Clone + 'static, T: Parcel + 'static> Lanes<K, T> {
     /// Lanes that deliver by the future that `deliver` makes of an item.
     pub(crate) fn new<F: Future<Output = ()> + 'static>(
         limits: LaneLimits,
@@ -55,16 +65,16 @@ impl<K: Ord + Clone + 'static, T: 'static> Lanes<K, T> {
     }
 }
 
-impl<K: Ord + Clone + 'static, T: 'static> Shared<K, T> {
+impl<K: Ord + Clone + 'static, T: Parcel + 'static> Shared<K, T> {
     /// Delivers until nothing is left. Deliveries are first polled in the order in which they are begun.
     async fn drain(self: Rc<Self>, to: K, mut waiting: mpsc::Receiver<T>) {
         let under_way_max = self.limits.under_way_max;
-        let mut under_way = FuturesUnordered::new();
+        let (mut under_way, mut first) = (FuturesUnordered::new(), None);
         loop {
             while under_way.len() < under_way_max
-                && let Ok(item) = waiting.try_recv()
+                && let Some(parcel) = next_parcel(&mut first, &mut waiting)
             {
-                under_way.push((self.deliver)(to.clone(), item));
+                under_way.push((self.deliver)(to.clone(), parcel));
             }
             if under_way.is_empty() {
                 // Nothing can have been posted since: posting happens on this thread.
@@ -73,12 +83,22 @@ impl<K: Ord + Clone + 'static, T: 'static> Shared<K, T> {
             }
             tokio::select! {
                 _ = under_way.next() => {}
-                Some(item) = waiting.recv(), if under_way.len() < under_way_max => {
-                    under_way.push((self.deliver)(to.clone(), item));
-                }
+                Some(item) = waiting.recv(), if under_way.len() < under_way_max => first = Some(item),
             }
         }
     }
+}
+
+/// What waits longest, with all behind it that can travel with it; `first` is before the others, and holds what cannot.
+fn next_parcel<T: Parcel>(first: &mut Option<T>, waiting: &mut mpsc::Receiver<T>) -> Option<T> {
+    let mut parcel = first.take().or_else(|| waiting.try_recv().ok())?;
+    while let Ok(next) = waiting.try_recv() {
+        if let Err(other) = parcel.join(next) {
+            *first = Some(other);
+            break;
+        }
+    }
+    Some(parcel)
 }
 
 #[cfg(test)]
@@ -86,9 +106,17 @@ mod tests {
     use super::*;
     use tokio::sync::Semaphore;
 
+    /// Numbers that follow each other travel together, up to three of them, if the first one is from 100.
+    impl Parcel for Vec<u32> {
+        fn join(&mut self, next: Self) -> Result<(), Self> {
+            let follows = self[0] >= 100 && self.len() < 3 && self.last().is_some_and(|last| last + 1 == next[0]);
+            if follows { Ok(self.extend(next)) } else { Err(next) }
+        }
+    }
+
     struct Stage {
-        lanes: Lanes<&'static str, u32>,
-        delivered: Rc<RefCell<Vec<(&'static str, u32)>>>,
+        lanes: Lanes<&'static str, Vec<u32>>,
+        delivered: Rc<RefCell<Vec<(&'static str, Vec<u32>)>>>,
         /// One permit lets one delivery to `slow` end.
         gate: Rc<Semaphore>,
     }
@@ -119,52 +147,67 @@ mod tests {
     async fn a_receiver_gets_everything_in_order_and_its_lane_ends() {
         let stage = stage(1, 100);
         for item in 0..100 {
-            stage.lanes.post("quick", item).unwrap();
+            stage.lanes.post("quick", vec![item]).unwrap();
         }
         settle().await;
-        assert_eq!(*stage.delivered.borrow(), (0..100).map(|item| ("quick", item)).collect::<Vec<_>>());
+        assert_eq!(*stage.delivered.borrow(), (0..100).map(|item| ("quick", vec![item])).collect::<Vec<_>>());
         assert!(stage.lanes.shared.open.borrow().is_empty());
     }
 
     #[actix_rt::test]
     async fn a_slow_receiver_holds_up_nobody_else() {
         let stage = stage(1, 100);
-        stage.lanes.post("slow", 1).unwrap();
-        stage.lanes.post("slow", 2).unwrap();
-        stage.lanes.post("quick", 3).unwrap();
+        stage.lanes.post("slow", vec![1]).unwrap();
+        stage.lanes.post("slow", vec![2]).unwrap();
+        stage.lanes.post("quick", vec![3]).unwrap();
         settle().await;
-        assert_eq!(*stage.delivered.borrow(), [("quick", 3)]);
+        assert_eq!(*stage.delivered.borrow(), [("quick", vec![3])]);
         stage.gate.add_permits(2);
         settle().await;
-        assert_eq!(*stage.delivered.borrow(), [("quick", 3), ("slow", 1), ("slow", 2)]);
+        assert_eq!(*stage.delivered.borrow(), [("quick", vec![3]), ("slow", vec![1]), ("slow", vec![2])]);
     }
 
     #[actix_rt::test]
     async fn what_is_too_much_comes_back() {
         let stage = stage(1, 2);
-        stage.lanes.post("slow", 1).unwrap();
+        stage.lanes.post("slow", vec![1]).unwrap();
         settle().await;
-        stage.lanes.post("slow", 2).unwrap();
-        stage.lanes.post("slow", 3).unwrap();
-        assert_eq!(stage.lanes.post("slow", 4), Err(4));
+        stage.lanes.post("slow", vec![2]).unwrap();
+        stage.lanes.post("slow", vec![3]).unwrap();
+        assert_eq!(stage.lanes.post("slow", vec![4]), Err(vec![4]));
         stage.gate.add_permits(1);
         settle().await;
-        assert_eq!(stage.lanes.post("slow", 5), Ok(()));
+        assert_eq!(stage.lanes.post("slow", vec![5]), Ok(()));
         stage.gate.add_permits(3);
         settle().await;
-        assert_eq!(*stage.delivered.borrow(), [("slow", 1), ("slow", 2), ("slow", 3), ("slow", 5)]);
+        assert_eq!(
+            *stage.delivered.borrow(),
+            [("slow", vec![1]), ("slow", vec![2]), ("slow", vec![3]), ("slow", vec![5])]
+        );
     }
 
     #[actix_rt::test]
     async fn no_more_is_under_way_than_allowed() {
         let stage = stage(2, 100);
         for item in 0..5 {
-            stage.lanes.post("slow", item).unwrap();
+            stage.lanes.post("slow", vec![item]).unwrap();
         }
         settle().await;
         assert_eq!(stage.lanes.shared.open.borrow()["slow"].capacity(), 100 - 3, "two of five are under way");
         stage.gate.add_permits(5);
         settle().await;
         assert_eq!(stage.delivered.borrow().len(), 5);
+    }
+
+    #[actix_rt::test]
+    async fn what_waits_and_can_travel_together_is_delivered_together_and_in_order() {
+        let stage = stage(1, 100);
+        for item in [100, 101, 102, 103, 7, 8, 104] {
+            stage.lanes.post("quick", vec![item]).unwrap();
+        }
+        settle().await;
+        let delivered: Vec<Vec<u32>> = stage.delivered.borrow().iter().map(|(_, items)| items.clone()).collect();
+        assert_eq!(delivered, [vec![100, 101, 102], vec![103], vec![7], vec![8], vec![104]]);
+        assert!(stage.lanes.shared.open.borrow().is_empty());
     }
 }

@@ -8,6 +8,7 @@ pub mod effect;
 mod lanes;
 mod messenger;
 mod node;
+mod parcels;
 mod record;
 mod registry;
 mod settings;

@@ -1,17 +1,19 @@
 //! `Messenger`: carries out what the master wants others to hear.
 //!
 //! An agent has only so many commands at a time, and a scheduler only as many events as it has room for; the others
-//! wait here, in order, so that no burst overruns anybody.
+//! wait here, in order, so that no burst overruns anybody. Launches, acknowledgements and updates that wait together
+//! travel together.
 
-use crate::actor::{CommandAnswered, MASTER, MasterActor};
+use crate::actor::{CommandsAnswered, MASTER, MasterActor};
 use crate::core::CommandReceipt;
-use crate::effect::{AgentCommand, CommandOutcome, Effect, SchedulerAddress, SchedulerEvent};
+use crate::effect::{CommandOutcome, Effect, SchedulerAddress};
 use crate::lanes::{LaneLimits, Lanes};
+use crate::parcels::{Commands, Events, Order};
 use actix::Addr;
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::directory::WatchError;
-use odeon_protocol::messages::master_agent::{AgentForMaster, CommandRefused};
-use odeon_protocol::messages::master_scheduler::SchedulerForMaster;
+use odeon_protocol::messages::master_agent::{AcknowledgeStatuses, AgentForMaster, CommandRefused, LaunchTasks};
+use odeon_protocol::messages::master_scheduler::{SchedulerForMaster, TasksUpdated};
 use odeon_protocol::messages::members::MembersSeen;
 use odeon_runtime::{HeldAnswers, Node, NodeId, PeerError};
 use std::fmt::Display;
@@ -19,8 +21,8 @@ use tracing::{error, warn};
 
 /// The name behind which an agent is exported.
 const AGENT: &str = "agent";
-/// The commands of one agent; what finds no room has not reached it.
-const COMMANDS: LaneLimits = LaneLimits { under_way_max: 256, waiting_max: 1 << 17 };
+/// The messages of one agent, of which some carry many commands; what finds no room has not reached it.
+const COMMANDS: LaneLimits = LaneLimits { under_way_max: 16, waiting_max: 1 << 17 };
 /// The events of one scheduler, one after the other; what finds no room is lost, and made good as any lost event is.
 const EVENTS: LaneLimits = LaneLimits { under_way_max: 1, waiting_max: 1 << 15 };
 
@@ -28,7 +30,7 @@ const EVENTS: LaneLimits = LaneLimits { under_way_max: 1, waiting_max: 1 << 15 }
 pub(crate) struct Messenger {
     node: Node,
     commands: Lanes<NodeId, Order>,
-    events: Lanes<SchedulerAddress, SchedulerEvent>,
+    events: Lanes<SchedulerAddress, Events>,
     followers: Followers,
     desk: Desk,
 }
@@ -36,53 +38,47 @@ pub(crate) struct Messenger {
 /// Those who follow the members of the cluster.
 pub(crate) type Followers = HeldAnswers<Result<MembersSeen, WatchError>>;
 
-/// A command, and whose it is.
-struct Order {
-    agent_id: AgentId,
-    command: AgentCommand,
-}
-
 impl Messenger {
     pub(crate) fn new(node: &Node, own: Addr<MasterActor>, followers: Followers) -> Self {
         let desk = Desk { node: node.clone(), own };
         let (agents, schedulers) = (desk.clone(), node.clone());
         let commands = Lanes::new(COMMANDS, move |to, order| agents.clone().send(to, order));
-        let events = Lanes::new(EVENTS, move |to, event| tell(schedulers.clone(), to, event));
+        let events = Lanes::new(EVENTS, move |to, events| tell(schedulers.clone(), to, events));
         Self { node: node.clone(), commands, events, followers, desk }
     }
 
     pub(crate) fn perform(&self, effect: Effect) {
         match effect {
             Effect::TellScheduler { to, event } => {
-                if self.events.post(to.clone(), event).is_err() {
+                if self.events.post(to.clone(), event.into()).is_err() {
                     warn_lost(&to, &"too many events wait for it");
                 }
             }
-            Effect::CommandAgent { agent_id, node, command } => self.command(node, Order { agent_id, command }),
+            Effect::CommandAgent { agent_id, node, command } => self.command(node, Order::new(agent_id, command)),
             Effect::TellMembers(id, seen) => self.followers.give(id, Ok(seen)),
             Effect::StepDown { reason } => self.node.fail(MASTER, reason),
         }
     }
 
     fn command(&self, to: NodeId, order: Order) {
-        if let Err(Order { agent_id, command }) = self.commands.post(to.clone(), order) {
-            let (desk, receipt) = (self.desk.clone(), CommandReceipt::from(&command));
+        if let Err(order) = self.commands.post(to.clone(), order) {
+            let desk = self.desk.clone();
             let outcome = CommandOutcome::Undelivered("too many commands wait for the agent".to_owned());
-            actix_rt::spawn(async move { desk.answer(to, agent_id, receipt, outcome).await });
+            actix_rt::spawn(async move { desk.answer(to, order.agent_id, order.commands.receipts(), outcome).await });
         }
     }
 }
 
 /// Tells a scheduler as soon as there is room on the way to it.
-async fn tell(node: Node, to: SchedulerAddress, event: SchedulerEvent) {
+async fn tell(node: Node, to: SchedulerAddress, events: Events) {
     let scheduler = node.peer_of::<SchedulerForMaster>(&to.node, &to.actor);
-    let told = match event {
-        SchedulerEvent::Offers(event) => scheduler.tell(event).await,
-        SchedulerEvent::Rescinded(event) => scheduler.tell(event).await,
-        SchedulerEvent::ReturnWanted(event) => scheduler.tell(event).await,
-        SchedulerEvent::Updated(event) => scheduler.tell(event).await,
-        SchedulerEvent::AgentLost(event) => scheduler.tell(event).await,
-        SchedulerEvent::Failed(event) => scheduler.tell(event).await,
+    let told = match events {
+        Events::Updates(updates, _) => scheduler.tell(TasksUpdated { updates }).await,
+        Events::Offers(event) => scheduler.tell(event).await,
+        Events::Rescinded(event) => scheduler.tell(event).await,
+        Events::ReturnWanted(event) => scheduler.tell(event).await,
+        Events::AgentLost(event) => scheduler.tell(event).await,
+        Events::Failed(event) => scheduler.tell(event).await,
     };
     if let Err(cause) = told {
         warn_lost(&to, &cause);
@@ -101,25 +97,33 @@ struct Desk {
 }
 
 impl Desk {
-    async fn send(self, to: NodeId, Order { agent_id, command }: Order) {
-        let receipt = CommandReceipt::from(&command);
+    async fn send(self, to: NodeId, order: Order) {
+        let Order { agent_id, commands } = order;
+        let receipts = commands.receipts();
         let agent = self.node.peer_of::<AgentForMaster>(&to, AGENT);
-        let answer = match command {
-            AgentCommand::Launch(command) => agent.send(*command).await,
-            AgentCommand::Kill(command) => agent.send(command).await,
-            AgentCommand::Acknowledge(command) => agent.send(command).await,
-            AgentCommand::Ping(command) => agent.send(command).await,
-            AgentCommand::ShutdownFramework(command) => agent.send(command).await,
-            AgentCommand::ShutdownAgent(command) => agent.send(command).await,
+        let answer = match commands {
+            Commands::Launches(launches, _) => agent.send(LaunchTasks { launches }).await,
+            Commands::Acknowledgements(updates) => agent.send(AcknowledgeStatuses { updates }).await,
+            Commands::Kill(command) => agent.send(command).await,
+            Commands::Ping(command) => agent.send(command).await,
+            Commands::ShutdownFramework(command) => agent.send(command).await,
+            Commands::ShutdownAgent(command) => agent.send(command).await,
         };
-        self.answer(to, agent_id, receipt, outcome_of(answer)).await;
+        self.answer(to, agent_id, receipts, outcome_of(answer)).await;
     }
 
-    async fn answer(&self, node: NodeId, agent_id: AgentId, receipt: CommandReceipt, outcome: CommandOutcome) {
-        if !receipt.is_of_interest(&outcome) {
+    async fn answer(
+        &self,
+        node: NodeId,
+        agent_id: AgentId,
+        mut receipts: Vec<CommandReceipt>,
+        outcome: CommandOutcome,
+    ) {
+        receipts.retain(|receipt| receipt.is_of_interest(&outcome));
+        if receipts.is_empty() {
             return;
         }
-        if self.own.send(CommandAnswered { agent_id, node, receipt, outcome }).await.is_err() {
+        if self.own.send(CommandsAnswered { agent_id, node, receipts, outcome }).await.is_err() {
             error!("the master has stopped before a command was answered");
         }
     }

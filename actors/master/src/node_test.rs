@@ -8,11 +8,13 @@ use odeon_protocol::executor::CommandInfo;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::TaskId;
 use odeon_protocol::messages::master_agent::{
-    CommandRefused, ForwardStatus, KillTask, LaunchTask, MasterForAgents, PingAgent, RegisterAgent,
+    CommandRefused, ForwardStatus, ForwardStatuses, KillTask, LaunchTask, LaunchTasks, MasterForAgents, PingAgent,
+    RegisterAgent,
 };
 use odeon_protocol::messages::master_operator::{AgentState, GetAgents, MasterForOperators};
 use odeon_protocol::messages::master_scheduler::{
     AcceptOffers, KillFrameworkTask, MasterForSchedulers, OfferRescinded, OffersMade, Subscribe, TaskUpdated,
+    TasksUpdated,
 };
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::task::{StatusSource, TaskInfo, TaskState, TaskStatus, Work};
@@ -26,8 +28,8 @@ use tokio::sync::mpsc;
 enum Heard {
     Offers(Vec<Offer>),
     Rescinded(OfferRescinded),
-    Updated(TaskUpdated),
-    Launch(Box<LaunchTask>),
+    Updated(Vec<TaskUpdated>),
+    Launch(Vec<LaunchTask>),
     Kill(KillTask),
     Ping,
 }
@@ -55,8 +57,8 @@ macro_rules! listens {
 listens! {
     OffersMade => |made| Heard::Offers(made.offers), ();
     OfferRescinded => Heard::Rescinded, ();
-    TaskUpdated => Heard::Updated, ();
-    LaunchTask => |launch| Heard::Launch(Box::new(launch)), Ok::<(), CommandRefused>(());
+    TasksUpdated => |told| Heard::Updated(told.updates), ();
+    LaunchTasks => |told| Heard::Launch(told.launches), Ok::<(), CommandRefused>(());
     KillTask => Heard::Kill, Ok::<(), CommandRefused>(());
     PingAgent => |_| Heard::Ping, Ok::<(), CommandRefused>(());
 }
@@ -72,10 +74,10 @@ impl Far {
         let node = node_on(network, "far", 7, FabricLimits::DEFAULT).await;
         let (send, heard) = mpsc::unbounded_channel();
         let listener = Listener(send).start();
-        let agent = Exports::new().accept::<LaunchTask, _>(&listener).accept::<KillTask, _>(&listener);
+        let agent = Exports::new().accept::<LaunchTasks, _>(&listener).accept::<KillTask, _>(&listener);
         node.export("agent", agent.accept::<PingAgent, _>(&listener));
         let scheduler = Exports::new().accept::<OffersMade, _>(&listener).accept::<OfferRescinded, _>(&listener);
-        node.export("scheduler", scheduler.accept::<TaskUpdated, _>(&listener));
+        node.export("scheduler", scheduler.accept::<TasksUpdated, _>(&listener));
         Self { node, heard }
     }
 
@@ -121,10 +123,10 @@ fn subscribe() -> Subscribe {
     Subscribe { framework_id: None, info, suppressed, actor: "scheduler".into() }
 }
 
-fn task() -> TaskInfo {
+fn task(id: &str) -> TaskInfo {
     let argv = vec!["true".into()];
     let command = CommandInfo { argv, environment: BTreeMap::new(), working_directory: None };
-    let (task_id, resources) = (TaskId::new("t").unwrap(), "cpus:1;mem:64".parse().unwrap());
+    let (task_id, resources) = (TaskId::new(id).unwrap(), "cpus:0.5;mem:32".parse().unwrap());
     TaskInfo::new(task_id, "t", resources, Work::Command(command))
 }
 
@@ -140,21 +142,27 @@ async fn a_task_goes_from_scheduler_to_agent_and_its_state_comes_back() {
     let Heard::Offers(offers) = far.hear().await else { panic!("offers come first") };
 
     let offer_ids = vec![offers[0].offer_id.clone()];
-    let (task, filters) = (task(), Filters::default());
-    let accept = AcceptOffers { framework_id: framework_id.clone(), offer_ids, tasks: vec![task.clone()], filters };
+    let (task, filters) = (task("t"), Filters::default());
+    let tasks = vec![task.clone(), self::task("u")];
+    let accept = AcceptOffers { framework_id: framework_id.clone(), offer_ids, tasks, filters };
     let kill = KillFrameworkTask { framework_id: framework_id.clone(), task_id: task.task_id.clone() };
     let (accepted, killed) = tokio::join!(schedulers.send(accept), schedulers.send(kill));
     assert_eq!((accepted, killed), (Ok(Ok(())), Ok(Ok(()))));
-    let Heard::Launch(launch) = far.hear().await else { panic!("the launch comes before the kill") };
-    assert_eq!((launch.epoch, launch.task), (Epoch(1), task.clone()));
+    let Heard::Launch(launches) = far.hear().await else { panic!("the launch comes before the kill") };
+    let launched: Vec<&str> = launches.iter().map(|launch| launch.task.task_id.as_str()).collect();
+    assert_eq!((launches[0].epoch, launched), (Epoch(1), vec!["t", "u"]), "tasks of one call travel together");
     assert!(matches!(far.hear().await, Heard::Kill(_)));
 
-    let status = TaskStatus::new(task.task_id, TaskState::Killed, StatusSource::Executor);
-    let (agent_id, latest) = (agent.agent_id, TaskState::Killed);
-    let forward = ForwardStatus { agent_id, framework_id, status, latest };
-    far.master::<MasterForAgents>().try_tell(forward).unwrap();
-    let Heard::Updated(updated) = far.hear().await else { panic!("the update comes next") };
-    assert_eq!(updated.status.state, TaskState::Killed);
+    let forward = |task_id: &str| {
+        let status = TaskStatus::new(TaskId::new(task_id).unwrap(), TaskState::Killed, StatusSource::Executor);
+        let (agent_id, framework_id) = (agent.agent_id.clone(), framework_id.clone());
+        ForwardStatus { agent_id, framework_id, status, latest: TaskState::Killed }
+    };
+    let updates = ["t", "u"].map(forward).to_vec();
+    far.master::<MasterForAgents>().try_tell(ForwardStatuses { updates }).unwrap();
+    let Heard::Updated(updated) = far.hear().await else { panic!("the updates come next") };
+    let told: Vec<_> = updated.iter().map(|update| (update.status.task_id.as_str(), update.status.state)).collect();
+    assert_eq!(told, [("t", TaskState::Killed), ("u", TaskState::Killed)], "updates of one message travel together");
     assert!(matches!(far.hear().await, Heard::Offers(_)), "what the task has freed is offered again");
     master.stop().await;
 }

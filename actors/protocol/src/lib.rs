@@ -3,6 +3,7 @@
 //! Deliberately absent: IO, clocks, randomness, and any decision. Everything here is data.
 
 pub mod agent;
+pub mod batch;
 pub mod binary;
 pub mod block;
 pub mod codec;

@@ -61,6 +61,7 @@
 
 mod assembly;
 mod backoff;
+mod begun;
 mod binary_dir;
 mod clock;
 mod commit_queue;
@@ -108,6 +109,7 @@ pub mod transport;
 pub mod trust;
 mod watch;
 
+pub use begun::begun;
 pub use binary_dir::{BinaryDir, BinaryError, FileStamp, KeptBinary, PartialBinary, digest_of};
 pub use clock::Clock;
 pub use commit_queue::{CommitQueue, Durable, WriteBatch};

@@ -8,9 +8,9 @@ use crate::effect::{Effect, Record};
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{ContainerId, FrameworkId, TaskId};
 use odeon_protocol::messages::agent_executor::{ExecutorRegistered, RegisterExecutor, RegisterExecutorError};
-use odeon_protocol::messages::master_agent::{CommandRefused, LaunchTask};
+use odeon_protocol::messages::master_agent::{CommandRefused, LaunchTask, LaunchTasks};
 use odeon_protocol::moment::Moment;
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::resources::ResourcesError;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 use std::time::Duration;
 
@@ -41,6 +41,14 @@ impl LaunchRefused {
 }
 
 impl AgentCore {
+    /// The master starts tasks, in this order.
+    ///
+    /// # Errors
+    /// As [`Self::on_launch_task`]; all of a message are of one term.
+    pub fn on_launch_tasks(&mut self, message: LaunchTasks, now: Moment, out: &mut Out) -> Result<(), CommandRefused> {
+        message.launches.into_iter().try_for_each(|launch| self.on_launch_task(launch, now, out))
+    }
+
     /// The master starts a task. One that is known already is not started again.
     ///
     /// A task that cannot be taken is answered by an update, not by an error.
@@ -123,13 +131,16 @@ impl AgentCore {
         }
         let wanted = task.executor();
         let existing = self.executor_for(framework_id, task);
-        if existing.is_some_and(|executor| executor.info != wanted) {
+        if existing.is_some_and(|executor| executor.info != *wanted) {
             return Err(LaunchRefused::OtherExecutor(wanted.executor_id.to_string()));
         }
         let is_charged = existing.is_some_and(|executor| executor.charged);
         let existing = existing.map(|executor| executor.place.container_id.clone());
-        let of_executor = if is_charged { Resources::empty() } else { wanted.resources };
-        self.accounting.take(&task.resources.checked_add(&of_executor)?)?;
+        if is_charged || wanted.resources.is_empty() {
+            self.accounting.take(&task.resources)?;
+        } else {
+            self.accounting.take(&task.resources.checked_add(&wanted.resources)?)?;
+        }
         if let Some(executor) = existing.as_ref().and_then(|id| self.executors.get_mut(id)) {
             executor.charged = true;
             executor.idle_since = None;
@@ -154,7 +165,7 @@ impl AgentCore {
         now: Moment,
         out: &mut Out,
     ) {
-        let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor(), task.checkpoint);
+        let (info, checkpoint): (ExecutorInfo, bool) = (task.info.executor().into_owned(), task.checkpoint);
         // What is fetched first has its own bounds, and tells when it is there.
         let fetch = if info.binary.is_some() { self.limits.fetch_within } else { Duration::ZERO };
         let deadline = now.after(self.limits.executor_registration_timeout.saturating_add(fetch));

@@ -5,12 +5,25 @@ use super::executor::ExecutorState;
 use super::{AgentCore, Out, TaskKey};
 use crate::effect::{Effect, Record, ReportNumber};
 use crate::status_stream::Acknowledged;
-use odeon_protocol::messages::agent_executor::{RegisterExecutorError, UpdateStatus};
-use odeon_protocol::messages::master_agent::{AcknowledgeStatus, CommandRefused, ForwardStatus};
+use odeon_protocol::messages::agent_executor::{RegisterExecutorError, UpdateStatus, UpdateStatuses};
+use odeon_protocol::messages::master_agent::{AcknowledgeStatus, AcknowledgeStatuses, CommandRefused, ForwardStatus};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{StatusSource, TaskState, TaskStatus};
 
 impl AgentCore {
+    /// An executor reports about tasks, in this order. The answer is for when all of it is durable.
+    ///
+    /// # Errors
+    /// As [`Self::on_update_status`]; all reports of a message are of one run.
+    pub fn on_update_statuses(
+        &mut self,
+        message: UpdateStatuses,
+        now: Moment,
+        out: &mut Out,
+    ) -> Result<(), RegisterExecutorError> {
+        message.reports.into_iter().try_for_each(|report| self.on_update_status(report, now, out))
+    }
+
     /// An executor reports about a task. The answer is for when the update is durable.
     ///
     /// # Errors
@@ -37,6 +50,19 @@ impl AgentCore {
             self.report_as(&key, status, report, now, out);
         }
         Ok(())
+    }
+
+    /// Schedulers have taken note of updates.
+    ///
+    /// # Errors
+    /// As [`Self::on_acknowledge_status`]; all of a message are of one term.
+    pub fn on_acknowledge_statuses(
+        &mut self,
+        message: AcknowledgeStatuses,
+        now: Moment,
+        out: &mut Out,
+    ) -> Result<(), CommandRefused> {
+        message.updates.into_iter().try_for_each(|update| self.on_acknowledge_status(update, now, out))
     }
 
     /// The scheduler has taken note of an update. One that names another than the oldest is ignored.
@@ -108,7 +134,7 @@ impl AgentCore {
     ) {
         status.uuid = Some(self.ids.next_status_uuid());
         status.agent_id = self.agent_id().cloned();
-        status.executor_id = self.tasks.get(key).map(|task| task.info.executor().executor_id);
+        status.executor_id = self.tasks.get(key).map(|task| task.info.executor_id());
         let is_transient = self.tasks.get(key).is_some_and(|task| !task.checkpoint);
         let stream = self.streams.of_task(key, is_transient);
         let record = (!stream.is_transient()).then(|| status.clone());

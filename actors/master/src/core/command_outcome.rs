@@ -5,7 +5,7 @@
 use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::{AgentCommand, CommandOutcome, Effect};
 use odeon_protocol::id::AgentId;
-use odeon_protocol::messages::master_agent::CommandRefused;
+use odeon_protocol::messages::master_agent::{CommandRefused, KillTask, LaunchTask};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{StatusReason, TaskState};
 use odeon_runtime::NodeId;
@@ -32,12 +32,22 @@ impl CommandReceipt {
     }
 }
 
+impl CommandReceipt {
+    pub(crate) fn of_launch(launch: &LaunchTask) -> Self {
+        Self::Launch((launch.framework_id.clone(), launch.task.task_id.clone()))
+    }
+
+    pub(crate) fn of_kill(kill: &KillTask) -> Self {
+        Self::Kill((kill.framework_id.clone(), kill.task_id.clone()))
+    }
+}
+
 impl From<&AgentCommand> for CommandReceipt {
     fn from(command: &AgentCommand) -> Self {
         match command {
             AgentCommand::Ping(_) => Self::Ping,
-            AgentCommand::Launch(launch) => Self::Launch((launch.framework_id.clone(), launch.task.task_id.clone())),
-            AgentCommand::Kill(kill) => Self::Kill((kill.framework_id.clone(), kill.task_id.clone())),
+            AgentCommand::Launch(launch) => Self::of_launch(launch),
+            AgentCommand::Kill(kill) => Self::of_kill(kill),
             AgentCommand::Acknowledge(_) | AgentCommand::ShutdownFramework(_) | AgentCommand::ShutdownAgent(_) => {
                 Self::Other
             }

@@ -6,8 +6,8 @@ use super::tasks::Task;
 use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::AgentCommand;
 use odeon_protocol::id::{AgentId, StatusUuid};
-use odeon_protocol::messages::master_agent::{AcknowledgeStatus, ForwardStatus};
-use odeon_protocol::messages::master_scheduler::{AcknowledgeUpdate, CallError};
+use odeon_protocol::messages::master_agent::{AcknowledgeStatus, ForwardStatus, ForwardStatuses};
+use odeon_protocol::messages::master_scheduler::{AcknowledgeUpdate, AcknowledgeUpdates, CallError};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{TaskState, TaskStatus};
 use odeon_runtime::NodeId;
@@ -23,6 +23,17 @@ enum Verdict {
 }
 
 impl MasterCore {
+    /// Takes note of updates, in their order, and passes them on.
+    pub fn on_forward_statuses(
+        &mut self,
+        node: &NodeId,
+        message: ForwardStatuses,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) {
+        message.updates.into_iter().for_each(|update| self.on_forward_status(node, update, now, out));
+    }
+
     /// Takes note of an update and passes it on.
     pub fn on_forward_status(&mut self, node: &NodeId, message: ForwardStatus, now: Moment, out: &mut MasterOutbox) {
         let ForwardStatus { agent_id, framework_id, mut status, latest } = message;
@@ -83,6 +94,19 @@ impl MasterCore {
         } else if let Some(task) = self.task_mut(key) {
             task.set_state(newest, status.reason, &status.message, now);
         }
+    }
+
+    /// Passes acknowledgements on, as [`Self::on_acknowledge_update`] does each.
+    ///
+    /// # Errors
+    /// The first [`CallError`]; what is behind it has changed nothing.
+    pub fn on_acknowledge_updates(
+        &mut self,
+        node: &NodeId,
+        message: AcknowledgeUpdates,
+        out: &mut MasterOutbox,
+    ) -> Result<(), CallError> {
+        message.updates.into_iter().try_for_each(|update| self.on_acknowledge_update(node, update, out))
     }
 
     /// Passes an acknowledgement on to the agent; if that is not there, it will repeat the update.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 interface! {
     /// What an agent hears from its executors.
-    pub AgentForExecutors: RegisterExecutor, UpdateStatus
+    pub AgentForExecutors: RegisterExecutor, UpdateStatuses
 }
 
 interface! {
     /// What an executor hears from its agent.
-    pub ExecutorForAgent: RunTask, EndTask, ShutdownExecutor
+    pub ExecutorForAgent: RunTasks, EndTask, ShutdownExecutor
 }
 
 /// Tells the agent that an executor process is ready; its first message.
@@ -29,7 +29,7 @@ pub struct RegisterExecutor {
 }
 remote_message!(RegisterExecutor => Result<ExecutorRegistered, RegisterExecutorError>, "agent.v1.RegisterExecutor");
 
-/// The answer to an executor. The tasks that wait for it come next, each by [`RunTask`].
+/// The answer to an executor. The tasks that wait for it come next, by [`RunTasks`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutorRegistered {
     /// The agent.
@@ -52,7 +52,15 @@ pub enum RegisterExecutorError {
     UnknownContainer(ContainerId),
 }
 
-/// Reports about a task; sent by an executor until the agent answers, which it does when the update is safe.
+/// Reports about tasks, in this order; sent by an executor until the agent answers, which it does when they are safe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateStatuses {
+    /// The reports of one run, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub reports: Vec<UpdateStatus>,
+}
+remote_message!(UpdateStatuses => Result<(), RegisterExecutorError>, "agent.v1.UpdateStatuses");
+
+/// A report about a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpdateStatus {
     /// The framework.
@@ -64,9 +72,16 @@ pub struct UpdateStatus {
     /// Counts the reports of this run from 1, so that a repeated one is recognised.
     pub sequence: u64,
 }
-remote_message!(UpdateStatus => Result<(), RegisterExecutorError>, "agent.v1.UpdateStatus");
 
-/// Starts a task in an executor.
+/// Starts tasks in an executor, in this order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunTasks {
+    /// The tasks, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub tasks: Vec<RunTask>,
+}
+remote_message!(RunTasks => (), "executor.v1.RunTasks");
+
+/// A task that an executor is to start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunTask {
     /// The task.
@@ -74,7 +89,6 @@ pub struct RunTask {
     /// The directory of the task, where `stdout` and `stderr` are; absolute, on the host of both.
     pub sandbox: String,
 }
-remote_message!(RunTask => (), "executor.v1.RunTask");
 
 /// Ends a task: asks it first, and kills it after the grace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 interface! {
     /// What the master hears from agents.
-    pub MasterForAgents: RegisterAgent, ForwardStatus
+    pub MasterForAgents: RegisterAgent, ForwardStatuses
 }
 
 interface! {
     /// What an agent hears from the master.
-    pub AgentForMaster: LaunchTask, KillTask, AcknowledgeStatus, PingAgent, ShutdownFramework, ShutdownAgent
+    pub AgentForMaster: LaunchTasks, KillTask, AcknowledgeStatuses, PingAgent, ShutdownFramework, ShutdownAgent
 }
 
 /// Asks the master for admission; sent by an agent at its start, after a broken connection, and when pings stop.
@@ -83,7 +83,15 @@ pub enum RegisterAgentError {
     },
 }
 
-/// Hands a status update on; sent by an agent, again and again until [`AcknowledgeStatus`] arrives.
+/// Hands status updates on, in this order; sent by an agent, each again and again until it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForwardStatuses {
+    /// The updates, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub updates: Vec<ForwardStatus>,
+}
+remote_message!(ForwardStatuses => (), "master.v1.ForwardStatuses");
+
+/// A status update that an agent hands on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForwardStatus {
     /// The agent.
@@ -95,9 +103,16 @@ pub struct ForwardStatus {
     /// The newest state, where later updates wait behind this one.
     pub latest: TaskState,
 }
-remote_message!(ForwardStatus => (), "master.v1.ForwardStatus");
 
-/// Starts a task; sent by the master for an accepted offer.
+/// Starts tasks, in this order; sent by the master for accepted offers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchTasks {
+    /// The tasks, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub launches: Vec<LaunchTask>,
+}
+remote_message!(LaunchTasks => Result<(), CommandRefused>, "agent.v1.LaunchTasks");
+
+/// A task that is to be started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaunchTask {
     /// The term of the master.
@@ -115,7 +130,6 @@ pub struct LaunchTask {
     #[serde(default)]
     pub killing_state: bool,
 }
-remote_message!(LaunchTask => Result<(), CommandRefused>, "agent.v1.LaunchTask");
 
 /// Ends a task; sent by the master for its framework or an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +146,15 @@ pub struct KillTask {
 }
 remote_message!(KillTask => Result<(), CommandRefused>, "agent.v1.KillTask");
 
-/// Tells that the scheduler has taken note of an update; the agent sends the next one of the task.
+/// Tells that schedulers have taken note of updates; the agent sends the next one of each task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgeStatuses {
+    /// The updates, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub updates: Vec<AcknowledgeStatus>,
+}
+remote_message!(AcknowledgeStatuses => Result<(), CommandRefused>, "agent.v1.AcknowledgeStatuses");
+
+/// An update that the scheduler has taken note of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcknowledgeStatus {
     /// The term of the master.
@@ -144,7 +166,6 @@ pub struct AcknowledgeStatus {
     /// The update.
     pub uuid: StatusUuid,
 }
-remote_message!(AcknowledgeStatus => Result<(), CommandRefused>, "agent.v1.AcknowledgeStatus");
 
 /// Asks whether the agent is there; sent by the master in a fixed interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

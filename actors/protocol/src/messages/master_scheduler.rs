@@ -14,12 +14,12 @@ use std::time::Duration;
 interface! {
     /// What the master hears from schedulers.
     pub MasterForSchedulers: Subscribe, AcceptOffers, DeclineOffers, ReviveOffers, SuppressOffers,
-        DeclareDemand, KillFrameworkTask, AcknowledgeUpdate, ReconcileTasks, TeardownFramework
+        DeclareDemand, KillFrameworkTask, AcknowledgeUpdates, ReconcileTasks, TeardownFramework
 }
 
 interface! {
     /// What a scheduler hears from the master.
-    pub SchedulerForMaster: OffersMade, OfferRescinded, ReturnWanted, TaskUpdated, AgentLost, FrameworkFailed
+    pub SchedulerForMaster: OffersMade, OfferRescinded, ReturnWanted, TasksUpdated, AgentLost, FrameworkFailed
 }
 
 /// Makes the sender the scheduler of a framework; the newest subscriber wins.
@@ -148,7 +148,15 @@ pub struct KillFrameworkTask {
 }
 remote_message!(KillFrameworkTask => Result<(), CallError>, "master.v1.KillFrameworkTask");
 
-/// Tells that the scheduler has taken note of an update that has a uuid.
+/// Tells that the scheduler has taken note of updates that have a uuid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgeUpdates {
+    /// The updates, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub updates: Vec<AcknowledgeUpdate>,
+}
+remote_message!(AcknowledgeUpdates => Result<(), CallError>, "master.v1.AcknowledgeUpdates");
+
+/// An update that the scheduler has taken note of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcknowledgeUpdate {
     /// The framework.
@@ -160,7 +168,6 @@ pub struct AcknowledgeUpdate {
     /// The update.
     pub uuid: StatusUuid,
 }
-remote_message!(AcknowledgeUpdate => Result<(), CallError>, "master.v1.AcknowledgeUpdate");
 
 /// Asks for the state of tasks, or of all that are not ended if none is named; each is answered by an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,7 +245,15 @@ pub struct ReturnWanted {
 }
 remote_message!(ReturnWanted => (), "scheduler.v1.ReturnWanted");
 
-/// Reports about a task; one with a uuid comes again until it is acknowledged.
+/// Reports about tasks, in this order; one with a uuid comes again until it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TasksUpdated {
+    /// The reports, at most [`BATCH_ITEMS_MAX`](crate::batch::BATCH_ITEMS_MAX) of them.
+    pub updates: Vec<TaskUpdated>,
+}
+remote_message!(TasksUpdated => (), "scheduler.v1.TasksUpdated");
+
+/// A report about a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskUpdated {
     /// The framework.
@@ -246,7 +261,6 @@ pub struct TaskUpdated {
     /// The report.
     pub status: TaskStatus,
 }
-remote_message!(TaskUpdated => (), "scheduler.v1.TaskUpdated");
 
 /// Tells that an agent is out of reach; its tasks have updates of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

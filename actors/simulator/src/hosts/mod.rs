@@ -1,6 +1,8 @@
 //! The shells of the simulated roles: each does with the effects of its core what the real actor does.
 //!
-//! They decide nothing. Where a real shell changes, its host here has to follow.
+//! They decide nothing. Where a real shell changes, its host here has to follow. Launches, updates and acknowledgements that
+//! real shells put into one message travel one by one here: what can happen to many in a message can happen to these too,
+//! and more.
 
 mod agent;
 mod executor;
