@@ -121,7 +121,8 @@ impl App {
     /// Runs the command line.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        self.start(Cli::parse(), |environment, command| async move { command.perform(&environment).await })
+        let cli = Cli::of_executor(std::env::args_os()).unwrap_or_else(Cli::parse);
+        self.start(cli, |environment, command| async move { command.perform(&environment).await })
     }
 
     /// Runs a program of the user's in place of the command line; only `executor`, which agents call, stays.
@@ -131,8 +132,8 @@ impl App {
         P: FnOnce(Environment) -> F + 'static,
         F: Future<Output = Result<(), Failure>>,
     {
-        let is_executor = std::env::args().nth(1).is_some_and(|word| word == "executor");
-        let cli = Cli::parse_from(["odeon", "executor"]);
+        let is_executor = std::env::args_os().nth(1).is_some_and(|word| word == "executor");
+        let cli = Cli::of_executor(["odeon", "executor"].map(Into::into).into_iter()).expect("it is just that");
         self.start(cli, move |environment, command| async move {
             match is_executor {
                 true => command.perform(&environment).await,

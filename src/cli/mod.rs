@@ -50,6 +50,7 @@ mod train_settings;
 mod training_report;
 mod trials;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -77,8 +78,18 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// What an agent types to start an executor, and nothing else. Describing all that can be typed, only to read this
+    /// one word, would take a quarter of the start of an executor.
+    pub(crate) fn of_executor(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let is_executor = arguments.nth(1).is_some_and(|word| word == "executor") && arguments.next().is_none();
+        let command = Command::Executor(executor::ExecutorArgs {});
+        is_executor.then(|| Self { log: LogArgs::default(), command })
+    }
+}
+
 /// How the log on standard error is written.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct LogArgs {
     /// What is logged: a level, or target=level, separated by commas [default: warn, or ODEON_LOG]
     #[arg(long, global = true, value_name = "FILTER")]
@@ -209,5 +220,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_an_agent_types_is_read_as_the_command_line_reads_it() {
+        let of_executor = |words: &[&str]| Cli::of_executor(words.iter().map(OsString::from));
+        let (short, long) = (of_executor(&["odeon", "executor"]), Cli::try_parse_from(["odeon", "executor"]));
+        assert_eq!(format!("{:?}", short.expect("it is known")), format!("{:?}", long.expect("it is known")));
+        for others in [&["odeon"][..], &["odeon", "run"], &["odeon", "executor", "--help"], &["executor"]] {
+            assert!(of_executor(others).is_none(), "{others:?}");
+        }
     }
 }
