@@ -15,10 +15,11 @@ fn tasks_of_both_kinds_are_measured_beside_their_floors() {
             "tasks, submitted together",
             "single task, p50",
             "single task, p99",
+            "first task, from the start of the cluster",
             "master, idle",
             "agent, idle",
-            "master, at most",
-            "agent, at most",
+            "master, after all",
+            "agent, after all",
         ];
         assert_eq!(names, expected);
         assert!(rows.iter().all(|row| row["value"].as_f64().is_some_and(|value| value > 0.0)), "{rows:?}");

@@ -110,10 +110,11 @@ impl Role {
         read.or_exit(Exit::WorkFailed)?.ok_or_else(|| silent(self.name))
     }
 
-    /// The memory that the process has now and the most that it had, in KiB; nothing where the system does not tell.
-    pub(super) fn memory_kib(&self) -> Option<(u64, u64)> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
-        Some((kib(&status, "VmRSS:")?, kib(&status, "VmHWM:")?))
+    /// The memory of the process, in KiB: what is its own, and its part of what it shares with other processes of this
+    /// binary; nothing where the system does not tell.
+    pub(super) fn memory_kib(&self) -> Option<u64> {
+        let sums = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id()?)).ok()?;
+        kib(&sums, "Pss:")
     }
 
     async fn stop(mut self) -> Result<(), Failure> {
@@ -136,7 +137,7 @@ fn silent(name: &str) -> Failure {
     Failure::new(Exit::WorkFailed, format!("the {name} of the measured cluster did not say where it listens"))
 }
 
-/// The number in a line such as `VmRSS: 10240 kB`.
+/// The number in a line such as `Pss: 10240 kB`.
 fn kib(status: &str, label: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(label))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
@@ -148,8 +149,8 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_process_is_read_from_its_lines() {
-        let status = "Name:\todeon\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
-        assert_eq!((kib(status, "VmRSS:"), kib(status, "VmHWM:")), (Some(10_240), Some(20_480)));
-        assert_eq!(kib(status, "VmSwap:"), None);
+        let sums = "55a0-7ffd ---p 00000000 00:00 0    [rollup]\nRss:       23212 kB\nPss:       10240 kB\nPss_Dirty: 108 kB\n";
+        assert_eq!((kib(sums, "Pss:"), kib(sums, "Rss:")), (Some(10_240), Some(23_212)));
+        assert_eq!(kib(sums, "Swap:"), None);
     }
 }

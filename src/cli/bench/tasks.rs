@@ -47,7 +47,7 @@ pub(crate) struct TasksBenchArgs {
     /// What a task is
     #[arg(long, value_enum, default_value_t = Kind::Process)]
     kind: Kind,
-    /// How many tasks may run at the same time [default: 8 commands, all inline tasks]
+    /// How many tasks may run at the same time [default: 8 executors, 64 commands of one executor, all inline tasks]
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<usize>,
     /// The frameworks checkpoint: launches, updates and acknowledgements are on the agent's disk before they count
@@ -89,7 +89,8 @@ impl TasksBenchArgs {
     /// What each task takes, so that so many of them fit on the agent as may run.
     fn each(&self) -> Resources {
         let usual = match self.kind {
-            Kind::Process | Kind::Shared => 8,
+            Kind::Process => 8,
+            Kind::Shared => 64,
             Kind::Inline => INSTANCES_MAX,
         };
         let slots = u64::try_from(self.slots.unwrap_or(usual)).unwrap_or(u64::MAX);
@@ -185,8 +186,9 @@ impl Listed for Row {
 /// Measures, and prints the table.
 pub(crate) async fn tasks(args: TasksBenchArgs, environment: &Environment) -> Result<i32, Failure> {
     let node = environment.client_node().await?;
+    let began = Instant::now();
     let cluster = Processes::start(environment, &format!("cpus:{AGENT_CPUS};mem:1024"), &node).await?;
-    let measured = measure(&args, &cluster, &node).await;
+    let measured = measure(&args, &cluster, &node, began).await;
     node.shut_down();
     let stopped = cluster.stop().await;
     let rows = measured?;
@@ -197,13 +199,16 @@ pub(crate) async fn tasks(args: TasksBenchArgs, environment: &Environment) -> Re
     Ok(Exit::Done.into())
 }
 
-async fn measure(args: &TasksBenchArgs, cluster: &Processes, node: &Node) -> Result<Vec<Row>, Failure> {
+async fn measure(args: &TasksBenchArgs, cluster: &Processes, node: &Node, began: Instant) -> Result<Vec<Row>, Failure> {
     let idle = memories(cluster);
+    end_of(OneByOne::new(args.list("first", 1)?).run(args.driver("bench first", cluster), node)).await?;
+    let first = began.elapsed();
     let singles = one_by_one(args, cluster, node).await?;
     let rate = together(args, cluster, node).await?;
     let mut rows = rates(args.kind, rate, &singles).await?;
-    rows.extend(idle.iter().map(|(name, now, _)| Row::new(name.0, *now, "KiB")));
-    rows.extend(memories(cluster).iter().map(|(name, _, most)| Row::new(name.1, *most, "KiB")));
+    rows.push(Row::new("first task, from the start of the cluster", first.as_secs_f64() * 1e6, "us"));
+    rows.extend(idle.iter().map(|(names, kib)| Row::new(names.0, *kib, "KiB")));
+    rows.extend(memories(cluster).iter().map(|(names, kib)| Row::new(names.1, *kib, "KiB")));
     Ok(rows)
 }
 
@@ -268,11 +273,11 @@ async fn rates(kind: Kind, rate: f64, singles: &Times) -> Result<Vec<Row>, Failu
     })
 }
 
-/// The measures of each role's memory, what it has now and the most that it had, in KiB.
-fn memories(cluster: &Processes) -> Vec<((&'static str, &'static str), f64, f64)> {
-    let of = |names, role: &Role| role.memory_kib().map(|(now, most)| (names, now as f64, most as f64));
-    let master = of(("master, idle", "master, at most"), &cluster.master);
-    master.into_iter().chain(of(("agent, idle", "agent, at most"), &cluster.agent)).collect()
+/// The memory of each role, in KiB, and what it is called before and after all tasks.
+fn memories(cluster: &Processes) -> Vec<((&'static str, &'static str), f64)> {
+    let of = |names, role: &Role| role.memory_kib().map(|kib| (names, kib as f64));
+    let master = of(("master, idle", "master, after all"), &cluster.master);
+    master.into_iter().chain(of(("agent, idle", "agent, after all"), &cluster.agent)).collect()
 }
 
 #[cfg(test)]
