@@ -17,7 +17,7 @@ use odeon_runtime::{Endpoint, Node, Peer, digest_of};
 use tokio::task::spawn_blocking;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, OrExit, not_reachable};
+use crate::failure::{Failure, OrExit, not_answered};
 
 /// How long the master may take to look at what it has, or to write a range.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -84,7 +84,7 @@ impl Shipment {
                     tries += 1;
                     tokio::time::sleep(TRY_INTERVAL).await;
                 }
-                answer => return answer.map_err(|error| not_reachable(&self.master, &error)),
+                answer => return answer.map_err(|error| not_answered(&self.master, &error)),
             }
         }
     }

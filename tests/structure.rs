@@ -250,6 +250,27 @@ fn no_file_is_longer_than_800_lines() {
     assert_eq!(long, Vec::<PathBuf>::new());
 }
 
+/// An export that names no roles takes its messages from every member of the cluster.
+#[test]
+fn every_actor_of_a_role_says_from_whom_it_takes_its_messages() {
+    let mut lists = 0;
+    for member in ["master", "deployer", "agent", "executor", "framework", "learning"] {
+        for file in rust_files(&root().join("actors").join(member).join("src")) {
+            if file.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_test")) {
+                continue;
+            }
+            let text = read(&file);
+            let shipped = text.split("#[cfg(test)]").next().expect("split gives at least one part");
+            for list in shipped.split("Exports::new()").skip(1) {
+                let is_limited = list.trim_start().starts_with(".only_from(&[PeerRole::");
+                assert!(is_limited, "a list of {} names no roles", file.display());
+                lists += 1;
+            }
+        }
+    }
+    assert!(lists >= 9, "only {lists} lists were found");
+}
+
 /// Finds `remote_message!(Type => Reply, "name", …)` in the sources of the members.
 fn wire_names() -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();

@@ -9,7 +9,7 @@ use super::MasterAddress;
 use super::listing::ListingArgs;
 use crate::app::Environment;
 use crate::exit::Exit;
-use crate::failure::{Failure, OrExit, not_reachable};
+use crate::failure::{Failure, OrExit, not_answered};
 use crate::output::{Column, Format, Listed, Reader, document, escaped, print};
 
 /// Lists the members of the cluster: its agents and frameworks, with the runs of their nodes
@@ -69,7 +69,7 @@ pub(crate) async fn members(args: MembersArgs, environment: &Environment) -> Res
     let node = environment.client_node().await?;
     let directory = Directory::at(&node, &master);
     let unreachable = |error| match error {
-        odeon_executor::DirectoryError::Directory(cause) => not_reachable(&master, &cause),
+        odeon_executor::DirectoryError::Directory(cause) => not_answered(&master, &cause),
         other => Failure::new(Exit::NotReachable, other.to_string()),
     };
     // Also before following, which waits for a master for ever.

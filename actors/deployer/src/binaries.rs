@@ -9,6 +9,7 @@ use odeon_protocol::binary::Digest;
 use odeon_protocol::messages::binaries::{
     BinaryProgress, BinaryRange, OfferBinary, PutBinary, RANGE_BYTES_MAX, ReadBinary, ReadBinaryError, StoreBinaryError,
 };
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{BinaryDir, BinaryError, Exports, PartialBinary, Reply};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -56,8 +57,14 @@ impl Binaries {
         Self { dir, deployer, uploads: BTreeMap::new(), readers: Arc::new(Semaphore::new(READS_MAX)) }
     }
 
+    /// What the store takes from peers: agents run what is in it, so only clients put something there.
     pub(crate) fn exports(own: &Addr<Self>) -> Exports {
-        Exports::new().accept::<OfferBinary, _>(own).accept::<PutBinary, _>(own).accept::<ReadBinary, _>(own)
+        Exports::new()
+            .only_from(&[PeerRole::Client])
+            .accept::<OfferBinary, _>(own)
+            .accept::<PutBinary, _>(own)
+            .only_from(&[PeerRole::Agent])
+            .accept::<ReadBinary, _>(own)
     }
 
     /// The place of an upload, old or new.
