@@ -56,7 +56,8 @@ pub(crate) fn on_hosts(scenario: &str, count: usize, play: impl FnOnce(&mut Host
         Ok(network) => network,
         Err(reason) => return show(scenario, &format!("SKIP, {reason}")),
     };
-    let stage = Stage::of_example("ledger");
+    let mut stage = Stage::of_example("ledger");
+    credentials::give(&mut stage);
     network.at(DESK).within(|| {
         let mut hosts = Hosts::start(&stage, &network, count);
         hosts.deploy(count);
@@ -105,7 +106,7 @@ impl<'a> Hosts<'a> {
         let work_dir = format!("work_dir={}", self.stage.here().join(format!("{role}-{host}")).display());
         let (bind, port) = (format!("bind={}", address(host)), format!("port={port}"));
         let common = [role, "--config", &file, "--set", &work_dir, "--set", &bind, "--set", &port];
-        let command = credentials::of_command(self.stage.odeon(common.iter().chain(arguments)));
+        let command = self.stage.odeon(common.iter().chain(arguments));
         self.network.at(host).within(|| command.start())
     }
 

@@ -14,6 +14,8 @@ use super::{Finished, Process, Running, eventually};
 pub(crate) struct Stage {
     root: tempfile::TempDir,
     program: PathBuf,
+    /// What every command finds in its environment.
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// A command line of `odeon`, not started yet.
@@ -35,7 +37,7 @@ impl Stage {
 
     fn of(program: PathBuf) -> Self {
         let root = tempfile::Builder::new().prefix("odeon-test-").tempdir().expect("a temporary directory");
-        let stage = Self { root, program };
+        let stage = Self { root, program, variables: Vec::new() };
         for directory in [stage.temporary(), stage.here()] {
             fs::create_dir(directory).expect("an empty directory has room for two");
         }
@@ -50,6 +52,12 @@ impl Stage {
     /// The current directory of commands: empty at first.
     pub(crate) fn here(&self) -> PathBuf {
         self.root.path().join("here")
+    }
+
+    /// Adds a variable to the environment of every command.
+    #[allow(dead_code, reason = "only hosts show something to all of them")]
+    pub(crate) fn show(&mut self, name: &'static str, value: &Path) {
+        self.variables.push((name, value.to_owned()));
     }
 
     /// Writes a file of the test.
@@ -71,6 +79,7 @@ impl Stage {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ODEON")) {
             command.env_remove(name);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         Invocation { name: format!("odeon {}", words.join(" ")), command }
     }
