@@ -7,6 +7,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use odeon_protocol::deployment::ActorLocation;
 use odeon_protocol::messages::topics::{SubscribeToTopic, TOPICS, TopicError, TopicSeen, WatchTopic};
 use odeon_protocol::restart::RestartPolicy;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{
     ActorAddress, ActorName, Clock, DeadlineTimer, Endpoint, Exports, HeldAnswers, Hold, Node, NodeId, OnPanic, Reply,
     Supervised, SupervisorSpec,
@@ -43,7 +44,10 @@ impl TopicRegistry {
             Self { node: own.clone(), clock, core, timer, publishers: HeldAnswers::new(|| Err(TopicError::Ended)) }
         };
         node.supervise(spec, factory, |own: &Addr<Self>| {
-            Exports::new().accept::<SubscribeToTopic, _>(own).accept::<WatchTopic, _>(own)
+            Exports::new()
+                .only_from(&[PeerRole::Client, PeerRole::ActorHost])
+                .accept::<SubscribeToTopic, _>(own)
+                .accept::<WatchTopic, _>(own)
         })
     }
 

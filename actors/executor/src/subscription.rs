@@ -9,6 +9,7 @@ use actix::{Actor, Context, Handler};
 use odeon_protocol::deployment::ActorLocation;
 use odeon_protocol::messages::topics::{Published, PublisherId, SUBSCRIBER_RENEWAL, SubscribeToTopic, TopicError};
 use odeon_protocol::wire::RemoteMessage;
+use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{ActorName, Exports, Node, PeerError};
 use std::fmt;
 use std::marker::PhantomData;
@@ -190,7 +191,7 @@ impl TopicDoor {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);
             Self(Arc::clone(shelf))
         });
-        Exports::new().accept::<Published, _>(&door)
+        Exports::new().only_from(&[PeerRole::Client, PeerRole::ActorHost]).accept::<Published, _>(&door)
     }
 }
 
