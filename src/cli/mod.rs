@@ -84,7 +84,7 @@ impl Cli {
     pub(crate) fn of_executor(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let is_executor = arguments.nth(1).is_some_and(|word| word == "executor") && arguments.next().is_none();
         let command = Command::Executor(executor::ExecutorArgs {});
-        is_executor.then(|| Self { log: LogArgs::default(), command })
+        is_executor.then(|| Self { log: LogArgs::default(), tls: TlsArgs::default(), command })
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct LogArgs {
 }
 
 /// What this process proves who it is with.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Credentials")]
 pub(crate) struct TlsArgs {
     /// The certificate of the cluster's authority [default: ODEON_TLS__CA; without, this host only]
