@@ -4,6 +4,8 @@
 
 mod decoder;
 
+pub use decoder::Asked;
+
 use decoder::Decoder;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
@@ -51,6 +53,23 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, 
         0 => Ok(value),
         left => Err(CodecError(format!("{left} bytes are left over"))),
     }
+}
+
+/// What a type does with bytes that are the beginning of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// What it asks for where the bytes end; nothing if it has not come so far, or wants no more.
+    pub asked: Option<Asked>,
+    /// Why the bytes are no value of it, if they are none.
+    pub error: Option<CodecError>,
+}
+
+/// Looks at what a type reads behind some bytes; so many options there are taken to have a value.
+#[must_use]
+pub fn probe<T: DeserializeOwned>(bytes: &[u8], somes: usize) -> Probed {
+    let mut decoder = Decoder::probing(bytes, RECORD_DEPTH_MAX, somes);
+    let error = T::deserialize(&mut decoder).err();
+    Probed { asked: decoder.asked(), error }
 }
 
 #[cfg(test)]

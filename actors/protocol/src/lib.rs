@@ -18,6 +18,7 @@ pub mod offer;
 pub mod resources;
 pub mod restart;
 pub mod role;
+pub mod schema;
 pub mod task;
 pub mod update;
 pub mod wire;

@@ -2,7 +2,8 @@
 //!
 //! This file holds no list of messages: each area declares its own, next to their types.
 
-use crate::codec::CodecError;
+use crate::codec::{CodecError, Probed};
+use crate::schema::Schema;
 use actix::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -28,7 +29,7 @@ pub trait RemoteMessage:
 
     /// Writes the message behind what `bytes` holds, see [`codec::encode_into`](crate::codec::encode_into).
     ///
-    /// These four are written out for each type by the macro, so that the code of a message is
+    /// All functions are written out for each type by the macro, so that the code of a message is
     /// compiled once, where it is declared, and not in every crate that sends or hears it.
     ///
     /// # Errors
@@ -49,6 +50,15 @@ pub trait RemoteMessage:
     /// # Errors
     /// As [`Self::decode`].
     fn decode_reply(bytes: &[u8], depth_max: usize) -> Result<Self::Result, CodecError>;
+    /// Looks at what the message reads, see [`codec::probe`](crate::codec::probe).
+    #[must_use]
+    fn probe(bytes: &[u8], somes: usize) -> Probed;
+    /// Looks at what its reply reads.
+    #[must_use]
+    fn probe_reply(bytes: &[u8], somes: usize) -> Probed;
+    /// The schema of message and reply, found out when it is first asked for.
+    #[must_use]
+    fn schema() -> &'static Schema;
 }
 
 /// An interface: the set of messages that a kind of actor accepts.
@@ -96,6 +106,16 @@ macro_rules! remote_message {
         }
         fn decode_reply(bytes: &[u8], depth_max: usize) -> Result<Self::Result, $crate::codec::CodecError> {
             $crate::codec::decode(bytes, depth_max)
+        }
+        fn probe(bytes: &[u8], somes: usize) -> $crate::codec::Probed {
+            $crate::codec::probe::<Self>(bytes, somes)
+        }
+        fn probe_reply(bytes: &[u8], somes: usize) -> $crate::codec::Probed {
+            $crate::codec::probe::<Self::Result>(bytes, somes)
+        }
+        fn schema() -> &'static $crate::schema::Schema {
+            static SCHEMA: std::sync::OnceLock<$crate::schema::Schema> = std::sync::OnceLock::new();
+            SCHEMA.get_or_init($crate::schema::Schema::of::<Self>)
         }
     };
 }

@@ -4,9 +4,9 @@
 //! and version.
 
 use crate::fabric::{Fabric, LinkKey, Side};
-use crate::frame::{self, FrameError};
+use crate::frame::{self, FrameError, Hello};
 use crate::link::{EndCause, Link};
-use crate::name::{Endpoint, NodeId};
+use crate::name::Endpoint;
 use crate::session::{self, Framed};
 use crate::transport::{Connection, End, Listener};
 use crate::trust::{PeerIdentity, PeerRoles};
@@ -55,10 +55,9 @@ impl From<HandshakeError> for EndCause {
 
 /// The other end of a connection, once it has proved who it is and greeted.
 struct Greeted {
-    node: NodeId,
+    hello: Hello,
     /// What the node may act as.
     roles: PeerRoles,
-    line: u32,
     framed: Framed,
 }
 
@@ -105,8 +104,8 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, endpoint: Endpoin
             }
             ending.cause = Some(cause);
         }
-        Ok(Greeted { node, roles, framed, .. }) => {
-            let up = Up { key: (node, Side::Dialled, line_of(&endpoint)), roles, framed };
+        Ok(Greeted { hello: Hello { node, build, .. }, roles, framed }) => {
+            let up = Up { key: (node, Side::Dialled, line_of(&endpoint)), build, roles, framed };
             ending.cause = Some(run_link(&fabric, &link, &mut ending.key, Some(&endpoint), up).await);
         }
     }
@@ -122,13 +121,13 @@ async fn open(fabric: &Fabric, endpoint: &Endpoint) -> Result<Greeted, Handshake
     let (connection, identity) = fabric.transport.authenticate(connection, End::Dialled(endpoint)).await?;
     let mut framed = Framed::new(connection, frame::HELLO_BYTES_MAX);
     framed.send(&hello(fabric, line_of(endpoint))).await?;
-    let (node, line) = read_hello(&mut framed, &identity).await?;
-    if node == fabric.id {
+    let hello = read_hello(&mut framed, &identity).await?;
+    if hello.node == fabric.id {
         fabric.on_own_endpoint(endpoint);
         return Err(HandshakeError::Own);
     }
     framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
-    Ok(Greeted { node, roles: identity.roles(), line, framed })
+    Ok(Greeted { hello, roles: identity.roles(), framed })
 }
 
 /// Two endpoints of one node are two lines: links over them do not replace each other.
@@ -137,22 +136,22 @@ fn line_of(endpoint: &Endpoint) -> u32 {
 }
 
 fn hello(fabric: &Fabric, line: u32) -> Vec<u8> {
-    frame::encode_hello(frame::PROTOCOL_VERSION, &fabric.id, line)
+    frame::encode_hello(frame::PROTOCOL_VERSION, &fabric.id, line, &fabric.build)
 }
 
 /// Reads a greeting; who it comes from is known by now, and what it says must agree with that.
-async fn read_hello(framed: &mut Framed, identity: &PeerIdentity) -> Result<(NodeId, u32), HandshakeError> {
+async fn read_hello(framed: &mut Framed, identity: &PeerIdentity) -> Result<Hello, HandshakeError> {
     let next = framed.read.next().await;
     if framed.read.begins_with_tls() {
         return Err(HandshakeError::SpeaksTls);
     }
     let bytes = next?.ok_or(HandshakeError::Closed)?;
-    let (node, line) = frame::decode_hello(&bytes)?;
-    if !identity.may_be(&node) {
+    let hello = frame::decode_hello(&bytes)?;
+    if !identity.may_be(&hello.node) {
         let certified = identity.name().unwrap_or_default().to_owned();
-        return Err(HandshakeError::OtherName { claimed: node.name, certified });
+        return Err(HandshakeError::OtherName { claimed: hello.node.name, certified });
     }
-    Ok((node, line))
+    Ok(hello)
 }
 
 /// Takes in connections until the node stops.
@@ -191,17 +190,18 @@ async fn accept(fabric: Arc<Fabric>, connection: Connection, permit: tokio::sync
 }
 
 async fn run_accepted(fabric: &Arc<Fabric>, greeted: Greeted) {
-    let Greeted { node, roles, line, framed } = greeted;
+    let Greeted { hello: Hello { node, line, build }, roles, framed } = greeted;
     let link = fabric.new_link(node.to_string());
     let mut ending =
         Ending { fabric: Arc::clone(fabric), link: Arc::clone(&link), key: None, endpoint: None, cause: None };
-    let up = Up { key: (node, Side::Accepted, line), roles, framed };
+    let up = Up { key: (node, Side::Accepted, line), build, roles, framed };
     ending.cause = Some(run_link(fabric, &link, &mut ending.key, None, up).await);
 }
 
 /// What a link that comes up is known by.
 struct Up {
     key: LinkKey,
+    build: String,
     roles: PeerRoles,
     framed: Framed,
 }
@@ -213,10 +213,10 @@ async fn run_link(
     endpoint: Option<&Endpoint>,
     up: Up,
 ) -> EndCause {
-    let Up { key, roles, framed } = up;
+    let Up { key, build, roles, framed } = up;
     fabric.on_up(key.clone(), link, endpoint);
     *registered = Some(key.clone());
-    session::run(fabric, link, &key.0, roles, framed).await.into()
+    session::run(fabric, link, &key.0, session::Other { build, roles }, framed).await.into()
 }
 
 /// Answers even a greeting of another version, so that the other side can name both.
@@ -230,10 +230,10 @@ async fn greet(fabric: &Fabric, connection: Connection) -> Result<Greeted, Hands
     if matches!(theirs, Ok(_) | Err(HandshakeError::Frame(FrameError::Version { .. } | FrameError::Hello(_)))) {
         framed.send(&hello(fabric, 0)).await?;
     }
-    let (node, line) = theirs?;
-    if node == fabric.id {
+    let theirs = theirs?;
+    if theirs.node == fabric.id {
         return Err(HandshakeError::SameIdentity);
     }
     framed.read.set_frame_bytes_max(fabric.limits.frame_bytes_max);
-    Ok(Greeted { node, roles: identity.roles(), line, framed })
+    Ok(Greeted { hello: theirs, roles: identity.roles(), framed })
 }

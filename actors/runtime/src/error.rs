@@ -56,6 +56,19 @@ pub enum PeerError {
         /// The wire name of the message.
         message: String,
     },
+    /// The sender is of another build, in which the message is not what it is here. Not handled; a retry fails the same
+    /// way.
+    #[error("{message} is not the same in both builds: {difference}; the sender has {sent}, the receiver has {heard}")]
+    OtherSchema {
+        /// The wire name of the message.
+        message: String,
+        /// What differs.
+        difference: String,
+        /// The fingerprint and the build of the sender.
+        sent: String,
+        /// The fingerprint and the build of the receiver.
+        heard: String,
+    },
     /// The bytes of the message, or of its reply, are not what the type says. A retry fails the same way.
     #[error("{message} cannot be decoded: {cause}")]
     Undecodable {
@@ -121,8 +134,11 @@ impl PeerError {
     /// Whether the same message may succeed later.
     #[must_use]
     pub fn retry_can_help(&self) -> bool {
-        use PeerError::{NotExported, TooLarge, Undecodable, Unencodable};
-        let is_final = matches!(self, NotExported { .. } | Undecodable { .. } | Unencodable { .. } | TooLarge { .. });
+        use PeerError::{NotExported, OtherSchema, TooLarge, Undecodable, Unencodable};
+        let is_final = matches!(
+            self,
+            NotExported { .. } | OtherSchema { .. } | Undecodable { .. } | Unencodable { .. } | TooLarge { .. }
+        );
         !is_final && !self.is_denied()
     }
 

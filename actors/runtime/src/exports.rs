@@ -12,6 +12,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use odeon_protocol::schema::Schema;
 use odeon_protocol::wire::{Lane, RemoteMessage};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -181,6 +182,8 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
     fn attach(&self, inbox: &dyn Any);
     /// The lane of the message and of its reply.
     fn lane(&self) -> Lane;
+    /// The schema of the message and of its reply.
+    fn schema(&self) -> &'static Schema;
 }
 
 impl<M: RemoteMessage> AnyDoor for Door<M> {
@@ -222,5 +225,9 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
 
     fn lane(&self) -> Lane {
         M::LANE
+    }
+
+    fn schema(&self) -> &'static Schema {
+        M::schema()
     }
 }

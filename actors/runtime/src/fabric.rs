@@ -12,6 +12,7 @@ use crate::limits::FabricLimits;
 use crate::link::{EndCause, Link};
 use crate::name::{ActorName, Endpoint, NodeId};
 use crate::node::NodeFailure;
+use crate::schemas::KnownSchemas;
 use crate::transport::{Listener, Transport};
 use crate::watch::{EndReason, Ends};
 use dashmap::DashMap;
@@ -86,6 +87,9 @@ pub(crate) enum Route {
 
 pub(crate) struct Fabric {
     pub(crate) id: NodeId,
+    /// Nodes of the same build tell each other no schemas.
+    pub(crate) build: String,
+    pub(crate) schemas: KnownSchemas,
     pub(crate) limits: FabricLimits,
     pub(crate) transport: Arc<dyn Transport>,
     /// The runtime of the arbiter that started the node; link tasks run there.
@@ -109,9 +113,17 @@ pub(crate) struct Fabric {
 }
 
 impl Fabric {
-    pub(crate) fn new(id: NodeId, limits: FabricLimits, transport: Arc<dyn Transport>, seed: u64) -> Self {
+    pub(crate) fn new(
+        id: NodeId,
+        build: String,
+        limits: FabricLimits,
+        transport: Arc<dyn Transport>,
+        seed: u64,
+    ) -> Self {
         Self {
             id,
+            build,
+            schemas: KnownSchemas::default(),
             transport,
             runtime: tokio::runtime::Handle::current(),
             counters: Counters::default(),

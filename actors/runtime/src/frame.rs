@@ -3,11 +3,12 @@
 //! A frame is a length of four bytes, one byte for its kind, what that kind says at fixed places, and the body as
 //! msgpack with named fields. All numbers are big-endian. Queues and sockets are elsewhere.
 
+use crate::build::BUILD_BYTES_MAX;
 use crate::error::PeerError;
 use crate::name::NodeId;
 
 /// The version of this wire format; both ends of a link must speak the same one.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// The largest greeting, in bytes.
 pub(crate) const HELLO_BYTES_MAX: usize = 1024;
 /// Names that one direction of a link may have given numbers to at the same time.
@@ -44,12 +45,13 @@ enum Kind {
     Room,
     Watch,
     Unwatch,
+    Schema,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Room, Tell, Unwatch, Watch};
-        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit, Room, Watch, Unwatch];
+        use Kind::{Ask, Begin, Credit, Define, Piece, Ping, Refusal, Reply, Room, Schema, Tell, Unwatch, Watch};
+        let kinds = [Ping, Tell, Ask, Reply, Refusal, Define, Begin, Piece, Credit, Room, Watch, Unwatch, Schema];
         kinds.get(usize::from(byte)).copied()
     }
 }
@@ -96,6 +98,8 @@ pub(crate) enum Head<'a> {
     Unwatch(u64),
     /// So many bytes of tells of a route have found room, or never will.
     Room(u16, u32),
+    /// The body is what the message of this name looks like where the frame comes from.
+    Schema(&'a str),
 }
 
 impl<'a> Head<'a> {
@@ -134,6 +138,8 @@ pub(crate) enum FrameError {
     Piece,
     #[error("{count} bytes are said to be read, and {sent} were sent")]
     Credit { count: u32, sent: usize },
+    #[error("a schema is no text, is too long, or is one too many")]
+    Schema,
     #[error("the other side does not speak this protocol")]
     Magic,
     #[error("protocol version {theirs} meets version {PROTOCOL_VERSION} of this node")]
@@ -173,6 +179,10 @@ pub(crate) fn begin(bytes: &mut Vec<u8>, head: &Head<'_>) -> usize {
             bytes.extend_from_slice(&count.to_be_bytes());
         }
         Head::Piece => bytes.push(Kind::Piece as u8),
+        Head::Schema(message) => {
+            bytes.push(Kind::Schema as u8);
+            write_name(bytes, message);
+        }
         Head::Room(route, count) => {
             bytes.push(Kind::Room as u8);
             bytes.extend_from_slice(&route.to_be_bytes());
@@ -198,12 +208,14 @@ fn write_way(bytes: &mut Vec<u8>, way: Way<'_>) {
 }
 
 fn write_names(bytes: &mut Vec<u8>, names: Names<'_>) {
-    for name in [names.actor, names.message] {
-        let length =
-            u16::try_from(name.len()).expect("an actor has 255 bytes at most, and wire names are in the source");
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(name.as_bytes());
-    }
+    write_name(bytes, names.actor);
+    write_name(bytes, names.message);
+}
+
+fn write_name(bytes: &mut Vec<u8>, name: &str) {
+    let length = u16::try_from(name.len()).expect("an actor has 255 bytes at most, and wire names are in the source");
+    bytes.extend_from_slice(&length.to_be_bytes());
+    bytes.extend_from_slice(name.as_bytes());
 }
 
 /// Ends the frame that began at `start`, or takes it away again.
@@ -263,6 +275,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Head<'_>, &[u8]), FrameError> {
             let route = u16::from_be_bytes(array(&mut rest)?);
             Head::Room(route, u32::from_be_bytes(array(&mut rest)?))
         }
+        Kind::Schema => Head::Schema(read_name(&mut rest)?),
     };
     Ok((head, rest))
 }
@@ -281,35 +294,47 @@ fn read_way<'a>(rest: &mut &'a [u8]) -> Result<Way<'a>, FrameError> {
 }
 
 fn read_names<'a>(rest: &mut &'a [u8]) -> Result<Names<'a>, FrameError> {
-    let mut name = || {
-        let length = usize::from(u16::from_be_bytes(array(rest)?));
-        let (taken, left) = rest.split_at_checked(length).ok_or(FrameError::Short)?;
-        *rest = left;
-        std::str::from_utf8(taken).map_err(|_| FrameError::Text)
-    };
-    Ok(Names { actor: name()?, message: name()? })
+    Ok(Names { actor: read_name(rest)?, message: read_name(rest)? })
 }
 
-/// Writes the greeting: magic and version in a form that every version can read, then the node.
-pub(crate) fn encode_hello(version: u16, node: &NodeId, line: u32) -> Vec<u8> {
+fn read_name<'a>(rest: &mut &'a [u8]) -> Result<&'a str, FrameError> {
+    let length = usize::from(u16::from_be_bytes(array(rest)?));
+    let (taken, left) = rest.split_at_checked(length).ok_or(FrameError::Short)?;
+    *rest = left;
+    std::str::from_utf8(taken).map_err(|_| FrameError::Text)
+}
+
+/// Writes the greeting: magic and version in a form that every version can read, then the node and its build.
+pub(crate) fn encode_hello(version: u16, node: &NodeId, line: u32, build: &str) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&version.to_be_bytes());
-    rmp_serde::encode::write(&mut bytes, &(node, line)).expect("a vector takes any bytes");
+    rmp_serde::encode::write(&mut bytes, &(node, line, build)).expect("a vector takes any bytes");
     bytes
 }
 
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) node: NodeId,
+    pub(crate) line: u32,
+    pub(crate) build: String,
+}
+
 /// Reads the other side's greeting.
-pub(crate) fn decode_hello(bytes: &[u8]) -> Result<(NodeId, u32), FrameError> {
+pub(crate) fn decode_hello(bytes: &[u8]) -> Result<Hello, FrameError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(FrameError::Magic)?;
     let (version, rest) = rest.split_first_chunk::<2>().ok_or(FrameError::Magic)?;
     let theirs = u16::from_be_bytes(*version);
     if theirs != PROTOCOL_VERSION {
         return Err(FrameError::Version { theirs });
     }
-    let (node, line): (NodeId, u32) =
+    let (node, line, build): (NodeId, u32, String) =
         rmp_serde::from_slice(rest).map_err(|error| FrameError::Hello(error.to_string()))?;
+    if build.len() > BUILD_BYTES_MAX {
+        return Err(FrameError::Hello("the name of its build is too long".into()));
+    }
     odeon_protocol::id::check_id(&node.name).map_err(|error| FrameError::Hello(error.to_string()))?;
-    Ok((node, line))
+    Ok(Hello { node, line, build })
 }
 
 #[cfg(test)]
@@ -339,6 +364,7 @@ mod tests {
             Head::Room(5, 6),
             Head::Watch(7),
             Head::Unwatch(8),
+            Head::Schema("m.v1.M"),
         ];
         for head in heads {
             let mut bytes = b"earlier".to_vec();
@@ -372,9 +398,12 @@ mod tests {
 
     #[test]
     fn a_greeting_of_another_version_is_refused_with_both_versions() {
-        assert_eq!(decode_hello(&encode_hello(PROTOCOL_VERSION, &node(), 3)), Ok((node(), 3)));
-        let error = decode_hello(&encode_hello(9, &node(), 3)).unwrap_err();
-        assert_eq!(error.to_string(), "protocol version 9 meets version 2 of this node");
+        let hello = Hello { node: node(), line: 3, build: "b".into() };
+        assert_eq!(decode_hello(&encode_hello(PROTOCOL_VERSION, &node(), 3, "b")), Ok(hello));
+        let long = "b".repeat(BUILD_BYTES_MAX + 1);
+        assert!(matches!(decode_hello(&encode_hello(PROTOCOL_VERSION, &node(), 3, &long)), Err(FrameError::Hello(_))));
+        let error = decode_hello(&encode_hello(9, &node(), 3, "b")).unwrap_err();
+        assert_eq!(error.to_string(), "protocol version 9 meets version 3 of this node");
         assert_eq!(decode_hello(b"GET / HTTP/1.1"), Err(FrameError::Magic));
     }
 

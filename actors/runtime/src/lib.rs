@@ -63,6 +63,7 @@ mod assembly;
 mod backoff;
 mod begun;
 mod binary_dir;
+mod build;
 mod clock;
 mod commit_queue;
 mod committer;
@@ -98,6 +99,7 @@ mod reader;
 mod record_log;
 mod reply;
 mod routes;
+mod schemas;
 mod sender;
 mod session;
 #[cfg(test)]

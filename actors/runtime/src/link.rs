@@ -9,7 +9,7 @@ use crate::frame::{self, Head, Names, Way};
 use crate::heartbeat::Heartbeat;
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
-use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing};
+use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing, Spoken};
 use bytes::Bytes;
 use odeon_protocol::wire::Lane;
 use std::cell::Cell;
@@ -27,7 +27,7 @@ pub(crate) type Encode<'a> = &'a dyn Fn(&mut Vec<u8>) -> Result<(), PeerError>;
 /// What an ask or a tell is about.
 pub(crate) struct Call<'a> {
     pub(crate) actor: &'a ActorName,
-    pub(crate) message: &'static str,
+    pub(crate) message: Spoken,
     pub(crate) lane: Lane,
     /// The only node that will do, if it matters.
     pub(crate) only: Option<&'a NodeId>,
@@ -93,7 +93,7 @@ pub(crate) struct Link {
     pub(crate) outgoing: Outgoing,
     permits: Arc<Semaphore>,
     next: AtomicU64,
-    frame_bytes_max: usize,
+    pub(crate) frame_bytes_max: usize,
     begun: Instant,
     /// What has arrived; changed by the session's reader alone.
     arrived: Arrived,
@@ -122,9 +122,9 @@ impl Link {
     pub(crate) fn ask(&self, call: &Call<'_>, encode: Encode<'_>, within: Duration) -> Result<Asking<'_>, PeerError> {
         let correlation = self.next.fetch_add(1, Ordering::Relaxed);
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let only_for = self.only_for(call, correlation)?;
+        let only_for = self.only_for(call.only, correlation)?;
         let head = Head::Ask { way: call.way(), correlation, deadline_ms };
-        self.framed(call.lane, head, encode, |mut frame| {
+        self.framed(call, head, encode, |mut frame| {
             let mut asking = Asking { link: self, lane: call.lane, correlation, reply: None, unsent: None };
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                 asking.reply = Some(self.wait_for(correlation, Some(permit))?);
@@ -134,6 +134,7 @@ impl Link {
                     Err(NotTaken::Full) => {}
                 }
             }
+            self.outgoing.speak(call.message);
             asking.unsent = Some((std::mem::take(frame.bytes), only_for));
             Ok(asking)
         })
@@ -141,11 +142,11 @@ impl Link {
 
     /// Queues a tell, or refuses at once.
     pub(crate) fn tell(&self, call: &Call<'_>, encode: Encode<'_>) -> Result<(), PeerError> {
-        let only_for = self.only_for(call, 0)?;
+        let only_for = self.only_for(call.only, 0)?;
         if call.lane == Lane::Bulk && !self.outgoing.has_room(call.lane) {
             return Err(if self.is_ended() { self.unreachable() } else { PeerError::MailboxFull });
         }
-        self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
+        self.framed(call, Head::Tell(call.way()), encode, |mut frame| {
             self.outgoing.push_call(call.lane, &mut frame, only_for).map_err(|not_taken| match not_taken {
                 NotTaken::Full => PeerError::MailboxFull,
                 NotTaken::Ended => self.unreachable(),
@@ -159,15 +160,16 @@ impl Link {
         call: &Call<'a>,
         encode: Encode<'_>,
     ) -> Result<Option<Untold<'a>>, PeerError> {
-        let only_for = self.only_for(call, 0)?;
-        self.framed(call.lane, Head::Tell(call.way()), encode, |mut frame| {
+        let only_for = self.only_for(call.only, 0)?;
+        self.framed(call, Head::Tell(call.way()), encode, |mut frame| {
             match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                 Ok(()) => Ok(None),
                 Err(NotTaken::Ended) => Err(self.unreachable()),
                 Err(NotTaken::Full) => {
                     let NamedFrame { bytes, body_at, .. } = frame;
                     let bytes = std::mem::take(bytes);
-                    Ok(Some(Untold { link: self, lane: call.lane, way: call.way(), bytes, body_at, only_for }))
+                    let (lane, way, spoken) = (call.lane, call.way(), call.message);
+                    Ok(Some(Untold { link: self, lane, way, spoken, bytes, body_at, only_for }))
                 }
             }
         })
@@ -175,9 +177,8 @@ impl Link {
 
     /// Watches an actor; the reply is how it ended.
     pub(crate) async fn watch(&self, actor: &ActorName, only: Option<&NodeId>) -> Result<Bytes, PeerError> {
-        let call = Call { actor, message: "", lane: Lane::Control, only };
         let correlation = self.next.fetch_add(1, Ordering::Relaxed);
-        let only_for = self.only_for(&call, correlation)?;
+        let only_for = self.only_for(only, correlation)?;
         let reply = self.wait_for(correlation, None)?;
         let mut watching = Watching { link: self, correlation, is_open: true };
         let mut frame = Vec::new();
@@ -194,7 +195,7 @@ impl Link {
     /// into one of this thread, so that no code of a message runs while the lane is locked.
     fn framed<R>(
         &self,
-        lane: Lane,
+        call: &Call<'_>,
         head: Head<'_>,
         encode: Encode<'_>,
         push: impl FnOnce(NamedFrame<'_>) -> Result<R, PeerError>,
@@ -205,9 +206,9 @@ impl Link {
             let body_at = bytes.len();
             encode(bytes)?;
             frame::finish(bytes, 0, bytes_max)?;
-            push(NamedFrame { head, bytes, body_at })
+            push(NamedFrame { head, spoken: call.message, bytes, body_at })
         };
-        match lane {
+        match call.lane {
             Lane::Control => with_scratch(write),
             Lane::Bulk => write(&mut self.outgoing.spare()),
         }
@@ -309,8 +310,8 @@ impl Link {
     }
 
     /// What the frame of a call must be guarded with as long as the other node is not known.
-    fn only_for(&self, call: &Call<'_>, correlation: u64) -> Result<OnlyFor, PeerError> {
-        let Some(wanted) = call.only else { return Ok(None) };
+    fn only_for(&self, only: Option<&NodeId>, correlation: u64) -> Result<OnlyFor, PeerError> {
+        let Some(wanted) = only else { return Ok(None) };
         match self.node() {
             Some(node) if node != *wanted => Err(self.other_incarnation(wanted)),
             Some(_) => Ok(None),
@@ -405,6 +406,7 @@ pub(crate) struct Untold<'a> {
     link: &'a Link,
     lane: Lane,
     way: Way<'a>,
+    spoken: Spoken,
     bytes: Vec<u8>,
     body_at: usize,
     only_for: OnlyFor,
@@ -413,7 +415,12 @@ pub(crate) struct Untold<'a> {
 impl Untold<'_> {
     /// Waits until the lane has taken it; bounded by the caller's timeout.
     pub(crate) async fn taken(mut self) -> Result<(), PeerError> {
-        let frame = NamedFrame { head: Head::Tell(self.way), bytes: &mut self.bytes, body_at: self.body_at };
+        let frame = NamedFrame {
+            head: Head::Tell(self.way),
+            spoken: self.spoken,
+            bytes: &mut self.bytes,
+            body_at: self.body_at,
+        };
         match self.link.outgoing.push_call_when_room(self.lane, frame, self.only_for).await {
             true => Ok(()),
             false => Err(self.link.unreachable()),
@@ -423,7 +430,7 @@ impl Untold<'_> {
 
 impl<'a> Call<'a> {
     fn way(&self) -> Way<'a> {
-        Way::Named(Names { actor: self.actor.as_str(), message: self.message })
+        Way::Named(Names { actor: self.actor.as_str(), message: self.message.name })
     }
 }
 

@@ -3,6 +3,7 @@
 //! It starts no actor system and keeps no global registry: it runs on whichever tokio runtime it is
 //! started on, and actors are handed to it by address.
 
+use crate::build::{self, BUILD_BYTES_MAX};
 use crate::error::{ListenError, PeerError, StartError};
 use crate::events::LinkEvents;
 use crate::exports::Exports;
@@ -61,6 +62,7 @@ pub struct NodeBuilder {
     name: String,
     incarnation: Option<u64>,
     seed: Option<u64>,
+    build: Option<String>,
     transport: Arc<dyn Transport>,
     limits: FabricLimits,
 }
@@ -77,6 +79,13 @@ impl NodeBuilder {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Names another build than that of this process. Nodes of different builds compare the schemas of their messages.
+    #[must_use]
+    pub fn build(mut self, build: impl Into<String>) -> Self {
+        self.build = Some(build.into());
         self
     }
 
@@ -117,7 +126,10 @@ impl NodeBuilder {
         }
         let id = NodeId { name, incarnation };
         let seed = self.seed.unwrap_or(incarnation);
-        Ok(Node { fabric: Arc::new(Fabric::new(id, self.limits, self.transport, seed)) })
+        let mut build = self.build.unwrap_or_else(|| build::of_this_process().to_owned());
+        build.retain(|c| c.is_ascii_graphic() || c == ' ');
+        build.truncate(BUILD_BYTES_MAX);
+        Ok(Node { fabric: Arc::new(Fabric::new(id, build, self.limits, self.transport, seed)) })
     }
 }
 
@@ -128,6 +140,7 @@ impl Node {
             name: name.into(),
             incarnation: None,
             seed: None,
+            build: None,
             transport: Arc::new(Tcp),
             limits: FabricLimits::DEFAULT,
         }

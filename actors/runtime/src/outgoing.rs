@@ -9,10 +9,12 @@ use crate::frame::{self, FrameError, Head, PIECE_BYTES, PREFIX_BYTES, WINDOW_BYT
 use crate::limits::FabricLimits;
 use crate::name::NodeId;
 use crate::routes::Numbers;
+use odeon_protocol::schema::Schema;
 use odeon_protocol::wire::Lane;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// A buffer that grew beyond this, in bytes, is not kept for reuse.
@@ -41,8 +43,18 @@ struct Guarded {
     correlation: u64,
 }
 
+/// A kind of message.
+#[derive(Clone, Copy)]
+pub(crate) struct Spoken {
+    pub(crate) name: &'static str,
+    pub(crate) schema: fn() -> &'static Schema,
+}
+
 #[derive(Default)]
 struct Waiting {
+    /// The kinds of messages that were sent, and those of them of which the writer does not know yet.
+    spoken: BTreeSet<&'static str>,
+    first_spoken: Vec<Spoken>,
     control: Vec<u8>,
     control_frames: usize,
     numbers: Numbers,
@@ -64,6 +76,8 @@ struct Waiting {
 /// Both lanes of one direction of a link.
 pub(crate) struct Outgoing {
     waiting: Mutex<Waiting>,
+    /// Whether there is a kind of which the writer does not know.
+    has_first: AtomicBool,
     control_frames_max: usize,
     control_bytes_max: usize,
     bulk_frames_max: usize,
@@ -94,6 +108,7 @@ impl Outgoing {
     pub(crate) fn new(limits: &FabricLimits) -> Self {
         Self {
             waiting: Mutex::default(),
+            has_first: AtomicBool::new(false),
             control_frames_max: limits.control_frames_max,
             control_bytes_max: limits.control_bytes_max,
             bulk_frames_max: limits.bulk_frames_max,
@@ -118,11 +133,28 @@ impl Outgoing {
     /// As [`push`](Self::push) for a frame that carries names; on the control lane a number crosses in their place.
     pub(crate) fn push_call(&self, lane: Lane, frame: &mut NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
         self.add(lane, |waiting| match lane {
-            Lane::Control => waiting.append_call(frame, only_for),
+            Lane::Control => waiting.append_call(frame, only_for, &self.has_first),
             Lane::Bulk => {
+                waiting.speak(frame.spoken, &self.has_first);
                 waiting.queue(frame.bytes, only_for);
                 Ok(())
             }
+        })
+    }
+
+    /// Notes that a message of this kind will be pushed as a whole frame.
+    pub(crate) fn speak(&self, spoken: Spoken) {
+        lock(&self.waiting).speak(spoken, &self.has_first);
+    }
+
+    /// The kinds of messages that were sent for the first time since this was asked last; asked after
+    /// [`take`](Self::take), it has those of all that was taken.
+    pub(crate) fn first_spoken(&self) -> Option<Vec<Spoken>> {
+        let has_first = self.has_first.load(Ordering::Relaxed);
+        has_first.then(|| {
+            let mut waiting = lock(&self.waiting);
+            self.has_first.store(false, Ordering::Relaxed);
+            std::mem::take(&mut waiting.first_spoken)
         })
     }
 
@@ -349,6 +381,13 @@ impl Waiting {
         self.bulk.push_back((std::mem::take(frame), only_for));
     }
 
+    fn speak(&mut self, spoken: Spoken, has_first: &AtomicBool) {
+        if self.spoken.insert(spoken.name) {
+            self.first_spoken.push(spoken);
+            has_first.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn next_bulk(&mut self) -> Option<(Vec<u8>, OnlyFor)> {
         let next = self.bulk.pop_front()?;
         self.bulk_bytes -= next.0.len();
@@ -389,11 +428,17 @@ impl Waiting {
     }
 
     /// What defines a number is no part of the frame that needs it first: that one may be left out.
-    fn append_call(&mut self, frame: &NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
+    fn append_call(
+        &mut self,
+        frame: &NamedFrame<'_>,
+        only_for: OnlyFor,
+        has_first: &AtomicBool,
+    ) -> Result<(), NotTaken> {
         const SHORTER: &str = "it is shorter than the frame it stands for";
         let names = frame.head.names().expect("a call carries names");
         let (route, is_new) = self.numbers.of(names);
         if is_new {
+            self.speak(frame.spoken, has_first);
             let define = Head::Define(route, names);
             frame::write(&mut self.control, &define, &[], usize::MAX).expect(SHORTER);
             self.sent.frames += 1;
@@ -417,6 +462,7 @@ impl Waiting {
 /// A whole frame that carries names, and what it is made of.
 pub(crate) struct NamedFrame<'a> {
     pub(crate) head: Head<'a>,
+    pub(crate) spoken: Spoken,
     pub(crate) bytes: &'a mut Vec<u8>,
     /// Where its body begins.
     pub(crate) body_at: usize,

@@ -12,6 +12,8 @@ fn outgoing() -> Outgoing {
     Outgoing::new(&FabricLimits { control_frames_max: 3, bulk_frames_max: 1, ..FabricLimits::DEFAULT })
 }
 
+const SPOKEN: Spoken = Spoken { name: "m.v1.M", schema: || unreachable!("no schema is asked for") };
+
 fn push(outgoing: &Outgoing, lane: Lane, frame: &[u8]) -> Result<(), NotTaken> {
     outgoing.push(lane, &mut frame.to_vec(), None)
 }
@@ -24,7 +26,7 @@ fn tell(outgoing: &Outgoing, lane: Lane, only_for: OnlyFor) -> Vec<u8> {
     bytes.extend_from_slice(b"body");
     frame::finish(&mut bytes, 0, 1024).unwrap();
     let whole = bytes.clone();
-    outgoing.push_call(lane, &mut NamedFrame { head, bytes: &mut bytes, body_at }, only_for).unwrap();
+    outgoing.push_call(lane, &mut NamedFrame { head, spoken: SPOKEN, bytes: &mut bytes, body_at }, only_for).unwrap();
     whole
 }
 
@@ -218,7 +220,7 @@ fn tells_stop_at_the_window_of_their_route_until_some_have_found_room() {
         frame::begin(&mut bytes, &head);
         let body_at = bytes.len();
         bytes.resize(body_at + frame::ROUTE_WINDOW_BYTES / 2, 0);
-        outgoing.push_call(Lane::Control, &mut NamedFrame { head, bytes: &mut bytes, body_at }, None)
+        outgoing.push_call(Lane::Control, &mut NamedFrame { head, spoken: SPOKEN, bytes: &mut bytes, body_at }, None)
     };
     assert_eq!([try_tell(), try_tell()], [Ok(()), Ok(())]);
     assert_eq!(try_tell(), Err(NotTaken::Full));

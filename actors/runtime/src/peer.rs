@@ -7,6 +7,7 @@ use crate::exports::{self, AnyDoor, Door};
 use crate::fabric::{Fabric, Route, Target, lock};
 use crate::link::{Call, Link};
 use crate::name::{ActorAddress, ActorName, NodeId};
+use crate::outgoing::Spoken;
 use crate::watch::{EndReason, Terminated};
 use odeon_protocol::codec;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
@@ -226,7 +227,8 @@ impl<I> Peer<I> {
     }
 
     fn call<M: RemoteMessage>(&self) -> Call<'_> {
-        Call { actor: &self.actor, message: M::WIRE_NAME, lane: M::LANE, only: self.only() }
+        let message = Spoken { name: M::WIRE_NAME, schema: M::schema };
+        Call { actor: &self.actor, message, lane: M::LANE, only: self.only() }
     }
 
     /// The only node that will do, if it matters.

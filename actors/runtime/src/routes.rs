@@ -8,6 +8,7 @@ use crate::exports::AnyDoor;
 use crate::fabric::Fabric;
 use crate::frame::{FrameError, Names, ROUTE_CREDIT_BYTES, ROUTE_WINDOW_BYTES, ROUTES_MAX, Way};
 use crate::name::{ActorName, NameError};
+use crate::schemas::Schemas;
 use crate::trust::PeerRoles;
 use std::sync::{Arc, Weak};
 
@@ -144,7 +145,7 @@ impl Entry {
         Names { actor: &self.actor, message: &self.message }
     }
 
-    fn open(&mut self, fabric: &Fabric, roles: PeerRoles) -> Result<Arc<dyn AnyDoor>, PeerError> {
+    fn open(&mut self, fabric: &Fabric, roles: PeerRoles, schemas: &Schemas) -> Result<Arc<dyn AnyDoor>, PeerError> {
         let generation = fabric.exports_generation();
         if self.generation == generation
             && let Some(door) = self.door.as_ref().and_then(Weak::upgrade)
@@ -152,6 +153,7 @@ impl Entry {
             return Ok(door);
         }
         let door = look_up(fabric, roles, self.names())?;
+        schemas.check(&self.message, || door.schema())?;
         (self.door, self.generation) = (Some(Arc::downgrade(&door)), generation);
         Ok(door)
     }
@@ -192,8 +194,8 @@ impl Doors {
     /// The door at the end of a way, with the names of both.
     ///
     /// # Errors
-    /// [`FrameError::Route`] if the number means nothing; within, [`PeerError`] if there is no such door.
-    pub(crate) fn find(&mut self, fabric: &Fabric, way: Way<'_>) -> Result<Found<'_>, FrameError> {
+    /// [`FrameError::Route`] if the number means nothing; within, [`PeerError`] if there is no such door, or the message is another one.
+    pub(crate) fn find(&mut self, fabric: &Fabric, schemas: &Schemas, way: Way<'_>) -> Result<Found<'_>, FrameError> {
         let roles = self.roles;
         let entry = match way {
             Way::Route(route) => {
@@ -202,7 +204,7 @@ impl Doors {
             }
             Way::Named(names) => self.remembered(names),
         };
-        let door = entry.open(fabric, roles);
+        let door = entry.open(fabric, roles, schemas);
         Ok(Found { names: entry.names(), door })
     }
 

@@ -11,9 +11,10 @@ use crate::heartbeat::Heartbeat;
 use crate::inbox::RUN_MESSAGES_MAX;
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
-use crate::outgoing::{BulkFrame, Taken};
+use crate::outgoing::{BulkFrame, Spoken, Taken};
 use crate::reader::{FrameReader, Heard, Received};
 use crate::routes::{Doors, Found, Rooms};
+use crate::schemas::Schemas;
 use crate::transport::Connection;
 use crate::trust::PeerRoles;
 use bytes::Buf;
@@ -56,15 +57,18 @@ impl Framed {
     }
 }
 
-/// Runs a link until it ends; the result says how. The other end may act as `roles` say.
-pub(crate) async fn run(
-    fabric: &Arc<Fabric>,
-    link: &Arc<Link>,
-    node: &NodeId,
-    roles: PeerRoles,
-    framed: Framed,
-) -> String {
+/// What is known of the other end of a link.
+pub(crate) struct Other {
+    /// Its build.
+    pub(crate) build: String,
+    /// How it may act.
+    pub(crate) roles: PeerRoles,
+}
+
+/// Runs a link until it ends; the result says how.
+pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, other: Other, framed: Framed) -> String {
     let Framed { mut read, write } = framed;
+    let tells_schemas = other.build != fabric.build;
     let limits = &fabric.limits;
     let heard = Heard::new(limits);
     read.set_heard(heard.clone());
@@ -72,7 +76,8 @@ pub(crate) async fn run(
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
         node: node.clone(),
-        doors: Doors::of(roles),
+        doors: Doors::of(other.roles),
+        schemas: Schemas::between(other.build, fabric.build.clone()),
         rooms: Rooms::default(),
         gathering: None,
         parked: FuturesUnordered::new(),
@@ -85,7 +90,7 @@ pub(crate) async fn run(
         () = link.close.cancelled() => "closed by this node".into(),
         // Before the reader: one that always finds something to read would use up the task's budget of operations
         // at each turn, and neither a reply nor a heartbeat would ever leave.
-        reason = write_all(write, link, node, limits.heartbeat_interval) => reason,
+        reason = write_all(write, link, node, limits.heartbeat_interval, tells_schemas) => reason,
         reason = reader.run(read) => reason,
         reason = watch(&heard) => reason,
     }
@@ -102,13 +107,31 @@ async fn watch(heard: &Heard) -> String {
     }
 }
 
-async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId, heartbeat: Duration) -> String {
+async fn write_all(
+    mut socket: WriteHalf<Connection>,
+    link: &Link,
+    node: &NodeId,
+    heartbeat: Duration,
+    tells_schemas: bool,
+) -> String {
     let mut beats = tokio::time::interval(heartbeat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut buffer, mut bulk) = (Vec::new(), BulkFrame::default());
     loop {
         let refuse = |wanted: &NodeId, correlation| link.refuse_other_node(wanted, correlation);
-        let written = match link.outgoing.take(&mut buffer, &mut bulk, node, refuse) {
+        let taken = link.outgoing.take(&mut buffer, &mut bulk, node, refuse);
+        // A schema is told before the first message of its kind.
+        let schemas = link
+            .outgoing
+            .first_spoken()
+            .filter(|_| tells_schemas)
+            .map(|first| schema_frames(&first, link.frame_bytes_max));
+        if let Some(schemas) = schemas
+            && let Err(error) = socket.write_all(&schemas).await
+        {
+            return format!("cannot write: {error}");
+        }
+        let written = match taken {
             Taken::Control => socket.write_all(&buffer).await,
             Taken::Piece(piece) => socket.write_all_buf(&mut buffer.chain(bulk.part(piece))).await,
             Taken::Nothing => {
@@ -127,6 +150,18 @@ async fn write_all(mut socket: WriteHalf<Connection>, link: &Link, node: &NodeId
     }
 }
 
+/// One that is larger than any frame may be is not told, and so not compared.
+fn schema_frames(first: &[Spoken], bytes_max: usize) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for spoken in first {
+        let text = (spoken.schema)().text().as_bytes();
+        if let Err(error) = frame::write(&mut frames, &Head::Schema(spoken.name), text, bytes_max) {
+            debug!(message = spoken.name, %error, "a schema is not told");
+        }
+    }
+    frames
+}
+
 /// A run of tells of one route.
 struct Gathering {
     route: u16,
@@ -140,6 +175,7 @@ struct Reader {
     link: Arc<Link>,
     node: NodeId,
     doors: Doors,
+    schemas: Schemas,
     rooms: Rooms,
     /// The run of tells that frames are added to; it is handed over before anything else goes to an actor, and before
     /// the next read.
@@ -220,6 +256,7 @@ impl Reader {
                 self.deliver();
                 self.doors.define(route, names)?;
             }
+            Head::Schema(message) => self.schemas.learn(&self.fabric.schemas, message, body)?,
             Head::Tell(way) => self.on_tell(way, body, received.bytes().len() + frame::PREFIX_BYTES)?,
             Head::Ask { way, correlation, deadline_ms } => {
                 self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
@@ -254,7 +291,7 @@ impl Reader {
     fn on_tell(&mut self, way: Way<'_>, body: &[u8], bytes: usize) -> Result<(), FrameError> {
         let Way::Route(route) = way else {
             self.deliver();
-            let Found { names, door } = self.doors.find(&self.fabric, way)?;
+            let Found { names, door } = self.doors.find(&self.fabric, &self.schemas, way)?;
             let told = door.and_then(|door| door.tell_bytes(&self.node, body, self.fabric.limits.body_depth_max));
             if let Err(error) = told {
                 dropped(&self.fabric, &self.node, names, 1, &error);
@@ -279,7 +316,7 @@ impl Reader {
             return Ok(true);
         }
         self.deliver();
-        let door = self.doors.find(&self.fabric, Way::Route(route))?.door;
+        let door = self.doors.find(&self.fabric, &self.schemas, Way::Route(route))?.door;
         let run = door.ok().and_then(|door| door.run());
         self.gathering = run.map(|run| Gathering { route, run, parked: 0 });
         Ok(self.gathering.is_some())
@@ -320,7 +357,7 @@ impl Reader {
 
     /// A tell for an actor that takes no runs.
     fn tell_alone(&mut self, route: u16, body: &[u8], bytes: usize) -> Result<Result<(), PeerError>, FrameError> {
-        let door = self.doors.find(&self.fabric, Way::Route(route))?.door;
+        let door = self.doors.find(&self.fabric, &self.schemas, Way::Route(route))?.door;
         let depth_max = self.fabric.limits.body_depth_max;
         let told = door.and_then(|door| match self.rooms.may_park(route) {
             true => door.tell_bytes_or_wait(&self.node, body, depth_max),
@@ -337,7 +374,7 @@ impl Reader {
 
     fn on_ask(&mut self, way: Way<'_>, correlation: u64, within: Duration, body: &[u8]) -> Result<(), FrameError> {
         self.deliver();
-        let Found { door, .. } = self.doors.find(&self.fabric, way)?;
+        let Found { door, .. } = self.doors.find(&self.fabric, &self.schemas, way)?;
         let limits = &self.fabric.limits;
         let frame = ReplyFrame { correlation, bytes_max: limits.frame_bytes_max };
         let asked = door.and_then(|door| {

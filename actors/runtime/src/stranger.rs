@@ -44,7 +44,7 @@ pub fn hear(bytes: &[u8]) {
 /// A whole frame with the greeting of a stranger.
 fn greeting() -> Vec<u8> {
     let stranger = NodeId { name: "stranger".into(), incarnation: 9 };
-    let hello = frame::encode_hello(frame::PROTOCOL_VERSION, &stranger, 0);
+    let hello = frame::encode_hello(frame::PROTOCOL_VERSION, &stranger, 0, "");
     [&u32::try_from(hello.len()).unwrap_or(u32::MAX).to_be_bytes(), &hello[..]].concat()
 }
 

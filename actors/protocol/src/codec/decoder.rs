@@ -12,6 +12,38 @@ use serde::de::{self, DeserializeSeed, Unexpected, Visitor};
 pub(super) struct Decoder<'de> {
     rest: &'de [u8],
     depth_left: usize,
+    /// For who wants to know what a type asks for where the bytes end.
+    probe: Option<Probe>,
+}
+
+/// A look at what a type reads.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Probe {
+    /// Options that are taken to have a value where the bytes end.
+    pub(super) somes: usize,
+    /// What was asked for there.
+    pub(super) asked: Option<Asked>,
+}
+
+/// What a type asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A value without parts, by the name of its type.
+    Value(&'static str),
+    /// A value or nothing.
+    Option,
+    /// A list.
+    Seq,
+    /// A list of so many parts.
+    Tuple(usize),
+    /// A map.
+    Map,
+    /// A struct of this name and these fields.
+    Struct(&'static str, &'static [&'static str]),
+    /// An enum of this name and these variants.
+    Enum(&'static str, &'static [&'static str]),
+    /// Whatever comes.
+    Any,
 }
 
 /// A value without parts, or the head of one with so many parts.
@@ -53,7 +85,29 @@ impl<'de> Token<'de> {
 
 impl<'de> Decoder<'de> {
     pub(super) fn new(bytes: &'de [u8], depth_max: usize) -> Self {
-        Self { rest: bytes, depth_left: depth_max }
+        Self { rest: bytes, depth_left: depth_max, probe: None }
+    }
+
+    pub(super) fn probing(bytes: &'de [u8], depth_max: usize, somes: usize) -> Self {
+        Self { rest: bytes, depth_left: depth_max, probe: Some(Probe { somes, asked: None }) }
+    }
+
+    pub(super) fn asked(&self) -> Option<Asked> {
+        self.probe.as_ref().and_then(|probe| probe.asked)
+    }
+
+    /// Notes what is asked for if the bytes have ended; whoever reads on fails.
+    fn asks(&mut self, asked: Asked) {
+        if self.rest.is_empty() {
+            self.note(asked);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, asked: Asked) {
+        if let Some(probe) = &mut self.probe {
+            probe.asked.get_or_insert(asked);
+        }
     }
 
     /// How many bytes are not read.
@@ -169,8 +223,9 @@ impl<'de> Decoder<'de> {
 
 /// Numbers all have one way, for a marker tells the smallest that fits.
 macro_rules! numbers {
-    ($($method:ident)+) => {
+    ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+            self.asks(Asked::Value($name));
             match self.token()? {
                 Token::Unsigned(value) => visitor.visit_u64(value),
                 Token::Signed(value) => visitor.visit_i64(value),
@@ -183,8 +238,9 @@ macro_rules! numbers {
 }
 
 macro_rules! texts {
-    ($($method:ident)+) => {
+    ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+            self.asks(Asked::Value($name));
             match self.token()? {
                 Token::Text(value) => visitor.visit_borrowed_str(value),
                 other => Err(other.refused(&visitor)),
@@ -194,8 +250,9 @@ macro_rules! texts {
 }
 
 macro_rules! bytes {
-    ($($method:ident)+) => {
+    ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+            self.asks(Asked::Value($name));
             match self.token()? {
                 Token::Bytes(value) => visitor.visit_borrowed_bytes(value),
                 other => Err(other.refused(&visitor)),
@@ -208,18 +265,19 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     type Error = CodecError;
 
     numbers! {
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_f32 deserialize_f64
+        deserialize_u8 "u8" deserialize_u16 "u16" deserialize_u32 "u32" deserialize_u64 "u64"
+        deserialize_i8 "i8" deserialize_i16 "i16" deserialize_i32 "i32" deserialize_i64 "i64"
+        deserialize_f32 "f32" deserialize_f64 "f64"
     }
-    texts! { deserialize_char deserialize_str deserialize_string deserialize_identifier }
-    bytes! { deserialize_bytes deserialize_byte_buf }
+    texts! { deserialize_char "char" deserialize_str "text" deserialize_string "text" deserialize_identifier "name" }
+    bytes! { deserialize_bytes "bytes" deserialize_byte_buf "bytes" }
 
     fn is_human_readable(&self) -> bool {
         false
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Any);
         match self.token()? {
             Token::Nil => visitor.visit_unit(),
             Token::Bool(value) => visitor.visit_bool(value),
@@ -235,11 +293,13 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Any);
         self.skip()?;
         visitor.visit_unit()
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Value("bool"));
         match self.token()? {
             Token::Bool(value) => visitor.visit_bool(value),
             other => Err(other.refused(&visitor)),
@@ -247,6 +307,14 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        if self.rest.is_empty()
+            && let Some(probe) = &mut self.probe
+        {
+            match probe.somes.checked_sub(1) {
+                Some(left) => probe.somes = left,
+                None => self.note(Asked::Option),
+            }
+        }
         if self.rest.first() != Some(&0xc0) {
             return visitor.visit_some(self);
         }
@@ -255,6 +323,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Value("unit"));
         match self.token()? {
             Token::Nil => visitor.visit_unit(),
             other => Err(other.refused(&visitor)),
@@ -262,6 +331,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Value("unit struct"));
         match self.token()? {
             Token::Seq(0) => visitor.visit_unit(),
             other => Err(other.refused(&visitor)),
@@ -273,26 +343,30 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Seq);
         match self.token()? {
             Token::Seq(count) => self.seq(count, visitor),
             other => Err(other.refused(&visitor)),
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, CodecError> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Tuple(length));
         self.deserialize_seq(visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: usize,
+        length: usize,
         visitor: V,
     ) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Tuple(length));
         self.deserialize_seq(visitor)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Map);
         match self.token()? {
             Token::Map(count) => self.map(count, visitor),
             other => Err(other.refused(&visitor)),
@@ -301,20 +375,22 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Struct(name, fields));
         self.deserialize_map(visitor)
     }
 
     /// A variant without a value is its name, one with a value a map of the name to the value.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Enum(name, variants));
         match self.token()? {
             Token::Text(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(name)),
             Token::Map(1) => {
@@ -403,11 +479,17 @@ impl<'de> de::VariantAccess<'de> for &mut Decoder<'de> {
         seed.deserialize(self)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, CodecError> {
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Tuple(length));
         de::Deserializer::deserialize_seq(self, visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, CodecError> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Struct("", fields));
         de::Deserializer::deserialize_map(self, visitor)
     }
 }

@@ -55,7 +55,7 @@ impl AsyncWrite for Flood {
 
 impl Transport for Flooding {
     fn dial<'a>(&'a self, _: &'a Endpoint) -> BoxFuture<'a, io::Result<Connection>> {
-        let node = rmp_serde::to_vec(&(("flood", 9_u64), 0_u32)).unwrap();
+        let node = rmp_serde::to_vec(&(("flood", 9_u64), 0_u32, "build")).unwrap();
         let greeting = framed(&[b"ODEN".as_slice(), &PROTOCOL_VERSION.to_be_bytes(), &node].concat());
         let flood = Flood { greeting, written: Arc::clone(&self.written) };
         async move { Ok(Box::new(flood) as Connection) }.boxed()

@@ -29,7 +29,7 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn hello(version: u16) -> Vec<u8> {
-    let node = rmp_serde::to_vec(&(("stranger", 9_u64), 0_u32)).unwrap();
+    let node = rmp_serde::to_vec(&(("stranger", 9_u64), 0_u32, "build")).unwrap();
     framed(&[b"ODEN".as_slice(), &version.to_be_bytes(), &node].concat())
 }
 
@@ -54,6 +54,16 @@ async fn answer(connection: &mut Connection) -> Vec<u8> {
     let mut said = Vec::new();
     let _ = tokio::time::timeout(Duration::from_millis(500), connection.read_to_end(&mut said)).await;
     said
+}
+
+#[actix_rt::test]
+async fn a_schema_that_is_none_or_too_long_closes_the_link() {
+    let (nodes, far) = serving().await;
+    let schema = |body: &[u8]| framed(&[&[12][..], &8_u16.to_be_bytes(), b"m.v1.Msg", body].concat());
+    assert!(closes_after(&nodes, &schema(&[0xff, 0xfe])).await);
+    assert!(closes_after(&nodes, &schema(&vec![b'x'; 64 * 1024 + 1])).await);
+    assert!(!closes_after(&nodes, &schema(b"in struct\nnonsense")).await);
+    far.send(Echo("after".into())).await.unwrap();
 }
 
 #[actix_rt::test]
@@ -96,7 +106,7 @@ async fn a_silent_stranger_is_dropped_in_time() {
 async fn a_node_that_claims_to_be_this_node_is_refused() {
     let (nodes, _far) = serving().await;
     let mut connection = dial(&nodes).await;
-    let same = rmp_serde::to_vec(&(("home", 1_u64), 0_u32)).unwrap();
+    let same = rmp_serde::to_vec(&(("home", 1_u64), 0_u32, "build")).unwrap();
     let greeting = framed(&[b"ODEN".as_slice(), &PROTOCOL_VERSION.to_be_bytes(), &same].concat());
     connection.write_all(&greeting).await.unwrap();
     answer(&mut connection).await;

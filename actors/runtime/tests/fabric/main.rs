@@ -24,6 +24,7 @@ mod probe;
 mod promises;
 #[cfg(test)]
 mod runs;
+mod schemas;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
