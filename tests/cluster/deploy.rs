@@ -235,6 +235,37 @@ fn actors_of_an_agent_that_is_killed_come_back_on_another_one() {
 }
 
 #[test]
+fn actors_go_only_where_resources_attributes_and_the_most_for_an_agent_allow() {
+    let stage = counter_stage();
+    let mut roles = Roles::start(&stage, 1);
+    roles.add_agent_with(&["--set", "attributes=rack:a"]);
+    let client = &roles.client;
+    let deploy = |name: &str, rest: &str, code: i32| {
+        let text = format!("name = \"{name}\"\nactor = \"examples.Counter\"\ninstances = 2\n[args]\nstart = 1\n{rest}");
+        let file = stage.write(&format!("{name}.toml"), text);
+        client.odeon(["deploy", file.to_str().expect("a path of text"), "--wait", "3s"]).end().expect(code)
+    };
+    deploy("there", "[placement]\nattributes = { rack = \"a\" }", 0);
+    assert_eq!(running_on(client), ["agent-2", "agent-2"]);
+    let none = deploy("nowhere", "[placement]\nattributes = { rack = \"z\" }", 5);
+    assert!(none.stderr.contains("nowhere/0: waiting"), "{}", none.stderr);
+    let one = deploy("alone", "[placement]\nattributes = { rack = \"a\" }\nper_agent_max = 1", 5);
+    assert!(one.stderr.contains("alone/1: waiting") && !one.stderr.contains("alone/0"), "{}", one.stderr);
+    let large = deploy("large", "[resources]\ncpus = 3", 0);
+    assert_eq!(large.text(), "large deployed, 2 actors\nlarge runs\n");
+    let hosts: Vec<String> = client
+        .list("actors")
+        .iter()
+        .filter(|actor| text(&actor["name"]).starts_with("large/"))
+        .map(|actor| text(&actor["hostname"]))
+        .collect();
+    assert!(hosts.contains(&"agent-1".to_owned()) && hosts.contains(&"agent-2".to_owned()), "{hosts:?}");
+    deploy("larger", "[resources]\ncpus = 3", 5);
+    roles.interrupt();
+    stage.wait_for_no_process();
+}
+
+#[test]
 fn actors_live_through_the_death_of_the_master_with_all_that_they_know() {
     let stage = counter_stage();
     let roles = Roles::start(&stage, 2);
