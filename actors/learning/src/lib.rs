@@ -1,7 +1,7 @@
 //! Distributed gradient-descent learning: data, kernels, solver, training program, coordinator core.
 //!
 //! The modules build on each other in this order: `data` reads rows, `blocks` cuts them into fixed
-//! blocks under a fixed tree, `prepare` makes columns of what a file holds, `kernel` sums
+//! blocks under a fixed tree, `prepare` makes columns of what a file holds, `stored_rows` keeps them, `kernel` sums
 //! over one block, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!

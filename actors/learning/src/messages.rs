@@ -69,11 +69,15 @@ pub struct ComputePartials {
     /// Nodes of that split's tree; disjoint.
     pub nodes: Vec<NodeId>,
     /// How many fitted steps of `[prepare]` this worker was sent before; its rows have gone through those.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub steps_known: usize,
     /// The steps fitted since then, which come next.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new_steps: Vec<FittedStep>,
+}
+/// Not worth a place in each request.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 remote_message!(ComputePartials => Result<Partials, ComputeError>, "learning.v1.ComputePartials", Bulk);
 

@@ -1,6 +1,10 @@
 //! Loss, gradient and the matrix of second derivatives in one reading of the rows.
 
-use super::loss::RowLosses;
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes and rows of fixed number become vector instructions as they stand"
+)]
+
 use super::tile::{Cell, LANES, Plane, Tile, Vector};
 use super::{BlockView, KernelError, Loss, Predictor, filled_up, vector::widest};
 
@@ -44,12 +48,12 @@ pub fn objective_curvature<T: Cell>(
 fn all_sums<T: Cell>(block: BlockView<'_, T>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
     let mut tile = Tile::<CURVATURE_ROWS>::new(feature_count);
-    let (mut sums, mut slopes, mut costs) = (vec![0.0; 2], vec![Vector::ZERO; tile.width], RowLosses::new());
+    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; tile.width]);
     let mut products = Products::new(tile.width);
     for (first, cells, targets) in block.tiles::<CURVATURE_ROWS>() {
         tile.read(cells, feature_count, &plane);
         loss.check_targets(targets, first)?;
-        loss.of_rows(&tile.margins, &filled_up(targets), &mut costs);
+        let mut costs = loss.of_rows(&tile.margins, &filled_up(targets));
         for row in 0..targets.len() {
             sums[0] += costs.cost[row];
             sums[1] += costs.slope[row];
@@ -106,14 +110,32 @@ impl Products {
         }
         for column in 0..width {
             let held = std::slice::from_mut(&mut self.of_one[column]);
-            add_groups::<1>(held, 1, centred, width, column, groups, |row, _| curvature[row]);
+            add_groups::<1>(
+                held,
+                1,
+                centred,
+                width,
+                column,
+                groups,
+                #[inline(always)]
+                |row| [curvature[row]],
+            );
             for first in (0..LANES * (column + 1)).step_by(FEATURES_TOGETHER) {
-                let factor = |row: usize, feature: usize| {
-                    let feature = first + feature;
-                    self.weighed[row * width + feature / LANES].0[feature % LANES]
-                };
                 let held = &mut self.of_features[first * width + column..];
-                add_groups::<FEATURES_TOGETHER>(held, width, centred, width, column, groups, factor);
+                let (vector, lane) = (first / LANES, first % LANES);
+                add_groups::<FEATURES_TOGETHER>(
+                    held,
+                    width,
+                    centred,
+                    width,
+                    column,
+                    groups,
+                    #[inline(always)]
+                    |row| {
+                        let weighed = &self.weighed[row * width + vector].0;
+                        [weighed[lane], weighed[lane + 1]]
+                    },
+                );
             }
         }
     }
@@ -139,21 +161,28 @@ fn add_groups<const FEATURES: usize>(
     width: usize,
     column: usize,
     groups: usize,
-    factor: impl Fn(usize, usize) -> f64,
+    factors: impl Fn(usize) -> [f64; FEATURES],
 ) {
-    let mut held: [Vector; FEATURES] = std::array::from_fn(|feature| sums[feature * stride]);
+    let mut held: [Vector; FEATURES] = [Vector::ZERO; FEATURES];
+    for feature in 0..FEATURES {
+        held[feature] = sums[feature * stride];
+    }
     for group in 0..groups {
         let row = group * ROWS_TOGETHER;
-        let [a, b, c, d]: [&Vector; ROWS_TOGETHER] =
-            std::array::from_fn(|next| &centred[(row + next) * width + column]);
-        for (feature, sum) in held.iter_mut().enumerate() {
-            let [fa, fb, fc, fd]: [f64; ROWS_TOGETHER] = std::array::from_fn(|next| factor(row + next, feature));
+        let cells = |next: usize| &centred[(row + next) * width + column].0;
+        let [a, b, c, d] = [cells(0), cells(1), cells(2), cells(3)];
+        let [fa, fb, fc, fd] = [factors(row), factors(row + 1), factors(row + 2), factors(row + 3)];
+        for feature in 0..FEATURES {
             for lane in 0..LANES {
-                sum.0[lane] += (fa * a.0[lane] + fb * b.0[lane]) + (fc * c.0[lane] + fd * d.0[lane]);
+                let first = fa[feature] * a[lane] + fb[feature] * b[lane];
+                let second = fc[feature] * c[lane] + fd[feature] * d[lane];
+                held[feature].0[lane] += first + second;
             }
         }
     }
-    (0..FEATURES).for_each(|feature| sums[feature * stride] = held[feature]);
+    for feature in 0..FEATURES {
+        sums[feature * stride] = held[feature];
+    }
 }
 
 /// The loops of [`objective_curvature`] as they would be written first, for tests to compare with.

@@ -1,5 +1,11 @@
 //! What one row costs, and how the cost changes with the row's margin.
 
+#![allow(
+    clippy::needless_range_loop,
+    clippy::redundant_closure,
+    reason = "loops over rows become vector instructions as they stand: a function itself would be called for each row"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use super::exponential::{exp_of_negative, log_of_one_plus};
@@ -53,16 +59,26 @@ impl Loss {
 
     /// The costs of rows side by side; their targets were checked.
     #[inline(always)]
-    pub(super) fn of_rows<const ROWS: usize>(
-        self,
-        margins: &[f64; ROWS],
-        targets: &[f64; ROWS],
-        costs: &mut RowLosses<ROWS>,
-    ) {
+    pub(super) fn of_rows<const ROWS: usize>(self, margins: &[f64; ROWS], targets: &[f64; ROWS]) -> RowLosses<ROWS> {
         match self {
-            Self::HalfSquared => costs.fill(margins, targets, half_squared),
-            Self::Logistic => costs.fill(margins, targets, logistic),
-            Self::SquaredHinge => costs.fill(margins, targets, squared_hinge),
+            Self::HalfSquared => RowLosses::of(
+                margins,
+                targets,
+                #[inline(always)]
+                |margin, target| half_squared(margin, target),
+            ),
+            Self::Logistic => RowLosses::of(
+                margins,
+                targets,
+                #[inline(always)]
+                |margin, target| logistic(margin, target),
+            ),
+            Self::SquaredHinge => RowLosses::of(
+                margins,
+                targets,
+                #[inline(always)]
+                |margin, target| squared_hinge(margin, target),
+            ),
         }
     }
 
@@ -77,16 +93,14 @@ impl Loss {
 }
 
 impl<const ROWS: usize> RowLosses<ROWS> {
-    pub(super) fn new() -> Self {
-        Self { cost: [0.0; ROWS], slope: [0.0; ROWS], curvature: [0.0; ROWS] }
-    }
-
     #[inline(always)]
-    fn fill(&mut self, margins: &[f64; ROWS], targets: &[f64; ROWS], of_row: impl Fn(f64, f64) -> RowLoss) {
+    fn of(margins: &[f64; ROWS], targets: &[f64; ROWS], of_row: impl Fn(f64, f64) -> RowLoss) -> Self {
+        let (mut cost, mut slope, mut curvature) = ([0.0; ROWS], [0.0; ROWS], [0.0; ROWS]);
         for row in 0..ROWS {
-            let RowLoss { cost, slope, curvature } = of_row(margins[row], targets[row]);
-            (self.cost[row], self.slope[row], self.curvature[row]) = (cost, slope, curvature);
+            let of_row = of_row(margins[row], targets[row]);
+            (cost[row], slope[row], curvature[row]) = (of_row.cost, of_row.slope, of_row.curvature);
         }
+        Self { cost, slope, curvature }
     }
 }
 
@@ -157,8 +171,7 @@ mod tests {
         let margins: [f64; 9] = std::array::from_fn(|row| (row as f64 - 4.0) * 1.7);
         let targets: [f64; 9] = std::array::from_fn(|row| (row % 2) as f64);
         for loss in [Loss::HalfSquared, Loss::Logistic, Loss::SquaredHinge] {
-            let mut costs = RowLosses::new();
-            loss.of_rows(&margins, &targets, &mut costs);
+            let costs = loss.of_rows(&margins, &targets);
             for row in 0..9 {
                 let (cost, slope, curvature) = (costs.cost[row], costs.slope[row], costs.curvature[row]);
                 assert_eq!(loss.at(margins[row], targets[row], row), Ok(RowLoss { cost, slope, curvature }));

@@ -2,7 +2,6 @@
 
 #[cfg(test)]
 use super::loss::RowLoss;
-use super::loss::RowLosses;
 use super::tile::{Cell, GRADIENT_ROWS, Plane, Tile, Vector};
 use super::{BlockView, KernelError, Loss, Predictor, filled_up, vector::widest};
 
@@ -39,11 +38,11 @@ fn gradient_sums<T: Cell>(
 ) -> Result<Vec<f64>, KernelError> {
     let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
     let mut tile = Tile::<GRADIENT_ROWS>::new(feature_count);
-    let (mut sums, mut slopes, mut costs) = (vec![0.0; 2], vec![Vector::ZERO; tile.width], RowLosses::new());
+    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; tile.width]);
     for (first, cells, targets) in block.tiles::<GRADIENT_ROWS>() {
         tile.read(cells, feature_count, &plane);
         loss.check_targets(targets, first)?;
-        loss.of_rows(&tile.margins, &filled_up(targets), &mut costs);
+        let costs = loss.of_rows(&tile.margins, &filled_up(targets));
         for row in 0..targets.len() {
             sums[0] += costs.cost[row];
             sums[1] += costs.slope[row];

@@ -2,10 +2,17 @@
 //!
 //! A tile is read from memory once and then used from the nearest cache: for margins, gradients, products.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes and rows of fixed number become vector instructions as they stand"
+)]
+
 /// Cells that are added side by side: fixed, so that every processor adds in one order.
 pub(super) const LANES: usize = 8;
 /// Rows of a tile of gradients: it stays in the nearest cache.
 pub(super) const GRADIENT_ROWS: usize = 16;
+/// Rows whose margins are computed side by side.
+const ROWS_TOGETHER: usize = 2;
 /// Vectors of sums that are held while the rows of a tile go by.
 const VECTORS_TOGETHER: usize = 4;
 
@@ -68,12 +75,16 @@ pub(super) struct Plane {
     mean: Vec<Vector>,
     weights: Vec<Vector>,
     intercept: f64,
+    /// All bits for the lanes of the last vector that a row fills, none for the others.
+    mask: [u64; LANES],
 }
 
 impl Plane {
     pub(super) fn new(predictor: &super::Predictor<'_>) -> Self {
         let (mean, weights) = (vectors(predictor.mean), vectors(predictor.weights));
-        Self { mean, weights, intercept: predictor.intercept }
+        let filled = predictor.mean.len() % LANES;
+        let mask = std::array::from_fn(|lane| if lane < filled { u64::MAX } else { 0 });
+        Self { mean, weights, intercept: predictor.intercept, mask }
     }
 }
 
@@ -95,18 +106,23 @@ impl<const ROWS: usize> Tile<ROWS> {
     }
 
     /// Takes rows of `feature_count` cells that follow each other, at most `ROWS` of them.
+    ///
+    /// The forms of these loops are those that the compiler turns into vector instructions: see `benches/kernels.rs`.
     #[inline(always)]
     pub(super) fn read<T: Cell>(&mut self, cells: &[T], feature_count: usize, plane: &Plane) {
+        let (width, count) = (self.width, cells.len().checked_div(feature_count).unwrap_or_default());
         let mut dots = [Vector::ZERO; ROWS];
-        let rows = cells
-            .chunks(2 * feature_count.max(1))
-            .zip(self.centred.chunks_mut(2 * self.width.max(1)))
-            .zip(dots.chunks_mut(2));
-        for ((cells, centred), dots) in rows {
-            match cells.split_at_checked(feature_count) {
-                Some((first, second)) if !second.is_empty() => read_rows([first, second], plane, centred, dots),
-                _ => read_rows([cells], plane, centred, dots),
-            }
+        let mut row = 0;
+        while row + ROWS_TOGETHER <= count {
+            let (cells, centred) = (&cells[row * feature_count..], &mut self.centred[row * width..]);
+            let held = read_rows::<T, ROWS_TOGETHER>(cells, feature_count, plane, centred);
+            dots[row..row + ROWS_TOGETHER].copy_from_slice(&held);
+            row += ROWS_TOGETHER;
+        }
+        while row < count {
+            let (cells, centred) = (&cells[row * feature_count..], &mut self.centred[row * width..]);
+            dots[row] = read_rows::<T, 1>(cells, feature_count, plane, centred)[0];
+            row += 1;
         }
         self.margins = [0.0; ROWS];
         for lane in 0..LANES {
@@ -136,7 +152,8 @@ impl<const ROWS: usize> Tile<ROWS> {
         let mut held = [Vector::ZERO; WIDTH];
         held.copy_from_slice(&sums[column..column + WIDTH]);
         for (row, factor) in self.centred.chunks_exact(self.width).zip(factors) {
-            for (sum, cells) in held.iter_mut().zip(&row[column..column + WIDTH]) {
+            let Some(cells) = row[column..].first_chunk::<WIDTH>() else { break };
+            for (sum, cells) in held.iter_mut().zip(cells) {
                 sum.add_scaled(*factor, cells);
             }
         }
@@ -144,37 +161,56 @@ impl<const ROWS: usize> Tile<ROWS> {
     }
 }
 
-/// Centres a few rows and multiplies them with the weights, lane by lane.
+/// Centres the first rows and multiplies them with the weights, lane by lane.
 #[inline(always)]
 fn read_rows<T: Cell, const COUNT: usize>(
-    rows: [&[T]; COUNT],
+    cells: &[T],
+    feature_count: usize,
     plane: &Plane,
     centred: &mut [Vector],
-    dots: &mut [Vector],
-) {
-    let width = plane.mean.len();
+) -> [Vector; COUNT] {
+    let (width, full) = (plane.mean.len(), feature_count / LANES);
+    let row_of = |row: usize| cells[row * feature_count..(row + 1) * feature_count].as_chunks::<LANES>().0;
+    let rows: [&[[T; LANES]]; COUNT] = std::array::from_fn(row_of);
+    let centred = &mut centred[..COUNT * width];
     let mut held = [Vector::ZERO; COUNT];
-    for (column, (mean, weights)) in plane.mean.iter().zip(&plane.weights).enumerate() {
-        for (row, cells) in rows.iter().enumerate() {
-            let cells = &cells[column * LANES..];
+    for column in 0..full {
+        let (mean, weights) = (&plane.mean[column], &plane.weights[column]);
+        for row in 0..COUNT {
+            let cells = &rows[row][column];
             let mut vector = Vector::ZERO;
-            match cells.first_chunk::<LANES>() {
-                // Of a length that is known when it is compiled.
-                Some(cells) => centre(&mut vector, cells, mean),
-                None => centre(&mut vector, cells, mean),
+            for lane in 0..LANES {
+                vector.0[lane] = cells[lane].wide() - mean.0[lane];
             }
             held[row].add_product(&vector, weights);
             centred[row * width + column] = vector;
         }
     }
-    dots[..COUNT].copy_from_slice(&held);
+    if full < width {
+        let (mean, weights) = (&plane.mean[full], &plane.weights[full]);
+        for row in 0..COUNT {
+            let vector = last_vector(&cells[row * feature_count + full * LANES..], mean, &plane.mask);
+            held[row].add_product(&vector, weights);
+            centred[row * width + full] = vector;
+        }
+    }
+    held
 }
 
+/// The end of a row, centred, from where it begins. What is read beyond it, of the next row, is masked out.
 #[inline(always)]
-fn centre<T: Cell>(centred: &mut Vector, cells: &[T], mean: &Vector) {
-    for ((value, cell), mean) in centred.0.iter_mut().zip(cells).zip(&mean.0) {
-        *value = cell.wide() - mean;
+fn last_vector<T: Cell>(cells: &[T], mean: &Vector, mask: &[u64; LANES]) -> Vector {
+    let mut vector = Vector::ZERO;
+    if let Some(cells) = cells.first_chunk::<LANES>() {
+        for lane in 0..LANES {
+            vector.0[lane] = f64::from_bits((cells[lane].wide() - mean.0[lane]).to_bits() & mask[lane]);
+        }
+    } else {
+        for (lane, cell) in cells.iter().enumerate() {
+            vector.0[lane] = f64::from_bits((cell.wide() - mean.0[lane]).to_bits() & mask[lane]);
+        }
     }
+    vector
 }
 
 #[cfg(test)]
