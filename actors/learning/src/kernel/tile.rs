@@ -142,7 +142,11 @@ impl<const ROWS: usize> Tile<ROWS> {
             column += VECTORS_TOGETHER;
         }
         while column < self.width {
-            self.add_columns::<1>(column, factors, sums);
+            let mut held = sums[column];
+            for (row, factor) in self.centred.chunks_exact(self.width).zip(factors) {
+                held.add_scaled(*factor, &row[column]);
+            }
+            sums[column] = held;
             column += 1;
         }
     }
