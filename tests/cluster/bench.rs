@@ -53,3 +53,25 @@ fn the_fabric_is_measured_between_two_processes_and_loses_nothing() {
     }
     stage.assert_nothing_left();
 }
+
+#[test]
+fn a_training_is_measured_against_its_optimum() {
+    let stage = Stage::new();
+    let data = "synthetic:dense?rows=3000&cols=5&seed=1";
+    let told =
+        stage.odeon(["bench", "train", "--data", data, "--solver", "quasi_newton", "--json"]).end().expect(0).json();
+    let rows = told["training"].as_array().expect("a list of measures");
+    let value = |name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}: {told}"));
+        row["value"].as_f64().unwrap_or_else(|| panic!("{row}"))
+    };
+    assert!(value("best excess").abs() < 1e-12);
+    assert!(value("readings to 1e-3") <= value("readings to 1e-6"));
+    for name in
+        ["time to 1e-6", "gradient pass, matrix", "overhead of a round, median", "bytes of a round", "read bandwidth"]
+    {
+        assert!(value(name) > 0.0, "{name}");
+    }
+    assert!(value("peak memory of all processes") > 1.0);
+    stage.assert_nothing_left();
+}

@@ -31,9 +31,10 @@ use odeon_runtime::transport::Tcp;
 const OPTIMUM_GRADIENT_MAX: f64 = 1e-11;
 /// What the trainings are to reach, as part of the gradient at the start.
 const TOLERANCE: f64 = 1e-12;
-/// Times that the floor is taken, and MiB that are read for it by all threads together.
+/// Times that the floor is taken.
 const FLOOR_RUNS: usize = 7;
-const FLOOR_MIB: usize = 1024;
+/// MiB that all threads together read for the floor: as many as the matrix has, more than a cache holds, and not too many.
+const FLOOR_MIB: std::ops::RangeInclusive<usize> = 128..=1024;
 
 /// Measures a training on generated rows with a cluster of its own, beside what the machine reads from memory
 #[derive(Debug, Args)]
@@ -70,7 +71,8 @@ pub(crate) async fn train(args: TrainBenchArgs, environment: &Environment) -> Re
     run.optimum = optimum;
     // Last, so that its memory is not counted as that of the training.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(args.workers as usize);
-    run.read_bandwidth = read_bandwidth(FLOOR_MIB / threads, threads, FLOOR_RUNS);
+    let mib = ((run.row_count * run.column_count * 4) >> 20).clamp(*FLOOR_MIB.start(), *FLOOR_MIB.end());
+    run.read_bandwidth = read_bandwidth(mib.div_ceil(threads), threads, FLOOR_RUNS);
     let format = if args.json { Format::Json } else { Format::Table };
     let style = Style::of(&std::io::stdout(), &environment.variables);
     let figures: Vec<Figure> = figures(&run);
