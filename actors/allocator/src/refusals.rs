@@ -12,8 +12,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most refusals that are kept of one client on one agent; the one that ends first gives way.
-const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 8;
+/// The most refusals that are kept of one client on one agent; the one that ends first gives way. What is freed is offered
+/// at once, and so in small parts, each of which may be refused.
+pub const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 32;
 /// Among how many of the things refused last a new refusal looks for its like, so that most share one.
 const SHARED_AMONG: usize = 16;
 
@@ -285,8 +286,8 @@ mod tests {
     #[test]
     fn refusals_of_one_client_on_one_agent_are_bounded() {
         let mut refusals = Refusals::new();
-        for step in 0..20 {
-            refusals.add(AGENT, CLIENT, cpus(step + 1), seconds(50 - u64::from(step)), 0);
+        for step in 0..50 {
+            refusals.add(AGENT, CLIENT, cpus(step + 1), seconds(90 - u64::from(step)), 0);
         }
         assert_eq!(refusals.len(), REFUSALS_PER_CLIENT_AND_AGENT_MAX);
         assert!(is_refused(&refusals, AGENT, CLIENT, &cpus(20)));
