@@ -1,4 +1,6 @@
 //! What the processes and nodes of these tests prove who they are with: between hosts nobody is let in without.
+//!
+//! Each host has certificates of its own, for its address only.
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -8,59 +10,73 @@ use odeon_runtime::trust::{
     Authority, CredentialFiles, Credentials, Issued, PeerRole, PeerRoles, Request, Tls, Validity,
 };
 
+use super::hosts::name;
 use super::network::address;
 use crate::support::Stage;
+use crate::support::stage::Invocation;
 
-/// Places whose addresses are in every certificate.
-const PLACES: usize = 8;
-
-/// The certificates of all hosts, one for each role.
-struct Certificates {
-    ca: String,
-    of_roles: Vec<(PeerRole, Issued)>,
+/// The authority of all tests of this process.
+fn authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(new_authority)
 }
 
-/// Issued once for all tests of this process.
-fn certificates() -> &'static Certificates {
-    static ISSUED: OnceLock<Certificates> = OnceLock::new();
-    ISSUED.get_or_init(|| {
-        let validity = Validity::days(SystemTime::now(), 1);
-        let authority = Authority::new(validity).expect("the system has randomness");
-        let issue = |role: PeerRole| {
-            let hosts = (0..PLACES).map(address).collect();
-            let request = Request { name: role.to_string(), roles: PeerRoles::of(&[role]), hosts, validity };
-            (role, authority.issue(&request).expect("a name and addresses"))
-        };
-        Certificates { ca: authority.cert_pem().to_owned(), of_roles: PeerRole::ALL.map(issue).into() }
-    })
+/// An authority that no other knows.
+pub(crate) fn new_authority() -> Authority {
+    Authority::new(validity()).expect("the system has randomness")
 }
 
-/// Lets every command of a stage prove that it is what it is: roles by their own variables, all others as clients.
+fn validity() -> Validity {
+    Validity::days(SystemTime::now(), 1)
+}
+
+/// For the holder of a name, at these addresses.
+fn issue(authority: &Authority, role: PeerRole, name: String, hosts: Vec<String>) -> Issued {
+    let request = Request { name, roles: PeerRoles::of(&[role]), hosts, validity: validity() };
+    authority.issue(&request).expect("a name and addresses")
+}
+
+/// That of everybody who only dials.
+fn of_client() -> &'static Issued {
+    static CLIENT: OnceLock<Issued> = OnceLock::new();
+    CLIENT.get_or_init(|| issue(authority(), PeerRole::Client, "desk".into(), Vec::new()))
+}
+
+/// Lets every command of a stage prove that it is a client.
 pub(crate) fn give(stage: &mut Stage) {
-    let Certificates { ca, of_roles } = certificates();
-    let ca = stage.write("ca.pem", ca);
-    stage.show("ODEON_TLS__CA", &ca);
-    for (role, Issued { cert_pem, key_pem }) in of_roles {
-        let (cert, key) = (format!("{role}.pem"), format!("{role}.key"));
-        let (cert, key) = (stage.write(&cert, cert_pem), stage.write(&key, key_pem));
-        let (of_cert, of_key) = match role {
-            PeerRole::Client => ("ODEON_TLS__CERT", "ODEON_TLS__KEY"),
-            PeerRole::Master => ("ODEON_MASTER__TLS__CERT", "ODEON_MASTER__TLS__KEY"),
-            PeerRole::Agent => ("ODEON_AGENT__TLS__CERT", "ODEON_AGENT__TLS__KEY"),
-            PeerRole::ActorHost => ("ODEON_AGENT__TLS__EXECUTOR_CERT", "ODEON_AGENT__TLS__EXECUTOR_KEY"),
-        };
-        stage.show(of_cert, &cert);
-        stage.show(of_key, &key);
+    let ca = stage.write("ca.pem", authority().cert_pem());
+    let cert = stage.write("client.pem", &of_client().cert_pem);
+    let key = stage.write("client.key", &of_client().key_pem);
+    for (variable, file) in [("ODEON_TLS__CA", ca), ("ODEON_TLS__CERT", cert), ("ODEON_TLS__KEY", key)] {
+        stage.show(variable, &file);
     }
+}
+
+/// Lets a master, or an agent and its executors, prove that they are those of a host.
+pub(crate) fn of_role(stage: &Stage, role: PeerRole, host: usize, command: Invocation) -> Invocation {
+    let command = shown(stage, authority(), role, host, command);
+    if role == PeerRole::Agent { shown(stage, authority(), PeerRole::ActorHost, host, command) } else { command }
+}
+
+/// As [`of_role`], for one of them, and by any authority.
+pub(crate) fn shown(stage: &Stage, by: &Authority, role: PeerRole, host: usize, command: Invocation) -> Invocation {
+    let Issued { cert_pem, key_pem } = issue(by, role, name(host), vec![address(host)]);
+    let file = |ending: &str| format!("{}-{role}.{ending}", name(host));
+    let [cert, key] = match role {
+        PeerRole::Client => ["ODEON_TLS__CERT", "ODEON_TLS__KEY"],
+        PeerRole::Master => ["ODEON_MASTER__TLS__CERT", "ODEON_MASTER__TLS__KEY"],
+        PeerRole::Agent => ["ODEON_AGENT__TLS__CERT", "ODEON_AGENT__TLS__KEY"],
+        PeerRole::ActorHost => ["ODEON_AGENT__TLS__EXECUTOR_CERT", "ODEON_AGENT__TLS__EXECUTOR_KEY"],
+    };
+    command.env(cert, stage.write(&file("pem"), cert_pem)).env(key, stage.write(&file("key"), key_pem))
 }
 
 /// A node of a client.
 pub(crate) async fn node(name: &str, incarnation: u64) -> Node {
-    let Certificates { ca, of_roles } = certificates();
-    let (_, issued) = of_roles.iter().find(|(role, _)| *role == PeerRole::Client).expect("there is one for each role");
     let files = CredentialFiles { ca: "ca.pem".into(), cert: "client.pem".into(), key: "client.key".into() };
-    let (cert, key) = (issued.cert_pem.as_bytes(), issued.key_pem.as_bytes());
-    let credentials = Credentials::from_pem(&files, ca.as_bytes(), cert, key).expect("what was issued is good");
-    let builder = Node::builder(name).incarnation(incarnation).transport(Arc::new(Tls::new(credentials)));
+    let (ca, cert, key) = (authority().cert_pem(), &of_client().cert_pem, &of_client().key_pem);
+    let credentials = Credentials::from_pem(&files, ca.as_bytes(), cert.as_bytes(), key.as_bytes());
+    let transport = Tls::new(credentials.expect("what was issued is good"));
+    let builder = Node::builder(name).incarnation(incarnation).transport(Arc::new(transport));
     builder.start().await.expect("a node that only dials can start")
 }

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use odeon::prelude::PeerError;
+use odeon_runtime::trust::{Authority, PeerRole};
 use serde_json::Value;
 
 use super::book::Book;
 use super::credentials;
 use super::network::{DESK, Network, address};
 use super::writers::{Writers, ask_run};
+use crate::support::stage::Invocation;
 use crate::support::{Client, Process, Running, Stage, eventually, repository, text};
 
 /// The host of the master.
@@ -87,26 +89,53 @@ impl<'a> Hosts<'a> {
 
     /// Starts the master, at first or again: same address, same directory.
     pub(crate) fn start_master(&mut self) {
-        let mut master = self.start_role(MASTER, "master", MASTER_PORT, &[]);
+        let command = self.role(MASTER, PeerRole::Master, MASTER_PORT, &[]);
+        let mut master = self.start_at(MASTER, credentials::of_role(self.stage, PeerRole::Master, MASTER, command));
         assert_eq!(master.stdout_value("master "), self.client.master);
         self.master = Some(master);
     }
 
     /// Starts the agent of a host, at first or again.
     pub(crate) fn start_agent(&mut self, host: usize) {
-        let hostname = format!("hostname={}", name(host));
-        let own = ["--master", &self.client.master, "--resources", "cpus:4;mem:1024", "--set", &hostname];
-        let often = ["--set", "registration_backoff_max=2s"];
-        let agent = self.start_role(host, "agent", 5051, &[&own[..], &often].concat());
+        let command = credentials::of_role(self.stage, PeerRole::Agent, host, self.agent(host));
+        let agent = self.start_at(host, command);
         self.agents.insert(host, agent);
     }
 
-    fn start_role(&self, host: usize, role: &str, port: u16, arguments: &[&str]) -> Running {
-        let file = repository().join("config").join(role).with_extension("toml").display().to_string();
+    /// Starts another agent on a host, with a certificate that this authority has issued to an agent.
+    pub(crate) fn start_agent_of(&self, authority: &Authority, host: usize) -> Running {
+        let ca = self.stage.write("other-ca.pem", authority.cert_pem());
+        let command = self.agent(host).env("ODEON_AGENT__TLS__CA", ca);
+        let issued = |role, command| credentials::shown(self.stage, authority, role, host, command);
+        self.start_at(host, issued(PeerRole::ActorHost, issued(PeerRole::Agent, command)))
+    }
+
+    /// Starts another agent on a host, with the certificate of a client instead of its own.
+    pub(crate) fn start_agent_as_client(&self, host: usize) -> Running {
+        let command = self.agent(host);
+        let command = credentials::of_role(self.stage, PeerRole::Agent, host, command);
+        let here = |file: &str| self.stage.here().join(file);
+        let (cert, key) = (here("client.pem"), here("client.key"));
+        self.start_at(host, command.env("ODEON_AGENT__TLS__CERT", cert).env("ODEON_AGENT__TLS__KEY", key))
+    }
+
+    fn agent(&self, host: usize) -> Invocation {
+        let hostname = format!("hostname={}", name(host));
+        let own = ["--master", &self.client.master, "--resources", "cpus:4;mem:1024", "--set", &hostname];
+        let often = ["--set", "registration_backoff_max=2s"];
+        self.role(host, PeerRole::Agent, 5051, &[&own[..], &often].concat())
+    }
+
+    fn role(&self, host: usize, role: PeerRole, port: u16, arguments: &[&str]) -> Invocation {
+        let role = role.to_string();
+        let file = repository().join("config").join(&role).with_extension("toml").display().to_string();
         let work_dir = format!("work_dir={}", self.stage.here().join(format!("{role}-{host}")).display());
         let (bind, port) = (format!("bind={}", address(host)), format!("port={port}"));
-        let common = [role, "--config", &file, "--set", &work_dir, "--set", &bind, "--set", &port];
-        let command = self.stage.odeon(common.iter().chain(arguments));
+        let common = [&role, "--config", &file, "--set", &work_dir, "--set", &bind, "--set", &port];
+        self.stage.odeon(common.iter().chain(arguments))
+    }
+
+    fn start_at(&self, host: usize, command: Invocation) -> Running {
         self.network.at(host).within(|| command.start())
     }
 
@@ -205,10 +234,12 @@ impl<'a> Hosts<'a> {
 
     /// Waits until so many agents are in service.
     pub(crate) fn wait_for_agents(&self, count: usize) {
-        eventually(&format!("{count} agents in service"), || {
-            let agents = self.client.list("agents");
-            (agents.iter().filter(|agent| agent["state"] == "ACTIVE").count() == count).then_some(())
-        });
+        eventually(&format!("{count} agents in service"), || (self.agents_in_service() == count).then_some(()));
+    }
+
+    /// How many agents the master counts on.
+    pub(crate) fn agents_in_service(&self) -> usize {
+        self.client.list("agents").iter().filter(|agent| agent["state"] == "ACTIVE").count()
     }
 
     /// `kill -9` to the agent of a host.

@@ -18,6 +18,8 @@ mod namespace;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
+mod strangers;
+#[cfg(target_os = "linux")]
 mod three_hosts;
 #[cfg(target_os = "linux")]
 mod writers;

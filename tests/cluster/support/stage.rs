@@ -32,7 +32,9 @@ impl Stage {
 
     /// An empty stage for an example that has the whole command line.
     pub(crate) fn of_example(name: &str) -> Self {
-        Self::of(example(name))
+        let program = example(name);
+        assert!(program.exists(), "{} is missing: run `cargo build --example {name}` before", program.display());
+        Self::of(program)
     }
 
     fn of(program: PathBuf) -> Self {
