@@ -3,10 +3,14 @@
 //! Headers, frames and lengths are the fabric's.
 
 mod decoder;
+mod encoder;
+#[cfg(test)]
+mod tree;
 
 pub use decoder::Asked;
 
 use decoder::Decoder;
+use encoder::Encoder;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
 
@@ -38,14 +42,16 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 ///
 /// # Errors
 /// As [`encode`]; part of the value may then have been written.
+#[inline]
 pub fn encode_into<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
-    rmp_serde::encode::write_named(bytes, value).map_err(|error| CodecError(error.to_string()))
+    value.serialize(&mut Encoder::new(bytes))
 }
 
 /// Reads a value; allocates no more than the bytes hold.
 ///
 /// # Errors
 /// [`CodecError`] if the bytes are not such a value, are nested deeper than `depth_max`, or go on behind it.
+#[inline]
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, CodecError> {
     let mut decoder = Decoder::new(bytes, depth_max);
     let value = T::deserialize(&mut decoder)?;

@@ -84,6 +84,7 @@ impl<'de> Token<'de> {
 }
 
 impl<'de> Decoder<'de> {
+    #[inline]
     pub(super) fn new(bytes: &'de [u8], depth_max: usize) -> Self {
         Self { rest: bytes, depth_left: depth_max, probe: None }
     }
@@ -111,6 +112,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// How many bytes are not read.
+    #[inline]
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -185,6 +187,41 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    /// A text of less than 32 bytes, as names are; none if something else follows, or it is not whole or not text.
+    #[inline]
+    fn short_text(&mut self) -> Option<&'de str> {
+        let (marker, rest) = self.rest.split_first()?;
+        let (text, rest) = rest.split_at_checked(usize::from(marker ^ 0xa0)).filter(|(text, _)| text.len() < 32)?;
+        let text = std::str::from_utf8(text).ok()?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    /// Less than 256 bytes; none if something else follows, or they are not whole.
+    #[inline]
+    fn short_bytes(&mut self) -> Option<&'de [u8]> {
+        let ([marker, length], rest) = self.rest.split_first_chunk()?;
+        let (bytes, rest) = rest.split_at_checked(usize::from(*length)).filter(|_| *marker == 0xc4)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    /// The head of a map of less than 16 pairs, as structs are; none if something else follows.
+    #[inline]
+    fn short_map(&mut self) -> Option<usize> {
+        let (marker, rest) = self.rest.split_first().filter(|(marker, _)| **marker & 0xf0 == 0x80)?;
+        self.rest = rest;
+        Some(usize::from(marker & 0x0f))
+    }
+
+    /// A number below 128; none if something else follows.
+    #[inline]
+    fn short_number(&mut self) -> Option<u64> {
+        let (marker, rest) = self.rest.split_first().filter(|(marker, _)| **marker < 0x80)?;
+        self.rest = rest;
+        Some(u64::from(*marker))
+    }
+
     /// Reads over a value with all its parts.
     fn skip(&mut self) -> Result<(), CodecError> {
         let mut values_left: u64 = 1;
@@ -199,6 +236,7 @@ impl<'de> Decoder<'de> {
         Ok(())
     }
 
+    #[inline]
     fn enter(&mut self) -> Result<(), CodecError> {
         self.depth_left = self.depth_left.checked_sub(1).ok_or_else(|| CodecError("nested too deep".to_owned()))?;
         Ok(())
@@ -212,6 +250,7 @@ impl<'de> Decoder<'de> {
         Ok(value)
     }
 
+    #[inline]
     fn map<V: Visitor<'de>>(&mut self, count: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.enter()?;
         let mut parts = Parts { left: count, decoder: self };
@@ -226,6 +265,9 @@ macro_rules! numbers {
     ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
             self.asks(Asked::Value($name));
+            if let Some(value) = self.short_number() {
+                return visitor.visit_u64(value);
+            }
             match self.token()? {
                 Token::Unsigned(value) => visitor.visit_u64(value),
                 Token::Signed(value) => visitor.visit_i64(value),
@@ -241,6 +283,9 @@ macro_rules! texts {
     ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
             self.asks(Asked::Value($name));
+            if let Some(value) = self.short_text() {
+                return visitor.visit_borrowed_str(value);
+            }
             match self.token()? {
                 Token::Text(value) => visitor.visit_borrowed_str(value),
                 other => Err(other.refused(&visitor)),
@@ -253,6 +298,9 @@ macro_rules! bytes {
     ($($method:ident $name:literal)+) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
             self.asks(Asked::Value($name));
+            if let Some(value) = self.short_bytes() {
+                return visitor.visit_borrowed_bytes(value);
+            }
             match self.token()? {
                 Token::Bytes(value) => visitor.visit_borrowed_bytes(value),
                 other => Err(other.refused(&visitor)),
@@ -365,14 +413,20 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
         self.deserialize_seq(visitor)
     }
 
+    #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
         self.asks(Asked::Map);
-        match self.token()? {
-            Token::Map(count) => self.map(count, visitor),
-            other => Err(other.refused(&visitor)),
-        }
+        let count = match self.short_map() {
+            Some(count) => count,
+            None => match self.token()? {
+                Token::Map(count) => count,
+                other => return Err(other.refused(&visitor)),
+            },
+        };
+        self.map(count, visitor)
     }
 
+    #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -411,12 +465,14 @@ struct Parts<'a, 'de> {
 }
 
 impl Parts<'_, '_> {
+    #[inline]
     fn next_is_there(&mut self) -> bool {
         let is_there = self.left > 0;
         self.left = self.left.saturating_sub(1);
         is_there
     }
 
+    #[inline]
     fn leave(self) -> Result<(), CodecError> {
         self.decoder.depth_left += 1;
         match self.left {
@@ -446,10 +502,12 @@ impl<'de> de::SeqAccess<'de> for &mut Parts<'_, 'de> {
 impl<'de> de::MapAccess<'de> for &mut Parts<'_, 'de> {
     type Error = CodecError;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, CodecError> {
         self.next_is_there().then(|| seed.deserialize(&mut *self.decoder)).transpose()
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, CodecError> {
         seed.deserialize(&mut *self.decoder)
     }
