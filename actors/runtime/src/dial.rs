@@ -91,7 +91,8 @@ pub(crate) async fn dial(fabric: Arc<Fabric>, link: Arc<Link>, endpoint: Endpoin
     let limit = fabric.limits.dial_timeout;
     let opened = tokio::select! {
         biased;
-        () = link.close.cancelled() => Err("closed by this node".into()),
+        () = link.closed.cancelled() => Err("closed by this node".into()),
+        never = link.keep_time() => never,
         opened = timeout(limit, open(&fabric, &endpoint)) => match opened {
             Ok(opened) => opened.map_err(EndCause::from),
             Err(_) => Err(EndCause::from(format!("no answer within {} ms", limit.as_millis()))),

@@ -1,7 +1,8 @@
 //! The way of one kind of message into one actor: through the inbox of a supervised actor, or else through its mailbox.
 
+use crate::answering::ReplyTo;
 use crate::error::PeerError;
-use crate::exports::{Answer, decode};
+use crate::exports::Answer;
 use crate::inbox::{Ask, Inbox, Tells};
 use crate::name::NodeId;
 use actix::dev::{Request, SendError, ToEnvelope};
@@ -20,6 +21,8 @@ pub(crate) trait Entrance<M: RemoteMessage>: Send + Sync {
     /// A full mailbox does not refuse an ask: each waiting ask has a slot of its own. The bound is
     /// the number of askers, which links and callers limit.
     fn ask(&self, sender: &NodeId, message: M) -> Answer<M::Result>;
+    /// As `ask` for an ask of another node, whose reply goes where it says; handed back if the actor has no inbox.
+    fn ask_from_afar(&self, sender: &NodeId, message: M, to: ReplyTo) -> Result<(), (M, ReplyTo)>;
     /// Puts a tell in, if there is room.
     fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError>;
     /// As `tell`, but without room the message gets a slot of its own, as an ask does; then the answer says when it
@@ -76,6 +79,12 @@ where
             Some(inbox) => ask(inbox, message),
             None => accepted(self.address.send(message)),
         }
+    }
+
+    fn ask_from_afar(&self, sender: &NodeId, message: M, to: ReplyTo) -> Result<(), (M, ReplyTo)> {
+        let Some(inbox) = self.inbox.get() else { return Err((message, to)) };
+        inbox.ask_from_afar::<M, T>((self.hears)(sender, message), to);
+        Ok(())
     }
 
     fn tell(&self, sender: &NodeId, message: M) -> Result<(), PeerError> {
@@ -155,8 +164,13 @@ where
     }
 
     fn push(&mut self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
-        self.messages.push_back((self.hears)(sender, decode(body, depth_max)?));
-        Ok(())
+        match M::decode(body, depth_max) {
+            Ok(message) => {
+                self.messages.push_back((self.hears)(sender, message));
+                Ok(())
+            }
+            Err(error) => Err(PeerError::undecodable(M::WIRE_NAME, &error)),
+        }
     }
 
     fn len(&self) -> usize {

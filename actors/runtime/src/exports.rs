@@ -2,9 +2,9 @@
 //!
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
+use crate::answering::{Errand, ReplyTo};
 use crate::entrance::{Entrance, Run, WayIn};
 use crate::error::PeerError;
-use crate::frame::{self, Head};
 use crate::name::NodeId;
 use crate::sender::From;
 use crate::trust::{PeerRole, PeerRoles};
@@ -153,24 +153,19 @@ pub(crate) fn typed<M: RemoteMessage>(door: Arc<dyn AnyDoor>) -> Option<Arc<Door
     door.downcast().ok()
 }
 
-/// What the frame of a reply must say, and how large it may be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReplyFrame {
-    pub(crate) correlation: u64,
-    pub(crate) bytes_max: usize,
-}
-
-/// The frame of a reply on its way.
-pub(crate) type Framed = BoxFuture<'static, Result<Vec<u8>, PeerError>>;
-
 /// The end of a tell that waits behind a full mailbox.
 pub(crate) type Handled = BoxFuture<'static, ()>;
 
 /// A [`Door`] whose message type the link does not know.
 pub(crate) trait AnyDoor: Any + Send + Sync {
-    /// Decodes and asks; the answer is the frame of the reply.
-    fn ask_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize, reply: ReplyFrame)
-    -> Result<Framed, PeerError>;
+    /// Decodes and asks; who has no inbox is answered for by an errand.
+    fn ask_bytes(
+        &self,
+        sender: &NodeId,
+        body: &[u8],
+        depth_max: usize,
+        to: ReplyTo,
+    ) -> Result<Option<Errand>, PeerError>;
     /// Decodes and tells.
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
     /// Decodes and tells; at a full mailbox the message waits in a slot of its own, and the future ends when it has been
@@ -192,18 +187,11 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
         sender: &NodeId,
         body: &[u8],
         depth_max: usize,
-        reply: ReplyFrame,
-    ) -> Result<Framed, PeerError> {
-        let answer = self.ask(sender, decode::<M>(body, depth_max)?);
-        let framed = async move {
-            let answer = answer.await?;
-            let mut frame = Vec::new();
-            let start = frame::begin(&mut frame, &Head::Reply(reply.correlation));
-            M::encode_reply_into(&answer, &mut frame).map_err(|e| PeerError::unencodable(M::WIRE_NAME, &e))?;
-            frame::finish(&mut frame, start, reply.bytes_max)?;
-            Ok(frame)
-        };
-        Ok(framed.boxed())
+        mut to: ReplyTo,
+    ) -> Result<Option<Errand>, PeerError> {
+        let message = decode::<M>(body, depth_max).inspect_err(|_| to.close())?;
+        let Err((message, to)) = self.ask_from_afar(sender, message, to) else { return Ok(None) };
+        Ok(Some(to.answer_with::<M>(self.ask(sender, message))))
     }
 
     fn tell_bytes(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {

@@ -19,7 +19,7 @@ use dashmap::DashMap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::Instant;
@@ -97,6 +97,8 @@ pub(crate) struct Fabric {
     pub(crate) counters: Counters,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
+    /// As `stop`, for whoever asks at every message.
+    is_stopped: AtomicBool,
     pub(crate) events: broadcast::Sender<LinkEvent>,
     pub(crate) failure: watch::Sender<Option<NodeFailure>>,
     /// What this node tells others to dial: the first endpoint it listens at.
@@ -129,6 +131,7 @@ impl Fabric {
             counters: Counters::default(),
             handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
             stop: CancellationToken::new(),
+            is_stopped: AtomicBool::new(false),
             events: broadcast::channel(limits.link_events_max).0,
             failure: watch::channel(None).0,
             advertised: Mutex::default(),
@@ -141,6 +144,16 @@ impl Fabric {
             links_started: AtomicU64::new(0),
             limits,
         }
+    }
+
+    /// Ends all links and listeners.
+    pub(crate) fn shut_down(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+        self.stop.cancel();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
     }
 
     pub(crate) fn export(&self, actor: ActorName, exports: Exports) -> Arc<Exports> {
@@ -247,7 +260,7 @@ impl Fabric {
 
     fn route_to(self: &Arc<Self>, endpoint: &Endpoint) -> Result<Route, PeerError> {
         let unreachable = |cause: String| Err(PeerError::Unreachable { target: endpoint.to_string(), cause });
-        if self.stop.is_cancelled() {
+        if self.is_stopped() {
             return unreachable("this node has shut down".into());
         }
         let now = Instant::now();
@@ -315,7 +328,7 @@ impl Fabric {
         }
         drop(table);
         if let Some(older) = older {
-            older.close.cancel();
+            older.close();
         }
     }
 

@@ -6,16 +6,20 @@
 //! that came with one read of a link. Order, bounds and ends are those of a mailbox. What is sent to the address of the
 //! actor, past all peers, does not come here.
 
+use crate::answering::ReplyTo;
 use crate::fabric::lock;
 use crate::figures::Counts;
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::ActorFuture;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
+use odeon_protocol::wire::RemoteMessage;
 use std::any::Any;
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll, Waker};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 /// Messages that an actor handles before others of its thread have a turn.
@@ -84,6 +88,26 @@ impl<A: Actor> Inbox<A> {
                 None => items.push_back(Box::new(Tells::new(VecDeque::from([message]), None))),
             }
         })
+    }
+
+    /// Puts an ask of another node in, whether there is room or not, with those that came before it if they are of its
+    /// kind. If the actor is gone, its asker hears so.
+    pub(crate) fn ask_from_afar<M, T>(&self, message: T, to: ReplyTo)
+    where
+        A: Handler<T>,
+        M: RemoteMessage,
+        T: Message<Result = M::Result> + Send + 'static,
+    {
+        self.add(1, |items| {
+            let last = items.back_mut().and_then(|item| (&mut **item as &mut dyn Any).downcast_mut::<FarAsks<M, T>>());
+            match last.filter(|asks| asks.asks.len() < RUN_MESSAGES_MAX) {
+                Some(asks) => asks.asks.push_back((message, to)),
+                None => {
+                    let asks = VecDeque::from([(message, to)]);
+                    items.push_back(Box::new(FarAsks::<M, T> { asks, message: PhantomData }));
+                }
+            }
+        });
     }
 
     fn add(&self, count: usize, add: impl FnOnce(&mut VecDeque<Box<dyn Item<A>>>)) -> bool {
@@ -224,6 +248,38 @@ where
 
     fn len(&self) -> usize {
         self.messages.len()
+    }
+}
+
+/// Asks of other nodes that came together: messages `M`, which the actor hears as `T`.
+pub(crate) struct FarAsks<M, T> {
+    asks: VecDeque<(T, ReplyTo)>,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<A, M, T> Item<A> for FarAsks<M, T>
+where
+    A: Actor + Handler<T>,
+    M: RemoteMessage,
+    T: Message<Result = M::Result> + Send + 'static,
+{
+    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
+        // Unless nobody waits for it any more.
+        if let Some((message, to)) = self.asks.pop_front().filter(|(_, to)| to.is_wanted()) {
+            let (asker, mut reply) = oneshot::channel();
+            Handler::handle(actor, message, context).handle(context, Some(asker));
+            match reply.try_recv() {
+                Ok(reply) => to.answer::<M>(&reply),
+                Err(TryRecvError::Empty) => to.answer_later::<M>(reply),
+                // Nobody will answer, and dropping `to` says so.
+                Err(TryRecvError::Closed) => {}
+            }
+        }
+        !self.asks.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.asks.len()
     }
 }
 

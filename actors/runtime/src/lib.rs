@@ -59,6 +59,7 @@
 //!
 //! Deliberately absent: membership and placement (they are decided above), remote spawning, redelivery. A message is handled at most once, or the sender is told that this is not known.
 
+mod answering;
 mod assembly;
 mod backoff;
 mod begun;
@@ -104,6 +105,7 @@ mod sender;
 mod session;
 #[cfg(test)]
 mod simulation_test;
+mod slots;
 mod stranger;
 mod supervisor;
 pub mod testkit;

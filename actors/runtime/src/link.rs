@@ -2,6 +2,7 @@
 //!
 //! The queues are in `outgoing.rs`, the socket side in `session.rs`; which link leads where is in `fabric.rs`.
 
+use crate::answering::Answering;
 use crate::error::PeerError;
 use crate::fabric::lock;
 use crate::figures::LinkFigures;
@@ -10,15 +11,17 @@ use crate::heartbeat::Heartbeat;
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
 use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing, Spoken};
+use crate::slots::Slots;
 use bytes::Bytes;
 use odeon_protocol::wire::Lane;
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Writes the body of a message behind what a buffer holds.
@@ -61,10 +64,24 @@ impl From<String> for EndCause {
     }
 }
 
-struct Waiting {
-    reply: oneshot::Sender<Result<Bytes, PeerError>>,
-    /// None for a watch, which the other end counts.
-    _permit: Option<OwnedSemaphorePermit>,
+/// What an ask or a watch waits for.
+enum Waiting {
+    /// The reply; who waits for it is to be woken.
+    Reply(Option<Waker>),
+    /// Nothing any more: it is here, and is taken once.
+    Replied(Result<Bytes, PeerError>),
+    /// Nothing any more: it has not come in time.
+    Late,
+}
+
+impl Waiting {
+    /// Ends the wait; false if it has ended.
+    fn end(&mut self, end: Waiting, wakers: &mut Vec<Waker>) -> bool {
+        let Self::Reply(waker) = self else { return false };
+        wakers.extend(waker.take());
+        *self = end;
+        true
+    }
 }
 
 #[derive(Default)]
@@ -73,7 +90,7 @@ struct State {
     node: Option<NodeId>,
     /// Set once and for all when the link ends.
     ended: Option<EndCause>,
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: Slots<Waiting>,
 }
 
 #[derive(Default)]
@@ -91,51 +108,65 @@ pub(crate) struct Link {
     target: String,
     /// What waits for the session's writer.
     pub(crate) outgoing: Outgoing,
-    permits: Arc<Semaphore>,
-    next: AtomicU64,
+    /// Asks that may wait for a reply. Whoever takes a permit gives it back when it drops the ask.
+    permits: Semaphore,
+    /// Asks of the other node.
+    pub(crate) answering: Answering,
+    /// Said when a deadline is before all others.
+    earlier_deadline: Notify,
     pub(crate) frame_bytes_max: usize,
     begun: Instant,
     /// What has arrived; changed by the session's reader alone.
     arrived: Arrived,
     state: Mutex<State>,
     /// Asks the session to end.
-    pub(crate) close: CancellationToken,
+    pub(crate) closed: CancellationToken,
+    /// As `closed`, for whoever asks at every message.
+    is_closing: AtomicBool,
 }
 
 impl Link {
-    pub(crate) fn new(number: u64, target: String, limits: &FabricLimits, close: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(number: u64, target: String, limits: &FabricLimits, closed: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             number,
             target,
             outgoing: Outgoing::new(limits),
-            permits: Arc::new(Semaphore::new(limits.pending_asks_max)),
-            next: AtomicU64::new(1),
+            permits: Semaphore::new(limits.pending_asks_max),
+            answering: Answering::default(),
+            earlier_deadline: Notify::new(),
             frame_bytes_max: limits.frame_bytes_max,
             begun: Instant::now(),
             arrived: Arrived::default(),
             state: Mutex::default(),
-            close,
+            closed,
+            is_closing: AtomicBool::new(false),
         })
     }
 
     /// Begins an ask: it is on its way when this returns, if there was room for it.
-    pub(crate) fn ask(&self, call: &Call<'_>, encode: Encode<'_>, within: Duration) -> Result<Asking<'_>, PeerError> {
-        let correlation = self.next.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn ask<'a>(
+        &'a self,
+        call: &Call<'a>,
+        encode: Encode<'_>,
+        within: Duration,
+    ) -> Result<Asking<'a>, PeerError> {
         let deadline_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let correlation = self.wait_for(Instant::now().checked_add(within))?;
+        // From here on, dropping this gives the place back.
+        let mut asking = Asking { link: self, correlation, within, has_permit: false, unsent: None };
         let only_for = self.only_for(call.only, correlation)?;
         let head = Head::Ask { way: call.way(), correlation, deadline_ms };
         self.framed(call, head, encode, |mut frame| {
-            let mut asking = Asking { link: self, lane: call.lane, correlation, reply: None, unsent: None };
-            if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-                asking.reply = Some(self.wait_for(correlation, Some(permit))?);
+            if let Ok(permit) = self.permits.try_acquire() {
+                permit.forget();
+                asking.has_permit = true;
                 match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                     Ok(()) => return Ok(asking),
                     Err(NotTaken::Ended) => return Err(self.unreachable()),
                     Err(NotTaken::Full) => {}
                 }
             }
-            self.outgoing.speak(call.message);
-            asking.unsent = Some((std::mem::take(frame.bytes), only_for));
+            asking.unsent = Some(self.unsent(call.lane, head, frame, only_for));
             Ok(asking)
         })
     }
@@ -159,58 +190,68 @@ impl Link {
         &'a self,
         call: &Call<'a>,
         encode: Encode<'_>,
-    ) -> Result<Option<Untold<'a>>, PeerError> {
+    ) -> Result<Option<Unsent<'a>>, PeerError> {
         let only_for = self.only_for(call.only, 0)?;
-        self.framed(call, Head::Tell(call.way()), encode, |mut frame| {
+        let head = Head::Tell(call.way());
+        self.framed(call, head, encode, |mut frame| {
             match self.outgoing.push_call(call.lane, &mut frame, only_for.clone()) {
                 Ok(()) => Ok(None),
                 Err(NotTaken::Ended) => Err(self.unreachable()),
-                Err(NotTaken::Full) => {
-                    let NamedFrame { bytes, body_at, .. } = frame;
-                    let bytes = std::mem::take(bytes);
-                    let (lane, way, spoken) = (call.lane, call.way(), call.message);
-                    Ok(Some(Untold { link: self, lane, way, spoken, bytes, body_at, only_for }))
-                }
+                Err(NotTaken::Full) => Ok(Some(self.unsent(call.lane, head, frame, only_for))),
             }
         })
     }
 
+    /// Keeps a frame for which there is no room yet.
+    fn unsent<'a>(&'a self, lane: Lane, head: Head<'a>, frame: NamedFrame<'_>, only_for: OnlyFor) -> Unsent<'a> {
+        let (bytes, body_at) = (std::mem::take(frame.bytes), frame.body_at);
+        Unsent { link: self, lane, head, spoken: frame.spoken, bytes, body_at, only_for }
+    }
+
     /// Watches an actor; the reply is how it ended.
     pub(crate) async fn watch(&self, actor: &ActorName, only: Option<&NodeId>) -> Result<Bytes, PeerError> {
-        let correlation = self.next.fetch_add(1, Ordering::Relaxed);
+        let correlation = self.wait_for(None)?;
+        let mut watching = Watching { link: self, correlation, is_open: false };
         let only_for = self.only_for(only, correlation)?;
-        let reply = self.wait_for(correlation, None)?;
-        let mut watching = Watching { link: self, correlation, is_open: true };
+        watching.is_open = true;
         let mut frame = Vec::new();
         frame::write(&mut frame, &Head::Watch(correlation), actor.as_str().as_bytes(), self.frame_bytes_max)?;
         if !self.outgoing.push_when_room(Lane::Control, &mut frame, only_for).await {
             return Err(self.unreachable());
         }
-        let ended = reply.await;
+        let ended = poll_fn(|task| self.poll_reply(correlation, task)).await;
         watching.is_open = false;
-        ended.unwrap_or_else(|_| Err(self.unreachable()))
+        ended.unwrap_or_else(|| Err(self.unreachable()))
     }
 
-    /// Writes a frame, encoding its body in place: a bulk frame into a buffer that the lane will take, a control frame
-    /// into one of this thread, so that no code of a message runs while the lane is locked.
+    /// Encodes a body: on the bulk lane as part of a frame that the lane will take, on the control lane into a buffer of
+    /// this thread, so that no code of a message runs while the lane is locked.
+    #[inline]
     fn framed<R>(
         &self,
         call: &Call<'_>,
         head: Head<'_>,
-        encode: Encode<'_>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), PeerError>,
         push: impl FnOnce(NamedFrame<'_>) -> Result<R, PeerError>,
     ) -> Result<R, PeerError> {
-        let bytes_max = self.frame_bytes_max;
-        let write = |bytes: &mut Vec<u8>| {
-            frame::begin(bytes, &head);
-            let body_at = bytes.len();
-            encode(bytes)?;
-            frame::finish(bytes, 0, bytes_max)?;
-            push(NamedFrame { head, spoken: call.message, bytes, body_at })
-        };
+        let (limit, spoken) = (self.frame_bytes_max, call.message);
         match call.lane {
-            Lane::Control => with_scratch(write),
-            Lane::Bulk => write(&mut self.outgoing.spare()),
+            Lane::Control => with_scratch(|bytes| {
+                encode(bytes)?;
+                let total = frame::length_of(&head, bytes.len());
+                if total > limit {
+                    return Err(PeerError::TooLarge { bytes: total as u64, limit: limit as u64 });
+                }
+                push(NamedFrame { head, spoken, bytes, body_at: 0 })
+            }),
+            Lane::Bulk => {
+                let mut bytes = self.outgoing.spare();
+                frame::begin(&mut bytes, &head);
+                let body_at = bytes.len();
+                encode(&mut bytes)?;
+                frame::finish(&mut bytes, 0, limit)?;
+                push(NamedFrame { head, spoken, bytes: &mut bytes, body_at })
+            }
         }
     }
 
@@ -221,6 +262,17 @@ impl Link {
 
     pub(crate) fn is_ended(&self) -> bool {
         lock(&self.state).ended.is_some()
+    }
+
+    /// Asks the session to end; nothing is to be sent over the link from now on.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.closed.cancel();
+    }
+
+    /// Whether it has been closed, by itself and not with its node.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Acquire)
     }
 
     pub(crate) fn on_up(&self, node: NodeId) {
@@ -281,26 +333,90 @@ impl Link {
 
     /// Hands a reply to its asker; false if nobody waits for it any more.
     pub(crate) fn on_reply(&self, correlation: u64, reply: Result<Bytes, PeerError>) -> bool {
-        let waiting = lock(&self.state).waiting.remove(&correlation);
-        waiting.is_some_and(|waiting| waiting.reply.send(reply).is_ok())
+        let mut state = lock(&self.state);
+        let Some(waiting) = state.waiting.get_mut(correlation) else { return false };
+        let Waiting::Reply(waker) = waiting else { return false };
+        let waker = waker.take();
+        *waiting = Waiting::Replied(reply);
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Ready with the reply, or with nothing if it has not come in time.
+    fn poll_reply(&self, correlation: u64, task: &task::Context<'_>) -> Poll<Option<Result<Bytes, PeerError>>> {
+        let mut state = lock(&self.state);
+        let Some(waiting) = state.waiting.get_mut(correlation) else { return Poll::Ready(None) };
+        match waiting {
+            Waiting::Reply(Some(waker)) => waker.clone_from(task.waker()),
+            Waiting::Reply(waker) => *waker = Some(task.waker().clone()),
+            Waiting::Late => return Poll::Ready(None),
+            Waiting::Replied(_) => {
+                let Waiting::Replied(reply) = std::mem::replace(waiting, Waiting::Late) else { return Poll::Pending };
+                return Poll::Ready(Some(reply));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// A deadline is before all others.
+    pub(crate) fn on_earlier_deadline(&self) {
+        self.earlier_deadline.notify_one();
+    }
+
+    /// Ends asks of both sides when their time is over, for as long as it is polled. One timer serves all of them: it is
+    /// moved only for one that ends before all others.
+    pub(crate) async fn keep_time<T>(&self) -> T {
+        loop {
+            let mine = lock(&self.state).waiting.deadline();
+            let due = [mine, self.answering.deadline()].into_iter().flatten().min();
+            let over = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.earlier_deadline.notified() => {}
+                () = over => self.expire(Instant::now()),
+            }
+        }
+    }
+
+    fn expire(&self, now: Instant) {
+        self.answering.expire(now);
+        let mut wakers = Vec::new();
+        let mut state = lock(&self.state);
+        for correlation in state.waiting.expire(now) {
+            if let Some(waiting) = state.waiting.get_mut(correlation) {
+                waiting.end(Waiting::Late, &mut wakers);
+            }
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Ends the link for good: fails all that waits, at once.
     pub(crate) fn on_end(&self, cause: &EndCause) {
-        let (waiting, was_up) = {
+        let was_up = {
             let mut state = lock(&self.state);
             state.ended.get_or_insert_with(|| cause.clone());
-            (std::mem::take(&mut state.waiting), state.node.is_some())
+            state.node.is_some()
         };
         self.permits.close();
         self.outgoing.end();
-        self.close.cancel();
+        self.answering.end();
+        self.close();
         let lost = PeerError::LinkLost { cause: cause.text.clone() };
         let error = if was_up { lost } else { self.unreachable() };
-        for (_, waiting) in waiting {
-            // An asker that has given up meanwhile needs no answer.
-            let _ = waiting.reply.send(Err(error.clone()));
+        let mut wakers = Vec::new();
+        let mut state = lock(&self.state);
+        for waiting in state.waiting.values_mut() {
+            waiting.end(Waiting::Replied(Err(error.clone())), &mut wakers);
         }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Refuses an ask that was meant for another run of the node.
@@ -319,19 +435,25 @@ impl Link {
         }
     }
 
-    fn wait_for(
-        &self,
-        correlation: u64,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Result<oneshot::Receiver<Result<Bytes, PeerError>>, PeerError> {
-        let (reply, receiver) = oneshot::channel();
+    /// A place for the reply to what is about to be sent.
+    fn wait_for(&self, deadline: Option<Instant>) -> Result<u64, PeerError> {
         let mut state = lock(&self.state);
         if state.ended.is_some() {
             drop(state);
             return Err(self.unreachable());
         }
-        state.waiting.insert(correlation, Waiting { reply, _permit: permit });
-        Ok(receiver)
+        let (correlation, is_earliest) = state.waiting.insert(Waiting::Reply(None), deadline);
+        drop(state);
+        if is_earliest {
+            self.on_earlier_deadline();
+        }
+        Ok(correlation)
+    }
+
+    fn forget(&self, correlation: u64) {
+        // What was waited for may be large, so it is dropped without the lock.
+        let waiting = lock(&self.state).waiting.remove(correlation);
+        drop(waiting);
     }
 
     fn unreachable(&self) -> PeerError {
@@ -349,36 +471,42 @@ impl Link {
 /// An ask that has begun; dropping it gives its slot back.
 pub(crate) struct Asking<'a> {
     link: &'a Link,
-    lane: Lane,
     correlation: u64,
-    /// Where the reply comes; none while too many asks are pending.
-    reply: Option<oneshot::Receiver<Result<Bytes, PeerError>>>,
-    /// The frame, if it waits for a slot or for room on its lane.
-    unsent: Option<(Vec<u8>, OnlyFor)>,
+    within: Duration,
+    /// Whether it is one of those that may be pending.
+    has_permit: bool,
+    /// The frame, if it waits for a permit or for room on its lane.
+    unsent: Option<Unsent<'a>>,
 }
 
 impl Asking<'_> {
-    /// Waits for room if there was none, then for the reply; bounded by the caller's timeout.
+    /// Waits for room if there was none, then for the reply, within the time that the ask was given.
     pub(crate) async fn reply(mut self) -> Result<Bytes, PeerError> {
-        let reply = match self.reply.take() {
-            Some(reply) => reply,
-            None => {
-                let permit = Arc::clone(&self.link.permits).acquire_owned().await;
-                self.link.wait_for(self.correlation, Some(permit.map_err(|_| self.link.unreachable())?))?
-            }
-        };
-        if let Some((mut frame, only_for)) = self.unsent.take()
-            && !self.link.outgoing.push_when_room(self.lane, &mut frame, only_for).await
-        {
-            return Err(self.link.unreachable());
+        let after_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
+        let late = || PeerError::Timeout { after_ms };
+        if let Some(unsent) = self.unsent.take() {
+            timeout(self.within, self.send(unsent)).await.unwrap_or_else(|_| Err(late()))?;
         }
-        reply.await.unwrap_or_else(|_| Err(self.link.unreachable()))
+        let reply = poll_fn(|task| self.link.poll_reply(self.correlation, task)).await;
+        reply.unwrap_or_else(|| Err(late()))
+    }
+
+    async fn send(&mut self, unsent: Unsent<'_>) -> Result<(), PeerError> {
+        if !self.has_permit {
+            let permit = self.link.permits.acquire().await.map_err(|_| self.link.unreachable())?;
+            permit.forget();
+            self.has_permit = true;
+        }
+        unsent.taken().await
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        lock(&self.link.state).waiting.remove(&self.correlation);
+        self.link.forget(self.correlation);
+        if self.has_permit {
+            self.link.permits.add_permits(1);
+        }
     }
 }
 
@@ -391,7 +519,7 @@ struct Watching<'a> {
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        lock(&self.link.state).waiting.remove(&self.correlation);
+        self.link.forget(self.correlation);
         if self.is_open {
             let mut frame = Vec::new();
             frame::write(&mut frame, &Head::Unwatch(self.correlation), &[], 1024).expect("nine bytes are few");
@@ -401,26 +529,22 @@ impl Drop for Watching<'_> {
     }
 }
 
-/// A tell that waits for room on its lane.
-pub(crate) struct Untold<'a> {
+/// A message that waits for room on its lane.
+pub(crate) struct Unsent<'a> {
     link: &'a Link,
     lane: Lane,
-    way: Way<'a>,
+    head: Head<'a>,
     spoken: Spoken,
     bytes: Vec<u8>,
     body_at: usize,
     only_for: OnlyFor,
 }
 
-impl Untold<'_> {
+impl Unsent<'_> {
     /// Waits until the lane has taken it; bounded by the caller's timeout.
     pub(crate) async fn taken(mut self) -> Result<(), PeerError> {
-        let frame = NamedFrame {
-            head: Head::Tell(self.way),
-            spoken: self.spoken,
-            bytes: &mut self.bytes,
-            body_at: self.body_at,
-        };
+        let Self { head, spoken, body_at, .. } = self;
+        let frame = NamedFrame { head, spoken, bytes: &mut self.bytes, body_at };
         match self.link.outgoing.push_call_when_room(self.lane, frame, self.only_for).await {
             true => Ok(()),
             false => Err(self.link.unreachable()),
@@ -442,7 +566,7 @@ thread_local! {
 }
 
 /// Lends a buffer of this thread, so that a small frame needs no allocation of its own.
-fn with_scratch<R>(write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+pub(crate) fn with_scratch<R>(write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut frame = SCRATCH.take();
     frame.clear();
     let written = write(&mut frame);

@@ -285,7 +285,7 @@ impl Node {
 
     /// Closes all links and listeners at once; asks on the way fail. Actors are not stopped.
     pub fn shut_down(&self) {
-        self.fabric.stop.cancel();
+        self.fabric.shut_down();
     }
 }
 

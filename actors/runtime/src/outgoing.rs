@@ -130,7 +130,7 @@ impl Outgoing {
         })
     }
 
-    /// As [`push`](Self::push) for a frame that carries names; on the control lane a number crosses in their place.
+    /// As [`push`](Self::push) for a frame that carries names.
     pub(crate) fn push_call(&self, lane: Lane, frame: &mut NamedFrame<'_>, only_for: OnlyFor) -> Result<(), NotTaken> {
         self.add(lane, |waiting| match lane {
             Lane::Control => waiting.append_call(frame, only_for, &self.has_first),
@@ -140,11 +140,6 @@ impl Outgoing {
                 Ok(())
             }
         })
-    }
-
-    /// Notes that a message of this kind will be pushed as a whole frame.
-    pub(crate) fn speak(&self, spoken: Spoken) {
-        lock(&self.waiting).speak(spoken, &self.has_first);
     }
 
     /// The kinds of messages that were sent for the first time since this was asked last; asked after
@@ -449,9 +444,14 @@ impl Waiting {
             return Err(NotTaken::Full);
         }
         let start = self.control.len();
-        let head = frame.head.by(route);
         let body = &frame.bytes[frame.body_at..];
-        self.append(only_for, |control| frame::write(control, &head, body, usize::MAX).expect(SHORTER));
+        self.append(only_for, |control| {
+            let written = match frame.head.by(route) {
+                Head::Tell(_) => frame::write_tell(control, route, body, usize::MAX),
+                head => frame::write(control, &head, body, usize::MAX),
+            };
+            written.expect(SHORTER);
+        });
         if is_counted {
             self.numbers.on_tell(route, self.control.len() - start);
         }
@@ -459,7 +459,8 @@ impl Waiting {
     }
 }
 
-/// A whole frame that carries names, and what it is made of.
+/// A frame that carries names: on the bulk lane all of it, on the control lane, where a number crosses in their place,
+/// what its body is.
 pub(crate) struct NamedFrame<'a> {
     pub(crate) head: Head<'a>,
     pub(crate) spoken: Spoken,

@@ -13,7 +13,8 @@ use odeon_protocol::codec;
 use odeon_protocol::wire::{Accepts, RemoteMessage};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, Weak};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -25,6 +26,8 @@ pub struct Peer<I> {
     fabric: Arc<Fabric>,
     target: Target,
     actor: ActorName,
+    /// The link of the first message to an endpoint: every message finds it without a lock, for as long as it is open.
+    first: OnceLock<Arc<Link>>,
     last: Mutex<Last>,
     interface: PhantomData<fn() -> I>,
 }
@@ -34,10 +37,42 @@ pub struct Peer<I> {
 enum Last {
     #[default]
     Unknown,
-    /// To an endpoint: it stays the right one until it is closed.
+    /// To an endpoint, not over the first link to it: it stays the right one until it is closed.
     Link(Arc<Link>),
     /// To an actor of this node: it stays the right one until the exports change. Never kept alive from here.
     Door { door: Weak<dyn AnyDoor>, generation: u64 },
+}
+
+/// Where a message goes now.
+enum Way<'a> {
+    Near,
+    Far(Through<'a>),
+}
+
+/// A link for one message.
+enum Through<'a> {
+    First(&'a Link),
+    Other(Arc<Link>),
+}
+
+impl Deref for Through<'_> {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        match self {
+            Self::First(link) => link,
+            Self::Other(link) => link,
+        }
+    }
+}
+
+impl From<Route> for Way<'_> {
+    fn from(route: Route) -> Self {
+        match route {
+            Route::Near => Self::Near,
+            Route::Far(link) => Self::Far(Through::Other(link)),
+        }
+    }
 }
 
 impl<I> Clone for Peer<I> {
@@ -54,7 +89,7 @@ impl<I> fmt::Debug for Peer<I> {
 
 impl<I> Peer<I> {
     pub(crate) fn new(fabric: Arc<Fabric>, target: Target, actor: ActorName) -> Self {
-        Self { fabric, target, actor, last: Mutex::default(), interface: PhantomData }
+        Self { fabric, target, actor, first: OnceLock::new(), last: Mutex::default(), interface: PhantomData }
     }
 
     /// Sends a message and waits for its reply, for as long as
@@ -81,14 +116,16 @@ impl<I> Peer<I> {
         M: RemoteMessage,
         I: Accepts<M>,
     {
-        let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let late = PeerError::Timeout { after_ms };
         match self.route()? {
-            Route::Near => timeout(within, self.door::<M>()?.ask(&self.fabric.id, message)).await.unwrap_or(Err(late)),
-            Route::Far(link) => {
+            Way::Near => {
+                let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                let late = PeerError::Timeout { after_ms };
+                timeout(within, self.door::<M>()?.ask(&self.fabric.id, message)).await.unwrap_or(Err(late))
+            }
+            Way::Far(link) => {
                 let asking = link.ask(&self.call::<M>(), &|bytes| encode(&message, bytes), within)?;
                 drop(message);
-                let reply = timeout(within, asking.reply()).await.unwrap_or(Err(late))?;
+                let reply = asking.reply().await?;
                 let depth_max = self.fabric.limits.body_depth_max;
                 M::decode_reply(&reply, depth_max).map_err(|error| PeerError::undecodable(M::WIRE_NAME, &error))
             }
@@ -109,8 +146,8 @@ impl<I> Peer<I> {
         I: Accepts<M>,
     {
         match self.route()? {
-            Route::Near => self.door::<M>()?.tell(&self.fabric.id, message),
-            Route::Far(link) => link.tell(&self.call::<M>(), &|bytes| encode(&message, bytes)),
+            Way::Near => self.door::<M>()?.tell(&self.fabric.id, message),
+            Way::Far(link) => link.tell(&self.call::<M>(), &|bytes| encode(&message, bytes)),
         }
     }
 
@@ -131,11 +168,11 @@ impl<I> Peer<I> {
         let within = self.fabric.limits.send_timeout;
         let late = || PeerError::Timeout { after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) };
         match self.route()? {
-            Route::Near => {
+            Way::Near => {
                 let Some(handled) = self.door::<M>()?.tell_or_wait(&self.fabric.id, message)? else { return Ok(()) };
                 timeout(within, handled).await.unwrap_or_else(|_| Err(late())).map(drop)
             }
-            Route::Far(link) => {
+            Way::Far(link) => {
                 let untold = link.tell_when_room(&self.call::<M>(), &|bytes| encode(&message, bytes))?;
                 drop(message);
                 let Some(untold) = untold else { return Ok(()) };
@@ -154,8 +191,8 @@ impl<I> Peer<I> {
     /// [`PeerError::MailboxFull`] if the node is watched as often over this link as it allows.
     pub async fn watch(&self) -> Result<Terminated, PeerError> {
         let reason = match self.route() {
-            Ok(Route::Near) => Ok(self.fabric.watch(&self.actor).await),
-            Ok(Route::Far(link)) => self.watch_far(&link).await,
+            Ok(Way::Near) => Ok(self.fabric.watch(&self.actor).await),
+            Ok(Way::Far(link)) => self.watch_far(&link).await,
             Err(error) => Err(error),
         };
         let reason = match reason {
@@ -211,19 +248,32 @@ impl<I> Peer<I> {
         exports::typed(Arc::clone(door)).ok_or_else(|| self.not_exported::<M>())
     }
 
-    fn route(&self) -> Result<Route, PeerError> {
-        let Target::At(_) = &self.target else { return self.fabric.route(&self.target) };
+    fn route(&self) -> Result<Way<'_>, PeerError> {
+        match self.first.get() {
+            Some(link) if self.is_open(link) => Ok(Way::Far(Through::First(link))),
+            _ => self.other_route(),
+        }
+    }
+
+    fn other_route(&self) -> Result<Way<'_>, PeerError> {
+        let Target::At(_) = &self.target else { return Ok(self.fabric.route(&self.target)?.into()) };
         let mut last = lock(&self.last);
         if let Last::Link(link) = &*last
-            && !link.close.is_cancelled()
+            && self.is_open(link)
         {
-            return Ok(Route::Far(Arc::clone(link)));
+            return Ok(Way::Far(Through::Other(Arc::clone(link))));
         }
-        let route = self.fabric.route(&self.target);
-        if let Ok(Route::Far(link)) = &route {
-            *last = Last::Link(Arc::clone(link));
+        let route = self.fabric.route(&self.target)?;
+        if let Route::Far(link) = &route
+            && let Err(other) = self.first.set(Arc::clone(link))
+        {
+            *last = Last::Link(other);
         }
-        route
+        Ok(route.into())
+    }
+
+    fn is_open(&self, link: &Link) -> bool {
+        !link.is_closing() && !self.fabric.is_stopped()
     }
 
     fn call<M: RemoteMessage>(&self) -> Call<'_> {

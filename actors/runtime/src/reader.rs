@@ -138,9 +138,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// `InvalidData` if the frame is over the limit, or a piece does not belong to one.
     pub(crate) fn buffered(&mut self) -> io::Result<Option<Received<'_>>> {
         loop {
-            self.taken += self.assembly.add(&self.buffer[self.taken..]);
-            if self.assembly.close_if_whole() {
-                return Ok(Some(Received::Whole(self.assembly.whole())));
+            if self.assembly.is_open() {
+                self.taken += self.assembly.add(&self.buffer[self.taken..]);
+                if self.assembly.close_if_whole() {
+                    return Ok(Some(Received::Whole(self.assembly.whole())));
+                }
             }
             match self.step()? {
                 None => return Ok(None),

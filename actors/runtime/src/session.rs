@@ -2,9 +2,9 @@
 //!
 //! The reader never waits for an actor or for the writer, so a slow actor delays nobody else.
 
+use crate::answering::{Asked, Errand, ReplyTo, refusal};
 use crate::entrance::Run;
 use crate::error::PeerError;
-use crate::exports::{self, ReplyFrame};
 use crate::fabric::Fabric;
 use crate::frame::{self, FrameError, Head, Names, Way};
 use crate::heartbeat::Heartbeat;
@@ -25,7 +25,6 @@ use odeon_protocol::codec;
 use odeon_protocol::wire::Lane;
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -84,13 +83,15 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, o
         watches: FuturesUnordered::new(),
         unwatch: BTreeMap::new(),
         replies: FuturesUnordered::new(),
+        now: None,
     };
     tokio::select! {
         biased;
-        () = link.close.cancelled() => "closed by this node".into(),
+        () = link.closed.cancelled() => "closed by this node".into(),
         // Before the reader: one that always finds something to read would use up the task's budget of operations
         // at each turn, and neither a reply nor a heartbeat would ever leave.
         reason = write_all(write, link, node, limits.heartbeat_interval, tells_schemas) => reason,
+        reason = link.keep_time() => reason,
         reason = reader.run(read) => reason,
         reason = watch(&heard) => reason,
     }
@@ -186,8 +187,10 @@ struct Reader {
     watches: FuturesUnordered<BoxFuture<'static, u64>>,
     /// How each of them is broken off.
     unwatch: BTreeMap<u64, AbortHandle>,
-    /// Asks of the other node that are being handled here.
-    replies: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Asks of the other node whose replies come later.
+    replies: FuturesUnordered<Errand>,
+    /// When the frames at hand were read, once it was asked for.
+    now: Option<Instant>,
 }
 
 impl Reader {
@@ -209,6 +212,10 @@ impl Reader {
             let filled = tokio::select! {
                 biased;
                 Some(()) = self.replies.next() => continue,
+                errands = self.link.answering.errands() => {
+                    self.replies.extend(errands);
+                    continue;
+                }
                 Some(correlation) = self.watches.next() => {
                     self.unwatch.remove(&correlation);
                     continue;
@@ -233,6 +240,7 @@ impl Reader {
 
     fn on_buffered(&mut self, frames: &mut FrameReader<ReadHalf<Connection>>) -> Result<(), String> {
         let mut count = 0;
+        self.now = None;
         while let Some(received) = frames.buffered().map_err(|error| error.to_string())? {
             count += 1;
             self.on_frame(received).map_err(|error| error.to_string())?;
@@ -249,7 +257,11 @@ impl Reader {
     }
 
     fn on_frame(&mut self, received: Received<'_>) -> Result<(), FrameError> {
-        let (head, body) = frame::decode(received.bytes())?;
+        let bytes = received.bytes();
+        if let Some((route, body)) = frame::numbered_tell(bytes) {
+            return self.on_numbered_tell(route, body, bytes.len() + frame::PREFIX_BYTES);
+        }
+        let (head, body) = frame::decode(bytes)?;
         match head {
             Head::Ping => Heartbeat::decode(body).into_iter().for_each(|heartbeat| self.link.on_heartbeat(heartbeat)),
             Head::Define(route, names) => {
@@ -257,7 +269,7 @@ impl Reader {
                 self.doors.define(route, names)?;
             }
             Head::Schema(message) => self.schemas.learn(&self.fabric.schemas, message, body)?,
-            Head::Tell(way) => self.on_tell(way, body, received.bytes().len() + frame::PREFIX_BYTES)?,
+            Head::Tell(way) => self.on_named_tell(way, body)?,
             Head::Ask { way, correlation, deadline_ms } => {
                 self.on_ask(way, correlation, Duration::from_millis(deadline_ms), body)?;
             }
@@ -286,18 +298,20 @@ impl Reader {
         }
     }
 
-    /// A tell by number that finds no room waits for it, and the sender hears of room later; a sender that does not keep
-    /// to that, and a tell of the bulk lane, which bears no number, find no room.
-    fn on_tell(&mut self, way: Way<'_>, body: &[u8], bytes: usize) -> Result<(), FrameError> {
-        let Way::Route(route) = way else {
-            self.deliver();
-            let Found { names, door } = self.doors.find(&self.fabric, &self.schemas, way)?;
-            let told = door.and_then(|door| door.tell_bytes(&self.node, body, self.fabric.limits.body_depth_max));
-            if let Err(error) = told {
-                dropped(&self.fabric, &self.node, names, 1, &error);
-            }
-            return Ok(());
-        };
+    /// A tell of the bulk lane, which bears no number and finds no room at a full mailbox.
+    fn on_named_tell(&mut self, way: Way<'_>, body: &[u8]) -> Result<(), FrameError> {
+        self.deliver();
+        let Found { names, door } = self.doors.find(&self.fabric, &self.schemas, way)?;
+        let told = door.and_then(|door| door.tell_bytes(&self.node, body, self.fabric.limits.body_depth_max));
+        if let Err(error) = told {
+            dropped(&self.fabric, &self.node, names, 1, &error);
+        }
+        Ok(())
+    }
+
+    /// A tell that finds no room waits for it, and the sender hears of room later; a sender that does not keep to that
+    /// finds none.
+    fn on_numbered_tell(&mut self, route: u16, body: &[u8], bytes: usize) -> Result<(), FrameError> {
         let told = match self.gathered(route)? {
             true => self.gather(body, bytes),
             false => self.tell_alone(route, body, bytes)?,
@@ -376,21 +390,15 @@ impl Reader {
         self.deliver();
         let Found { door, .. } = self.doors.find(&self.fabric, &self.schemas, way)?;
         let limits = &self.fabric.limits;
-        let frame = ReplyFrame { correlation, bytes_max: limits.frame_bytes_max };
+        let deadline = self.now.get_or_insert_with(Instant::now).checked_add(within);
         let asked = door.and_then(|door| {
-            if self.replies.len() >= limits.inbound_asks_max {
-                return Err(PeerError::MailboxFull);
-            }
-            Ok((door.ask_bytes(&self.node, body, limits.body_depth_max, frame)?, door.lane()))
+            let asked = Asked { correlation, lane: door.lane(), deadline };
+            let to = ReplyTo::new(&self.link, asked, limits)?;
+            door.ask_bytes(&self.node, body, limits.body_depth_max, to)
         });
         match asked {
             Err(error) => self.refuse_ask(correlation, &error),
-            Ok((answer, lane)) => {
-                let reply = Replying { link: Arc::clone(&self.link), frame, lane };
-                // A panic can only come from how the reply is encoded; it costs this ask and not the link.
-                let contained = AssertUnwindSafe(reply.run(answer, within)).catch_unwind();
-                self.replies.push(Box::pin(contained.map(|_| ())));
-            }
+            Ok(errand) => self.replies.extend(errand),
         }
         Ok(())
     }
@@ -444,38 +452,5 @@ fn note_forbidden(fabric: &Fabric, node: &NodeId, count: usize, error: &PeerErro
     if let PeerError::Forbidden { .. } = error {
         fabric.counters.messages_forbidden.fetch_add(count as u64, Ordering::Relaxed);
         warn!(%node, %error, "a peer sends what its role does not allow");
-    }
-}
-
-/// A refusal that would not fit, as it quotes names from a hostile frame, says only that.
-fn refusal(correlation: u64, error: &PeerError, frame_bytes_max: usize) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let mut write = |error: &PeerError| {
-        let body = codec::encode(error).expect("errors are plain data");
-        frame::write(&mut frame, &Head::Refusal(correlation), &body, frame_bytes_max)
-    };
-    write(error).or_else(|too_large| write(&too_large)).expect("two numbers fit any allowed frame");
-    frame
-}
-
-/// One ask of the other node while the actor handles it.
-struct Replying {
-    link: Arc<Link>,
-    frame: ReplyFrame,
-    lane: Lane,
-}
-
-impl Replying {
-    /// Past the deadline the asker has gone, so nothing is sent; dropping the answer also cancels an
-    /// ask that still waits in the mailbox.
-    async fn run(self, answer: exports::Framed, within: Duration) {
-        let reply = async {
-            let ReplyFrame { correlation, bytes_max } = self.frame;
-            let mut frame = answer.await.unwrap_or_else(|error| refusal(correlation, &error, bytes_max));
-            // The link has ended if this is not taken, and its asker knows.
-            self.link.outgoing.push_when_room(self.lane, &mut frame, None).await;
-        };
-        // Late is no failure here: the asker has counted it.
-        let _ = tokio::time::timeout(within, reply).await;
     }
 }
