@@ -38,6 +38,8 @@ fn the_fabric_is_measured_between_two_processes_and_loses_nothing() {
     for name in [
         "near tell 64 B",
         "tell 64 B",
+        "msgpack 64 B",
+        "unawaited try_tell",
         "ask 64 B p99",
         "fan-in of 16, 64 B",
         "bulk 1 MiB",

@@ -2,6 +2,7 @@
 
 use super::figure::{Bound, Figure, Rate, percentile};
 use super::load::{self, Echo, Load, Note, Parcel, SinkApi};
+use super::memory::Memory;
 use super::{FarEnds, MeasureError, Measuring, Scale, raw, start_node};
 use crate::error::PeerError;
 use crate::node::Node;
@@ -13,6 +14,12 @@ use tokio::time::Instant;
 const MIB: usize = 1024 * 1024;
 /// Asks on the way at the same time.
 const WINDOW: usize = 64;
+/// Memory is told no finer than this, in MiB.
+const PAGE_MIB: f64 = 1.0 / 256.0;
+/// How many tells are refused before the others of the thread have a turn.
+const UNAWAITED_PER_TURN: u64 = 1024;
+/// What the sender of tells that nobody waits for may need for them, in MiB.
+const UNAWAITED_MIB_MAX: f64 = 64.0;
 /// Nodes that send to one at the same time.
 const SENDERS: usize = 16;
 
@@ -31,6 +38,7 @@ async fn measure(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Vec<
     let mut figures = small(&peer, ends, scale).await?;
     figures.extend(asks(&peer, ends, scale).await?);
     figures.push(fan_in(ends, incarnation, scale).await?);
+    figures.push(unawaited(&peer, scale).await?);
     figures.extend(bulk(&peer, ends, scale).await?);
     figures.extend(beside_bulk(&peer, scale).await?);
     node.shut_down();
@@ -40,10 +48,13 @@ async fn measure(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Vec<
 async fn small(peer: &Peer<SinkApi>, ends: &FarEnds, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {
     let floor = raw::sink_rate(&ends.raw, 64, scale.tells * 4, 1).await?;
     let told = load::tell_rate::<Note>(peer, 64, scale.tells).await?;
+    let envelopes = raw::envelope_rate(&ends.raw, 64, scale.tells * 2).await?;
     let floor_kib = raw::sink_rate(&ends.raw, 1024, scale.tells, 1).await?;
     let told_kib = load::tell_rate::<Note>(peer, 1024, scale.tells.div_ceil(2)).await?;
     Ok(vec![
         Figure::rate("tell 64 B", "1/s", told, ("raw frames", floor))
+            .bound(Bound { free: Some(0.40), pinned: Some(0.60) }),
+        Figure::rate("msgpack 64 B", "1/s", told, ("raw msgpack", envelopes))
             .bound(Bound { free: Some(0.40), pinned: Some(0.60) }),
         Figure::rate("tell 1 KiB", "1/s", told_kib, ("raw frames", floor_kib))
             .bound(Bound { free: None, pinned: Some(0.70) }),
@@ -103,6 +114,31 @@ async fn fan_in(ends: &FarEnds, incarnation: u64, scale: &Scale) -> Result<Figur
     let rate = Rate { per_second: load::per_second(arrived, start), lost: each * SENDERS as u64 - arrived };
     senders.iter().for_each(|(node, _)| node.shut_down());
     Ok(Figure::rate("fan-in of 16, 64 B", "1/s", rate, ("16 raw senders", floor)))
+}
+
+/// Tells that nobody waits for: each is taken or refused, and what was taken arrives. What this process needs for them
+/// is bounded, whether the link keeps up or not.
+async fn unawaited(peer: &Peer<SinkApi>, scale: &Scale) -> Result<Figure, MeasureError> {
+    let before = peer.send(Note::of(64)).await?;
+    let memory = Memory::now();
+    let (mut taken, mut refused) = (0, 0_u64);
+    for _ in 0..scale.unawaited {
+        match peer.try_tell(Note::of(64)) {
+            Ok(()) => taken += 1,
+            Err(PeerError::MailboxFull) => {
+                refused += 1;
+                if refused.is_multiple_of(UNAWAITED_PER_TURN) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let after = peer.send(Note::of(64)).await?;
+    let arrived = after.messages - before.messages - 1;
+    let extra = memory.and_then(Memory::grown_mib).map_or(f64::NAN, |mib| mib.max(PAGE_MIB));
+    let figure = Figure::memory("unawaited try_tell", extra, ("allowed", UNAWAITED_MIB_MAX));
+    Ok(Figure { lost: taken - arrived, ..figure.bound(Bound::both(1.0)) })
 }
 
 async fn bulk(peer: &Peer<SinkApi>, ends: &FarEnds, scale: &Scale) -> Result<Vec<Figure>, MeasureError> {

@@ -71,6 +71,11 @@ impl Figure {
         Self { name, unit: "us", fabric, floor_name, floor, ratio: fabric / floor, better, bound, lost: 0 }
     }
 
+    /// An amount of memory in MiB.
+    pub(super) fn memory(name: &'static str, fabric: f64, floor: (&'static str, f64)) -> Self {
+        Self { unit: "MiB", ..Self::time(name, fabric, floor) }
+    }
+
     #[must_use]
     pub(super) fn bound(mut self, bound: Bound) -> Self {
         self.bound = bound;

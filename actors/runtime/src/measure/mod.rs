@@ -6,6 +6,7 @@
 mod far;
 mod figure;
 mod load;
+mod memory;
 mod near;
 mod raw;
 mod sealed;
@@ -39,6 +40,8 @@ pub struct Scale {
     pub tells: u64,
     /// Asks, for each measure of them.
     pub asks: u64,
+    /// Tells that nobody waits for.
+    pub unawaited: u64,
     /// Bytes moved by each bulk measure.
     pub bulk_bytes: u64,
     /// The size of a large bulk message, in bytes.
@@ -47,10 +50,16 @@ pub struct Scale {
 
 impl Scale {
     /// A run of some seconds, for figures to quote.
-    pub const FULL: Self =
-        Self { tells: 400_000, asks: 10_000, bulk_bytes: 1024 * 1024 * 1024, large_bytes: MESSAGE_BYTES_MAX };
+    pub const FULL: Self = Self {
+        tells: 400_000,
+        asks: 10_000,
+        unawaited: 1_000_000,
+        bulk_bytes: 1024 * 1024 * 1024,
+        large_bytes: MESSAGE_BYTES_MAX,
+    };
     /// A run that shows that everything works, for figures to distrust.
-    pub const QUICK: Self = Self { tells: 320, asks: 50, bulk_bytes: 2 * 1024 * 1024, large_bytes: 1024 * 1024 };
+    pub const QUICK: Self =
+        Self { tells: 320, asks: 50, unawaited: 5_000, bulk_bytes: 2 * 1024 * 1024, large_bytes: 1024 * 1024 };
 }
 
 /// Where the second process can be reached.
@@ -161,11 +170,11 @@ mod tests {
     async fn every_measure_has_a_figure_a_floor_and_no_message_that_is_unaccounted_for() {
         let credentials = testkit::credentials("bench", PeerRoles::ALL, &[]);
         let far_side = FarSide::start(1, Some(credentials.clone())).await.unwrap();
-        let scale = Scale { tells: 160, asks: 10, bulk_bytes: 1024 * 1024, large_bytes: 512 * 1024 };
+        let scale = Scale { tells: 160, asks: 10, unawaited: 5_000, bulk_bytes: 1024 * 1024, large_bytes: 512 * 1024 };
         let mut figures = near(2, &scale).await.unwrap();
         figures.extend(far(far_side.ends(), 3, &scale).await.unwrap());
         figures.extend(sealed(far_side.ends(), credentials, 4, &scale).await.unwrap());
-        assert_eq!(figures.len(), 18);
+        assert_eq!(figures.len(), 20);
         for figure in figures {
             assert!(figure.fabric > 0.0 && figure.floor > 0.0, "{figure:?}");
             assert_eq!(figure.lost, 0, "{figure:?}");

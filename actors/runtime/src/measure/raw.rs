@@ -1,9 +1,10 @@
 //! The floors over a plain socket: what the machine does with the same bytes and nobody in between.
 //!
-//! The framing is the fabric's, four bytes of length. A floor neither encodes nor dispatches.
+//! The framing is the fabric's, four bytes of length. A floor does not dispatch, and only [`envelope_rate`] encodes.
 
 use crate::name::Endpoint;
 use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,17 @@ const READ_BYTES: usize = 256 * 1024;
 const PREFIX_BYTES: usize = 4;
 const ECHO: u8 = 0;
 const SINK: u8 = 1;
+const READER: u8 = 2;
+
+/// What a program that does without a runtime of actors would put around its bytes.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    to: u32,
+    kind: u16,
+    correlation: u64,
+    #[serde(with = "serde_bytes")]
+    payload: &'a [u8],
+}
 
 /// Serves the far ends of all floors.
 pub(super) async fn serve() -> io::Result<(Endpoint, JoinHandle<()>)> {
@@ -34,6 +46,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match stream.read_u8().await? {
         ECHO => echo(stream).await,
+        READER => read_envelopes(stream).await,
         _ => sink(stream).await,
     }
 }
@@ -45,6 +58,33 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
             0 => return Ok(()),
             count => stream.write_all(&buffer[..count]).await?,
         }
+    }
+}
+
+/// Counts envelopes, each decoded, and answers the count once an empty frame has come.
+async fn read_envelopes(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    let (mut held, mut envelopes) = (0, 0_u64);
+    loop {
+        let count = stream.read(&mut buffer[held..]).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let (end, mut at) = (held + count, 0);
+        while let Some((prefix, rest)) = buffer[at..end].split_first_chunk::<PREFIX_BYTES>() {
+            let length = u32::from_be_bytes(*prefix) as usize;
+            if length == 0 {
+                stream.write_u64(envelopes).await?;
+            } else if let Some(frame) = rest.get(..length) {
+                let envelope = rmp_serde::from_slice::<Envelope<'_>>(frame).map_err(io::Error::other)?;
+                envelopes += u64::from(std::hint::black_box(envelope).to);
+            } else {
+                break;
+            }
+            at += PREFIX_BYTES + length;
+        }
+        buffer.copy_within(at..end, 0);
+        held = end - at;
     }
 }
 
@@ -110,6 +150,30 @@ async fn pour(mut stream: TcpStream, frame: &[u8], count: u64) -> io::Result<u64
     gathered.extend_from_slice(&[0; PREFIX_BYTES]);
     stream.write_all(&gathered).await?;
     stream.read_u64().await
+}
+
+/// Envelopes in a second around payloads of this size, each encoded by the sender and decoded by the receiver.
+pub(super) async fn envelope_rate(endpoint: &Endpoint, bytes: usize, count: u64) -> io::Result<f64> {
+    let mut stream = dial(endpoint, READER).await?;
+    let payload = vec![7; bytes];
+    let mut gathered = Vec::with_capacity(WRITE_BYTES + 2 * bytes);
+    let start = Instant::now();
+    for correlation in 0..count {
+        let at = gathered.len();
+        gathered.extend_from_slice(&[0; PREFIX_BYTES]);
+        let envelope = Envelope { to: 1, kind: 1, correlation, payload: std::hint::black_box(&payload) };
+        rmp_serde::encode::write(&mut gathered, &envelope).map_err(io::Error::other)?;
+        let length = u32::try_from(gathered.len() - at - PREFIX_BYTES).map_err(io::Error::other)?;
+        gathered[at..at + PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+        if gathered.len() >= WRITE_BYTES {
+            stream.write_all(&gathered).await?;
+            gathered.clear();
+        }
+    }
+    gathered.extend_from_slice(&[0; PREFIX_BYTES]);
+    stream.write_all(&gathered).await?;
+    let counted = stream.read_u64().await?;
+    Ok(super::load::per_second(counted, start))
 }
 
 /// Bytes in a second of frames that are written from where they lie, without gathering.
