@@ -48,7 +48,7 @@ impl Deployable for Member {
 async fn scale(deployments: &Deployments, group: &mut FollowedGroup<WhoIsThere>, count: u32) -> Result<(), Failure> {
     let name = DeploymentName::new("member").or_exit(Exit::Usage)?;
     deployments.scale(&name, count).await?;
-    while group.now().all().len() != count as usize {
+    loop {
         let change = group.changed().await;
         let keys: Vec<String> = (0..100).map(|number| format!("key-{number}")).collect();
         let moved: Vec<_> = keys.iter().filter_map(|key| change.hand_over.moved(key.as_bytes())).collect();
@@ -58,8 +58,10 @@ async fn scale(deployments: &Deployments, group: &mut FollowedGroup<WhoIsThere>,
                 || change.hand_over.left().any(|name| Some(name) == key.from)
         });
         println!("{joined} joined, {left} left, only their keys moved: {}", as_they_should && !moved.is_empty());
+        if group.now().all().len() == count as usize {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn main() -> std::process::ExitCode {

@@ -9,13 +9,16 @@ use odeon_learning::messages::*;
 use odeon_protocol::messages::agent_executor::*;
 use odeon_protocol::messages::binaries::*;
 use odeon_protocol::messages::deployments::*;
+use odeon_protocol::messages::directory::*;
 use odeon_protocol::messages::hosted_actor::*;
 use odeon_protocol::messages::master_agent::*;
 use odeon_protocol::messages::master_operator::*;
 use odeon_protocol::messages::master_scheduler::*;
+use odeon_protocol::messages::members::*;
 use odeon_protocol::messages::operations::*;
 use odeon_protocol::messages::quota::*;
 use odeon_protocol::messages::sandbox::*;
+use odeon_protocol::messages::topics::*;
 use odeon_protocol::schema::Schema;
 use odeon_protocol::wire::RemoteMessage;
 use odeon_runtime::GetFigures;
@@ -32,15 +35,17 @@ macro_rules! schemas {
 /// All messages but those of measurements.
 fn schemas() -> BTreeMap<&'static str, &'static Schema> {
     schemas! {
-        AcknowledgeStatus KillTask LaunchTask PingAgent ReadSandbox RegisterExecutor ShutdownAgent ShutdownFramework
-        UpdateStatus OfferBinary PutBinary ReadBinary Deploy FindActor GetActors GetDeployments RemoveDeployment
-        RollBackDeployment ScaleDeployment StartActor StopActor UpdateDeployment EndTask RunTask ShutdownExecutor
-        CallActor DescribeActor ComputePartials EndTraining JoinTraining AcceptOffers AcknowledgeUpdate DeactivateAgent
-        DeclareDemand DeclineOffers DrainAgent ExplainFramework ExplainTask ForwardStatus GetAgents GetFrameworks
-        GetMaster GetRoleQuotas GetRoles GetTasks KillFrameworkTask KillTaskByOperator MarkAgentGone ReactivateAgent
-        ReconcileTasks RegisterAgent RemoveRoleQuota ReviveOffers SetRolePriority SetRoleQuota SetRoleWeight Subscribe
-        SuppressOffers TeardownFramework TeardownFrameworkByOperator GetFigures AgentLost FrameworkFailed OfferRescinded
-        OffersMade ReturnWanted TaskUpdated
+        AcknowledgeStatuses KillTask LaunchTasks PingAgent ReadSandbox RegisterExecutor ShutdownAgent
+        ShutdownFramework UpdateStatuses OfferBinary PutBinary ReadBinary Deploy FindActor GetActors
+        GetDeployments RemoveDeployment RenewLease RollBackDeployment ScaleDeployment StartActor StopActor
+        UpdateDeployment WatchActors EndTask RunTasks ShutdownExecutor CallActor DescribeActor ComputePartials
+        EndTraining JoinTraining AcceptOffers AcknowledgeUpdates DeactivateAgent DeclareDemand DeclineOffers
+        DrainAgent ExplainFramework ExplainTask ForwardStatuses GetAgents GetFrameworks GetMaster GetRoleQuotas
+        GetRoles GetTasks KillFrameworkTask KillTaskByOperator MarkAgentGone ReactivateAgent ReconcileTasks
+        RegisterAgent RemoveRoleQuota ReviveOffers SetRolePriority SetRoleQuota SetRoleWeight Subscribe
+        SuppressOffers TeardownFramework TeardownFrameworkByOperator WatchMembers GetFigures AgentLost
+        FrameworkFailed OfferRescinded OffersMade ReturnWanted TasksUpdated Published SubscribeToTopic
+        WatchTopic
     }
 }
 

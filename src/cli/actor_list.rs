@@ -16,6 +16,7 @@ use crate::config::HumanDuration;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{Column, Listed, Reader, Style, print};
+use crate::signals::EndSignals;
 
 /// Moves the cursor home and clears what is on the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -233,7 +234,7 @@ pub(super) async fn list(args: ListArgs, environment: &Environment) -> Result<i3
         return args.listing.print(&rows, environment);
     }
     let node = environment.client_node().await?;
-    let mut looks = Looks::from(&node);
+    let (mut looks, mut signals) = (Looks::from(&node), EndSignals::listen()?);
     let is_terminal = Style::of(&std::io::stdout(), &environment.variables) == Style::Terminal;
     loop {
         let actors = args.master.ask_deployer(environment, wanted.clone()).await?;
@@ -243,7 +244,11 @@ pub(super) async fn list(args: ListArgs, environment: &Environment) -> Result<i3
         } else if print(&args.listing.text(&rows, environment)?).or_exit(Exit::WorkFailed)? == Reader::Gone {
             return Ok(Exit::Done.into());
         }
-        tokio::time::sleep(args.interval.get()).await;
+        tokio::select! {
+            biased;
+            () = signals.next() => return Ok(Exit::Interrupted.into()),
+            () = tokio::time::sleep(args.interval.get()) => {}
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit, not_answered};
 use crate::output::{Column, Format, Listed, Reader, document, escaped, print};
+use crate::signals::EndSignals;
 
 /// Lists the members of the cluster: its agents and frameworks, with the runs of their nodes
 #[derive(Debug, Args)]
@@ -78,9 +79,14 @@ pub(crate) async fn members(args: MembersArgs, environment: &Environment) -> Res
         node.shut_down();
         return args.listing.print(&rows(members), environment);
     }
-    let mut followed = directory.follow_members();
+    let (mut followed, mut signals) = (directory.follow_members(), EndSignals::listen()?);
     loop {
-        let reader = match followed.next().await {
+        let news = tokio::select! {
+            biased;
+            () = signals.next() => return Ok(Exit::Interrupted.into()),
+            news = followed.next() => news,
+        };
+        let reader = match news {
             MemberNews::Members { members, missed } => {
                 if missed > 0 {
                     tracing::warn!(missed, "more has happened than the master keeps");

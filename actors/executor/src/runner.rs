@@ -164,8 +164,7 @@ mod tests {
         let tell = move |news| heard.borrow_mut().push(news);
         let mut task = RunningTask::start(work.boxed_local(), Channels { urgency, reports }, force, tell);
         task.watcher.take().expect("it has one").await.expect("it does not panic");
-        let news = news.borrow().clone();
-        news
+        news.take()
     }
 
     fn report(text: &str) -> TaskNews {

@@ -110,13 +110,19 @@ mod tests {
     impl Parcel for Vec<u32> {
         fn join(&mut self, next: Self) -> Result<(), Self> {
             let follows = self[0] >= 100 && self.len() < 3 && self.last().is_some_and(|last| last + 1 == next[0]);
-            if follows { Ok(self.extend(next)) } else { Err(next) }
+            if !follows {
+                return Err(next);
+            }
+            self.extend(next);
+            Ok(())
         }
     }
 
+    type Delivered = Rc<RefCell<Vec<(&'static str, Vec<u32>)>>>;
+
     struct Stage {
         lanes: Lanes<&'static str, Vec<u32>>,
-        delivered: Rc<RefCell<Vec<(&'static str, Vec<u32>)>>>,
+        delivered: Delivered,
         /// One permit lets one delivery to `slow` end.
         gate: Rc<Semaphore>,
     }

@@ -98,10 +98,10 @@ async fn nodes() -> (Node, Peer<here::Api>, Peer<there::Api>) {
     let network = InMemoryNetwork::new(1);
     let node = async |name: &str, incarnation, build: &str| {
         let builder = Node::builder(name).incarnation(incarnation).transport(network.host(name));
-        builder.build(build).start().await.unwrap()
+        builder.build(build).start().await.expect("the builder is complete")
     };
     let home = node("home", 1, "counter 2").await;
-    home.listen("home:1").await.unwrap();
+    home.listen("home:1").await.expect("the address is free");
     let sum = Sum(0).start();
     let exports = Exports::new().accept::<here::Add, _>(&sum).accept::<here::Take, _>(&sum);
     home.export("sum", exports.accept::<here::Fill, _>(&sum).accept::<here::Count, _>(&sum));

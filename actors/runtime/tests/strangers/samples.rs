@@ -13,7 +13,7 @@ pub(crate) fn framed(frame: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn hello(version: u16) -> Vec<u8> {
-    let node = rmp_serde::to_vec(&(("somebody", 7_u64), 0_u32)).unwrap();
+    let node = rmp_serde::to_vec(&(("somebody", 7_u64), 0_u32, "build")).unwrap();
     [b"ODEN".as_slice(), &version.to_be_bytes(), &node].concat()
 }
 

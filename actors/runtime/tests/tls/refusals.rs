@@ -142,7 +142,7 @@ async fn ask(node: &Node, endpoint: &str) -> Result<String, PeerError> {
 }
 
 fn hello(name: &str) -> Vec<u8> {
-    let node = rmp_serde::to_vec(&((name, 9_u64), 0_u32)).unwrap();
+    let node = rmp_serde::to_vec(&((name, 9_u64), 0_u32, "build")).unwrap();
     let body = [b"ODEN".as_slice(), &PROTOCOL_VERSION.to_be_bytes(), &node].concat();
     [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
 }
