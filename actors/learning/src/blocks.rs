@@ -106,7 +106,7 @@ pub fn even_ranges(block_count: usize, parts: usize) -> Vec<Range<usize>> {
 }
 
 /// Blocks `0..block_count` in `parts` contiguous ranges of nearly equal length, cut where subtrees end: a part is then
-/// one vector, or few. What a part is longer for it is at most a block in [`CUT_SLACK`].
+/// one vector, or few. What a part is longer for it is at most a block in `CUT_SLACK`.
 #[must_use]
 pub fn aligned_ranges(block_count: usize, parts: usize) -> Vec<Range<usize>> {
     let even = even_ranges(block_count, parts);
