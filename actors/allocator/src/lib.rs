@@ -60,7 +60,6 @@ pub use allocator::{Allocator, AllocatorConfig, Grant};
 pub use constraints::{Constraint, Constraints, Pattern, PatternError, Predicate, Selector};
 pub use profile::{AgentProfile, Capabilities, Domain, FrameworkProfile};
 pub use quota::{Quota, QuotaError, QuotaLevels};
-pub use refusals::REFUSALS_PER_CLIENT_AND_AGENT_MAX;
 pub use share::{Share, Weight, WeightError};
 pub use sorter::SorterKind;
 

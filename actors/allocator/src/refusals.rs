@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The most refusals that are kept of one client on one agent; the one that ends first gives way. What is freed is offered
 /// at once, and so in small parts, each of which may be refused.
-pub const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 32;
+const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 32;
 /// Among how many of the things refused last a new refusal looks for its like, so that most share one.
 const SHARED_AMONG: usize = 16;
 

@@ -15,7 +15,6 @@ mod settings;
 
 pub use crate::core::{AgentBooks, CommandReceipt, MasterCore, MasterOutbox, TaskKey};
 pub use node::{MasterNode, MasterSettings, StartMasterError};
-pub use odeon_allocator::REFUSALS_PER_CLIENT_AND_AGENT_MAX;
 pub use record::{GoneAgent, Record, RegisteredAgent, RegisteredFramework, Registry, RemovedFramework};
 pub use registry::{OpenRegistryError, StoreError, StoreVersion};
 pub use settings::{MasterRules, RemovalRate};

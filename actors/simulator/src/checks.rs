@@ -11,7 +11,7 @@ use odeon_agent::core::AgentCore;
 use odeon_agent::effect::Record as AgentRecord;
 use odeon_framework::effect::MasterCall;
 use odeon_master::effect::{AgentCommand, Effect, SchedulerEvent};
-use odeon_master::{MasterCore, REFUSALS_PER_CLIENT_AND_AGENT_MAX, Record, Registry};
+use odeon_master::{MasterCore, Record, Registry};
 use odeon_protocol::id::{AgentId, FrameworkId, OfferId, StatusUuid, TaskId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::master_agent::ForwardStatus;
@@ -389,10 +389,6 @@ impl Checks {
                     let refusals = self.refusals.entry((master, framework_id.clone(), offer.agent_id)).or_default();
                     refusals.retain(|one| one.until > now.since_start);
                     refusals.push(Refusal { resources: offer.resources, until });
-                    if refusals.len() > REFUSALS_PER_CLIENT_AND_AGENT_MAX {
-                        let first = (0..refusals.len()).min_by_key(|index| refusals[*index].until);
-                        first.map(|index| refusals.remove(index));
-                    }
                 }
             }
             _ => {}
