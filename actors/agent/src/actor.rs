@@ -21,10 +21,11 @@ use odeon_protocol::messages::master_agent::{
 };
 use odeon_protocol::messages::sandbox::{ReadSandbox, ReadSandboxError, SandboxChunk};
 use odeon_protocol::moment::Moment;
-use odeon_runtime::{Clock, Committer, DeadlineTimer, From, LinkEvent, Node, NodeId, Reply};
+use odeon_runtime::{Clock, Committer, CoreActor, CoreShell, DurableCore, From, LinkEvent, Node, NodeId, Reply};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -36,15 +37,12 @@ type Deferred = Box<dyn FnOnce(&mut AgentActor, &mut Context<AgentActor>)>;
 
 /// The actor behind the name `agent`.
 pub(crate) struct AgentActor {
-    core: AgentCore,
+    shell: CoreShell<AgentCore>,
     node: Node,
-    committer: Committer<Effect, Record>,
     performer: Rc<RefCell<Performer>>,
     sandboxes: Sandboxes,
     /// Left by earlier processes, until the core knows of it.
     found: Vec<FoundSandbox>,
-    clock: Clock,
-    timer: DeadlineTimer,
     deferred: VecDeque<Deferred>,
     /// The node of the master that has answered last.
     master: Option<NodeId>,
@@ -59,28 +57,10 @@ impl AgentActor {
         sandboxes: Sandboxes,
         found: Vec<FoundSandbox>,
     ) -> Self {
-        let clock = Clock::start();
-        let (timer, deferred, master) = (DeadlineTimer::new(clock), VecDeque::new(), None);
-        Self { core, node, committer, performer, sandboxes, found, clock, timer, deferred, master }
-    }
-
-    /// Lets the core decide; its reply leaves when what it has written is durable.
-    fn decide<R: 'static>(
-        &mut self,
-        context: &mut Context<Self>,
-        decide: impl FnOnce(&mut AgentCore, Moment, &mut Out) -> R,
-    ) -> Reply<R> {
-        let (now, mut out) = (self.clock.now(), Out::new());
-        let reply = decide(&mut self.core, now, &mut out);
-        let reply = self.committer.reply_after(out, reply);
-        self.set_timer(context);
-        reply
-    }
-
-    /// As [`Self::decide`], where nobody waits for a reply.
-    fn react(&mut self, context: &mut Context<Self>, react: impl FnOnce(&mut AgentCore, Moment, &mut Out)) {
-        // Effects leave without the reply being waited for.
-        drop(self.decide(context, react));
+        let mut shell = CoreShell::new(core, Clock::start());
+        shell.begin(committer);
+        let (deferred, master) = (VecDeque::new(), None);
+        Self { shell, node, performer, sandboxes, found, deferred, master }
     }
 
     /// Obeys a command of the master, after the answer to a registration if one is awaited.
@@ -90,7 +70,7 @@ impl AgentActor {
         message: M,
         obey: fn(&mut AgentCore, M, Moment, &mut Out) -> R,
     ) -> Reply<R> {
-        if !self.core.is_registering() && self.deferred.is_empty() {
+        if !self.shell.core().is_registering() && self.deferred.is_empty() {
             return self.decide(context, |core, now, out| obey(core, message, now, out));
         }
         let (answer, answered) = oneshot::channel();
@@ -108,23 +88,35 @@ impl AgentActor {
         })
     }
 
-    fn set_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
-    }
-
     fn look_at_disk(&mut self, context: &mut Context<Self>) {
         let path = self.sandboxes.root().to_owned();
         let looked = tokio::task::spawn_blocking(move || disk::measure(&path));
         context.spawn(looked.into_actor(self).map(|usage, actor, context| {
             if let Some(usage) = usage.ok().flatten() {
-                actor.react(context, |core, now, out| core.on_disk_measured(usage, now, out));
+                actor.note(context, |core, now, out| core.on_disk_measured(usage, now, out));
             }
         }));
     }
+}
 
-    fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.fired();
-        self.react(context, AgentCore::on_timer);
+impl DurableCore for AgentCore {
+    type Effect = Effect;
+    type Record = Record;
+
+    fn next_deadline(&self) -> Option<Duration> {
+        Self::next_deadline(self)
+    }
+
+    fn on_timer(&mut self, now: Moment, out: &mut Out) {
+        Self::on_timer(self, now, out);
+    }
+}
+
+impl CoreActor for AgentActor {
+    type Core = AgentCore;
+
+    fn shell(&mut self) -> &mut CoreShell<AgentCore> {
+        &mut self.shell
     }
 }
 
@@ -142,8 +134,8 @@ impl Actor for AgentActor {
         });
         let found = std::mem::take(&mut self.found);
         self.look_at_disk(context);
-        context.run_interval(self.core.disk_watch_interval(), Self::look_at_disk);
-        self.react(context, |core, now, out| {
+        context.run_interval(self.shell.core().disk_watch_interval(), Self::look_at_disk);
+        self.note(context, |core, now, out| {
             core.on_recovered(now, out);
             core.on_sandboxes_found(found, now, out);
             core.on_start(out);
@@ -170,14 +162,14 @@ impl Handler<RegistrationAnswered> for AgentActor {
         }
         let lost = answer.is_some() && node.as_ref().is_none_or(|node| !self.node.linked_nodes().contains(node));
         self.master = node;
-        self.react(context, |core, now, out| {
+        self.note(context, |core, now, out| {
             core.on_registration(answer, now, out);
             // The link may have broken between the answer and now.
             if lost {
                 core.on_master_disconnected(now);
             }
         });
-        while !self.core.is_registering() {
+        while !self.shell.core().is_registering() {
             let Some(next) = self.deferred.pop_front() else { break };
             next(self, context);
         }
@@ -198,7 +190,7 @@ impl Handler<ExecutorOver> for AgentActor {
         let ExecutorOver { container_id, end } = message;
         info!(%container_id, ?end, "an executor is over");
         self.performer.borrow_mut().dismiss(&container_id);
-        self.react(context, |core, now, out| match end {
+        self.note(context, |core, now, out| match end {
             RunEnd::Exited(exit) => core.on_executor_exited(&container_id, exit, now, out),
             RunEnd::NotStarted(cause) => core.on_executor_not_started(&container_id, &cause, now, out),
         });
@@ -215,7 +207,7 @@ pub(crate) struct BinaryFetched {
 impl Handler<BinaryFetched> for AgentActor {
     type Result = ();
     fn handle(&mut self, BinaryFetched { container_id }: BinaryFetched, context: &mut Context<Self>) {
-        self.react(context, |core, now, _| core.on_binary_fetched(&container_id, now));
+        self.note(context, |core, now, _| core.on_binary_fetched(&container_id, now));
     }
 }
 
@@ -232,7 +224,7 @@ impl Handler<ExecutorUnresponsive> for AgentActor {
     fn handle(&mut self, message: ExecutorUnresponsive, context: &mut Context<Self>) {
         let ExecutorUnresponsive { container_id, cause } = message;
         warn!(%container_id, cause, "an executor does not take its tasks");
-        self.react(context, |core, _, out| core.on_executor_unresponsive(&container_id, &cause, out));
+        self.note(context, |core, _, out| core.on_executor_unresponsive(&container_id, &cause, out));
     }
 }
 
@@ -249,7 +241,7 @@ impl Handler<LinkChanged> for AgentActor {
             _ => false,
         };
         let lost = self.performer.borrow().out_of_reach(&event);
-        self.react(context, |core, now, _| {
+        self.note(context, |core, now, _| {
             if is_master {
                 core.on_master_disconnected(now);
             }
@@ -266,7 +258,7 @@ pub(crate) struct Stop;
 impl Handler<Stop> for AgentActor {
     type Result = ();
     fn handle(&mut self, _: Stop, context: &mut Context<Self>) {
-        self.react(context, AgentCore::on_stop);
+        self.note(context, AgentCore::on_stop);
     }
 }
 
@@ -281,7 +273,7 @@ pub(crate) struct LocateSandbox {
 impl Handler<LocateSandbox> for AgentActor {
     type Result = Option<SandboxLocation>;
     fn handle(&mut self, message: LocateSandbox, _: &mut Context<Self>) -> Self::Result {
-        self.core.locate_sandbox(&message.framework_id, &message.task_id).cloned()
+        self.shell.core().locate_sandbox(&message.framework_id, &message.task_id).cloned()
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::core::{DeployerCore, DeployerOutbox, Effect};
 use crate::scheduler::{Forwarder, SchedulerEvent};
 use crate::state::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use odeon_framework::{DriverSettings, Outcome, SchedulerHandle, run_scheduler};
 use odeon_protocol::binary::Digest;
 use odeon_protocol::framework::FrameworkInfo;
@@ -17,7 +17,9 @@ use odeon_protocol::messages::deployments::{
 use odeon_protocol::messages::directory::{ActorsSeen, WatchActors, WatchError};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::trust::PeerRole;
-use odeon_runtime::{Clock, Committer, DeadlineTimer, Endpoint, Exports, HeldAnswers, Hold, Node, RecordLog, Reply};
+use odeon_runtime::{
+    Clock, Committer, CoreActor, CoreShell, DurableCore, Endpoint, Exports, HeldAnswers, Node, RecordLog, Reply,
+};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -52,12 +54,9 @@ pub(crate) struct Surroundings {
 
 pub(crate) struct DeployerActor {
     surroundings: Surroundings,
-    core: DeployerCore,
-    clock: Clock,
+    shell: CoreShell<DeployerCore>,
     /// What the committer begins with; it needs the actor's address, and is built at the start.
     beginning: Option<(DeployerOutbox, Box<dyn RecordLog<Record>>)>,
-    committer: Option<Committer<Effect, Record>>,
-    timer: DeadlineTimer,
     /// Those who follow actors.
     followers: HeldAnswers<Result<ActorsSeen, WatchError>>,
 }
@@ -67,11 +66,8 @@ impl DeployerActor {
         let Beginning { core, first, log, clock } = beginning;
         Self {
             surroundings,
-            core,
-            clock,
+            shell: CoreShell::new(core, clock),
             beginning: Some((first, log)),
-            committer: None,
-            timer: DeadlineTimer::new(clock),
             followers: HeldAnswers::new(|| Err(WatchError::Ended)),
         }
     }
@@ -94,31 +90,26 @@ impl DeployerActor {
             .accept::<WatchActors, _>(own)
             .accept::<RenewLease, _>(own)
     }
+}
 
-    /// Runs the core once; the reply leaves when all is durable that it depends on.
-    fn decide<T: 'static>(
-        &mut self,
-        context: &mut Context<Self>,
-        decision: impl FnOnce(&mut DeployerCore, Moment, &mut DeployerOutbox) -> T,
-    ) -> Reply<T> {
-        let mut out = DeployerOutbox::new();
-        let reply = decision(&mut self.core, self.clock.now(), &mut out);
-        let reply = self.committer().reply_after(out, reply);
-        self.set_timer(context);
-        reply
+impl DurableCore for DeployerCore {
+    type Effect = Effect;
+    type Record = Record;
+
+    fn next_deadline(&self) -> Option<Duration> {
+        Self::next_deadline(self)
     }
 
-    fn committer(&self) -> &Committer<Effect, Record> {
-        self.committer.as_ref().expect("the actor has started before it handles anything")
+    fn on_timer(&mut self, now: Moment, out: &mut DeployerOutbox) {
+        Self::on_timer(self, now, out);
     }
+}
 
-    fn set_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
-    }
+impl CoreActor for DeployerActor {
+    type Core = DeployerCore;
 
-    fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.fired();
-        drop(self.decide(context, |core, now, out| core.on_timer(now, out)));
+    fn shell(&mut self) -> &mut CoreShell<DeployerCore> {
+        &mut self.shell
     }
 }
 
@@ -130,10 +121,11 @@ impl Actor for DeployerActor {
             let carrier = Carrier::new(self, context.address());
             let committer =
                 Committer::with_log(&self.surroundings.node, DEPLOYER, log, move |effect| carrier.perform(effect));
+            // Effects leave by themselves; a failed write fails the node.
             drop(committer.commit(first));
-            self.committer = Some(committer);
+            self.shell.begin(committer);
         }
-        self.set_timer(context);
+        self.keep_deadline(context);
     }
 }
 
@@ -191,13 +183,13 @@ impl Handler<SchedulerEvent> for DeployerActor {
     type Result = ();
 
     fn handle(&mut self, event: SchedulerEvent, context: &mut Self::Context) {
-        drop(self.decide(context, |core, now, out| match event {
+        self.note(context, |core, now, out| match event {
             SchedulerEvent::Subscribed(framework_id) => core.on_subscribed(&framework_id, now, out),
             SchedulerEvent::Offers(offers) => core.on_offers(offers, now, out),
             SchedulerEvent::Update(status) => core.on_update(&status, now, out),
             SchedulerEvent::Disconnected => core.on_disconnected(),
             SchedulerEvent::Ended(outcome) => core.on_framework_ended(&outcome, now, out),
-        }));
+        });
     }
 }
 
@@ -212,9 +204,7 @@ impl Handler<StopDeployer> for DeployerActor {
     type Result = ();
 
     fn handle(&mut self, _: StopDeployer, context: &mut Self::Context) {
-        let durable = self.committer().commit(DeployerOutbox::new());
-        let wait = actix::fut::wrap_future::<_, Self>(durable);
-        context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+        self.stop_when_durable(context);
     }
 }
 
@@ -222,14 +212,8 @@ impl Handler<WatchActors> for DeployerActor {
     type Result = Reply<Result<ActorsSeen, WatchError>>;
 
     fn handle(&mut self, question: WatchActors, context: &mut Self::Context) -> Self::Result {
-        let held = self.core.on_watch_actors(question, self.clock.now());
-        match held {
-            Hold::Answered(answer) => self.committer().reply_after(DeployerOutbox::new(), answer),
-            Hold::Held(id) => {
-                self.set_timer(context);
-                self.followers.later(id)
-            }
-        }
+        let followers = self.followers.clone();
+        self.answer_or_hold(context, &followers, |core, now| core.on_watch_actors(question, now))
     }
 }
 
@@ -244,7 +228,7 @@ impl Handler<BinariesInUse> for DeployerActor {
     type Result = MessageResult<BinariesInUse>;
 
     fn handle(&mut self, _: BinariesInUse, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.core.binaries_in_use())
+        MessageResult(self.shell.core().binaries_in_use())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::core::{CommandReceipt, MasterCore, MasterOutbox};
 use crate::effect::{CommandOutcome, Effect};
 use crate::messenger::{Followers, Messenger};
 use crate::record::Record;
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::directory::WatchError;
 use odeon_protocol::messages::master_agent::{ForwardStatuses, RegisterAgent};
@@ -25,7 +25,10 @@ use odeon_protocol::messages::operations::{
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::trust::PeerRole;
-use odeon_runtime::{Clock, Committer, DeadlineTimer, Exports, From, Hold, LinkEvent, Node, NodeId, RecordLog, Reply};
+use odeon_runtime::{
+    Clock, Committer, CoreActor, CoreShell, DurableCore, Exports, From, LinkEvent, Node, NodeId, RecordLog, Reply,
+};
+use std::time::Duration;
 
 /// The name behind which the master is exported.
 pub(crate) const MASTER: &str = "master";
@@ -42,12 +45,9 @@ pub(crate) struct Beginning {
 /// Runs the core of a master.
 pub(crate) struct MasterActor {
     node: Node,
-    core: MasterCore,
-    clock: Clock,
+    shell: CoreShell<MasterCore>,
     /// What the committer begins with; it needs the actor's address, and is built at the start.
     beginning: Option<(MasterOutbox, Box<dyn RecordLog<Record>>)>,
-    committer: Option<Committer<Effect, Record>>,
-    timer: DeadlineTimer,
     followers: Followers,
 }
 
@@ -57,11 +57,8 @@ impl MasterActor {
         let beginning = Some((first, log));
         Self {
             node: node.clone(),
-            core,
-            clock,
+            shell: CoreShell::new(core, clock),
             beginning,
-            committer: None,
-            timer: DeadlineTimer::new(clock),
             followers: Followers::new(|| Err(WatchError::Ended)),
         }
     }
@@ -107,48 +104,30 @@ impl MasterActor {
             .accept::<WatchMembers, _>(own)
     }
 
-    /// Runs the core once; the reply leaves when all is durable that it depends on.
-    fn decide<T: 'static>(
-        &mut self,
-        context: &mut Context<Self>,
-        decision: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox) -> T,
-    ) -> Reply<T> {
-        let mut out = MasterOutbox::new();
-        let reply = decision(&mut self.core, self.clock.now(), &mut out);
-        let reply = self.committer().reply_after(out, reply);
-        self.set_timer(context);
-        reply
-    }
-
-    /// Runs the core for an event that nobody waits for.
-    fn note(&mut self, context: &mut Context<Self>, decision: impl FnOnce(&mut MasterCore, Moment, &mut MasterOutbox)) {
-        let mut out = MasterOutbox::new();
-        decision(&mut self.core, self.clock.now(), &mut out);
-        self.commit(out);
-        self.set_timer(context);
-    }
-
-    /// Effects leave by themselves; a failed write fails the node.
-    fn commit(&self, out: MasterOutbox) {
-        drop(self.committer().commit(out));
-    }
-
-    fn committer(&self) -> &Committer<Effect, Record> {
-        self.committer.as_ref().expect("the actor has started before it handles anything")
-    }
-
-    fn set_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.keep(context, self.core.next_deadline(), Self::on_timer);
-    }
-
-    fn on_timer(&mut self, context: &mut Context<Self>) {
-        self.timer.fired();
-        self.note(context, |core, now, out| core.on_timer(now, out));
-    }
-
     /// Whether messages to a node have no way to it.
     fn is_away(&self, node: &NodeId) -> bool {
         node != self.node.id() && !self.node.linked_nodes().contains(node)
+    }
+}
+
+impl DurableCore for MasterCore {
+    type Effect = Effect;
+    type Record = Record;
+
+    fn next_deadline(&self) -> Option<Duration> {
+        Self::next_deadline(self)
+    }
+
+    fn on_timer(&mut self, now: Moment, out: &mut MasterOutbox) {
+        Self::on_timer(self, now, out);
+    }
+}
+
+impl CoreActor for MasterActor {
+    type Core = MasterCore;
+
+    fn shell(&mut self) -> &mut CoreShell<MasterCore> {
+        &mut self.shell
     }
 }
 
@@ -159,8 +138,10 @@ impl Actor for MasterActor {
         if let Some((first, log)) = self.beginning.take() {
             let messenger = Messenger::new(&self.node, context.address(), self.followers.clone());
             let perform = move |effect| messenger.perform(effect);
-            self.committer = Some(Committer::with_log(&self.node, MASTER, log, perform));
-            self.commit(first);
+            let committer = Committer::with_log(&self.node, MASTER, log, perform);
+            // Effects leave by themselves; a failed write fails the node.
+            drop(committer.commit(first));
+            self.shell.begin(committer);
         }
         let (mut links, own) = (self.node.subscribe_links(), context.address());
         context.spawn(actix::fut::wrap_future(async move {
@@ -170,7 +151,7 @@ impl Actor for MasterActor {
                 }
             }
         }));
-        self.set_timer(context);
+        self.keep_deadline(context);
     }
 }
 
@@ -188,7 +169,7 @@ impl Handler<LinkChanged> for MasterActor {
     fn handle(&mut self, LinkChanged(event): LinkChanged, context: &mut Self::Context) {
         let suspects: Vec<NodeId> = match event {
             LinkEvent::Down { node, .. } => vec![node],
-            LinkEvent::Missed { .. } => self.core.nodes().into_iter().collect(),
+            LinkEvent::Missed { .. } => self.shell.core().nodes().into_iter().collect(),
             _ => Vec::new(),
         };
         for node in suspects.iter().filter(|node| self.is_away(node)).cloned().collect::<Vec<_>>() {
@@ -233,9 +214,7 @@ impl Handler<StopMaster> for MasterActor {
     type Result = ();
 
     fn handle(&mut self, _: StopMaster, context: &mut Self::Context) {
-        let durable = self.committer().commit(MasterOutbox::new());
-        let wait = actix::fut::wrap_future::<_, Self>(durable);
-        context.spawn(actix::fut::ActorFutureExt::map(wait, |_, _, context: &mut Context<Self>| context.stop()));
+        self.stop_when_durable(context);
     }
 }
 
@@ -243,13 +222,8 @@ impl Handler<WatchMembers> for MasterActor {
     type Result = Reply<Result<MembersSeen, WatchError>>;
 
     fn handle(&mut self, question: WatchMembers, context: &mut Self::Context) -> Self::Result {
-        match self.core.on_watch_members(&question, self.clock.now()) {
-            Hold::Answered(answer) => self.committer().reply_after(MasterOutbox::new(), answer),
-            Hold::Held(id) => {
-                self.set_timer(context);
-                self.followers.later(id)
-            }
-        }
+        let followers = self.followers.clone();
+        self.answer_or_hold(context, &followers, |core, now| core.on_watch_members(&question, now))
     }
 }
 
