@@ -47,11 +47,11 @@ pub fn objective_curvature<T: Cell>(
 #[inline(always)]
 fn all_sums<T: Cell>(block: BlockView<'_, T>, loss: Loss, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
-    let mut tile = Tile::<CURVATURE_ROWS>::new(feature_count);
-    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; tile.width]);
-    let mut products = Products::new(tile.width);
+    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; plane.width()]);
+    let mut centred = vec![Vector::ZERO; CURVATURE_ROWS * plane.width()];
+    let mut products = Products::new(plane.width());
     for (first, cells, targets) in block.tiles::<CURVATURE_ROWS>() {
-        tile.read(cells, feature_count, &plane);
+        let tile = Tile::<_, CURVATURE_ROWS>::read(cells, feature_count, &plane);
         loss.check_targets(targets, first)?;
         let mut costs = loss.of_rows(&tile.margins, &filled_up(targets));
         for row in 0..targets.len() {
@@ -60,7 +60,8 @@ fn all_sums<T: Cell>(block: BlockView<'_, T>, loss: Loss, predictor: Predictor<'
         }
         tile.add_scaled(&costs.slope[..targets.len()], &mut slopes);
         costs.curvature[targets.len()..].fill(0.0);
-        products.add(&tile.centred, &costs.curvature, targets.len().div_ceil(ROWS_TOGETHER));
+        tile.centre_into(&mut centred);
+        products.add(&centred, &costs.curvature, targets.len().div_ceil(ROWS_TOGETHER));
     }
     sums.extend(slopes.iter().flat_map(|vector| vector.0).take(feature_count));
     products.extend_upper(&mut sums, feature_count);

@@ -37,10 +37,9 @@ fn gradient_sums<T: Cell>(
     predictor: Predictor<'_>,
 ) -> Result<Vec<f64>, KernelError> {
     let (feature_count, plane) = (block.feature_count(), Plane::new(&predictor));
-    let mut tile = Tile::<GRADIENT_ROWS>::new(feature_count);
-    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; tile.width]);
+    let (mut sums, mut slopes) = (vec![0.0; 2], vec![Vector::ZERO; plane.width()]);
     for (first, cells, targets) in block.tiles::<GRADIENT_ROWS>() {
-        tile.read(cells, feature_count, &plane);
+        let tile = Tile::<_, GRADIENT_ROWS>::read(cells, feature_count, &plane);
         loss.check_targets(targets, first)?;
         let costs = loss.of_rows(&tile.margins, &filled_up(targets));
         for row in 0..targets.len() {
