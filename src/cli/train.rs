@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use odeon_learning::data::fold::Fold;
-use odeon_learning::data::{SYNTHETIC, source};
+use odeon_learning::data::source;
 use odeon_learning::job::{FOLDS_MAX, REPEATS_MAX, TrainingJob};
 use odeon_learning::metrics;
 use odeon_learning::program::Trainer;
@@ -133,7 +133,7 @@ fn read_jobs(args: &TrainArgs) -> Result<Vec<TrainingJob>, Failure> {
         let job = read_job(&args.job, &set, args.workers)?;
         rank_metric(args, &job)?;
         if let Some(first) = jobs.first()
-            && (first.data.path != job.data.path || first.data_spec() != job.data_spec())
+            && (first.data.source() != job.data.source() || first.data_spec() != job.data_spec())
         {
             let text =
                 format!("--grid {}: other rows or columns would be read; train it apart", grid::as_set(&combination));
@@ -155,11 +155,10 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
     if let Some(workers) = workers {
         job.train.workers = workers;
     }
-    if job.data.path.to_string_lossy().starts_with(SYNTHETIC) {
-        return Ok(job);
-    }
-    let beside = path.parent().unwrap_or(Path::new("")).join(&job.data.path);
-    job.data.path = std::path::absolute(beside).or_exit(Exit::Usage)?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let absolute = |file: &Path| std::path::absolute(directory.join(file)).or_exit(Exit::Usage);
+    job.data.path = job.data.path.beside(absolute)?;
+    job.data.test_path = job.data.test_path.map(|paths| paths.beside(absolute)).transpose()?;
     Ok(job)
 }
 
@@ -169,10 +168,10 @@ async fn check(args: &TrainArgs, jobs: Vec<TrainingJob>) -> Result<Trials, Failu
     let cpus = job.resources.cpus;
     let worker = worker_resources(job)
         .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
-    let (data_path, spec) = (job.data.path.clone(), job.data_spec());
+    let (files, spec) = (job.data.source(), job.data_spec());
     let (scanned, scan) = tokio::sync::oneshot::channel();
     // A thread of its own: the runtime would wait for the end of a blocking task, also after an interrupt.
-    std::thread::spawn(move || scanned.send(source::scan(&data_path, &spec).map(Box::new)));
+    std::thread::spawn(move || scanned.send(source::scan_source(&files, &spec).map(Box::new)));
     let table = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
     let data = table.summary().clone();
     for job in &jobs {

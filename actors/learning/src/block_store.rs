@@ -53,7 +53,7 @@ impl BlockStore {
     /// # Errors
     /// [`SplitError`] if the rows cannot be split.
     pub fn new(joined: &Joined, strata: &Strata) -> Result<Self, SplitError> {
-        let rows = joined.job.data.split_rows(joined.data.row_count, strata)?;
+        let rows = joined.job.data.split_rows(&joined.data, strata)?;
         let (row_count, feature_count) = (joined.data.row_count, joined.data.feature_names.len());
         let rounds = rounds(joined.job.data.precision, row_count, feature_count);
         Ok(Self { feature_count, rounds, rows, blocks: BTreeMap::new() })

@@ -5,7 +5,7 @@
 //! over one block, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
-//! Deliberately absent from these modules: actors, sockets, clocks. Only `data::source` opens files.
+//! Deliberately absent from these modules: actors, sockets, clocks. Only `data` opens files.
 //! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together; `measure` is for benches.
 
 pub mod block_store;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{
     block_store::BlockStore,
     blocks::{NodeId, ReduceError, Reduction, even_ranges, subtrees},
-    data::{DataError, DataSummary, RowSink, Rows, source, split::SplitError, strata::Strata},
+    data::{DataError, DataSource, DataSummary, RowSink, Rows, source, split::SplitError, strata::Strata},
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, Joined},
     model::TrainedModel,
@@ -39,8 +39,15 @@ pub enum LocalError {
 /// # Errors
 /// [`LocalError`] of the first step that fails.
 pub fn fit_file(job: &TrainingJob, path: &Path, worker_count: usize) -> Result<TrainedModel, LocalError> {
-    let spec = job.data_spec();
-    let table = source::scan(path, &spec)?;
+    fit_source(job, &DataSource { paths: path.into(), test_paths: None }, worker_count)
+}
+
+/// As [`fit_file`], of files of which some may be for testing.
+///
+/// # Errors
+/// [`LocalError`] of the first step that fails.
+pub fn fit_source(job: &TrainingJob, source: &DataSource, worker_count: usize) -> Result<TrainedModel, LocalError> {
+    let table = source::scan_source(source, &job.data_spec())?;
     fit(job, table.summary(), table.strata(), |numbers, each| table.each_row(numbers, each), worker_count)
 }
 

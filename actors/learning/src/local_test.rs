@@ -19,7 +19,7 @@ pub(crate) fn example(name: &str) -> (TrainingJob, PathBuf) {
     let jobs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/jobs");
     let text = std::fs::read_to_string(jobs.join(name).with_extension("toml")).unwrap();
     let job: TrainingJob = toml::from_str(&text).unwrap();
-    let path = jobs.join(&job.data.path);
+    let path = jobs.join(job.data.path.first());
     (job, path)
 }
 
@@ -378,6 +378,27 @@ fn columns_with_words_and_holes_become_a_model_that_predicts_rows_of_the_file() 
     let rows = table.read_rows(&test).unwrap();
     let scores = crate::scores::regression(&rows.y.to_vec(), &model.predict(rows.x.view()).unwrap()).unwrap();
     assert!((scores.r2 / model.metrics["r2"] - 1.0).abs() < ALLOWED && scores.r2 > 0.8, "{scores:?}");
+}
+
+#[test]
+fn files_that_hold_the_parts_of_a_split_give_the_model_of_the_split() {
+    let (job, path) = example("iris");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let split = crate::data::split::train_test_split(150, 0.2, 42).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let [train, test] = [("train.csv", split.train), ("test.csv", split.test)].map(|(name, rows)| {
+        let chosen: Vec<&str> = std::iter::once(lines[0]).chain(rows.iter().map(|row| lines[row + 1])).collect();
+        std::fs::write(directory.path().join(name), chosen.join("\n")).unwrap();
+        directory.path().join(name)
+    });
+    let source = DataSource { paths: train.clone().into(), test_paths: Some(test.into()) };
+    let model = fit_source(&job, &source, 3).unwrap();
+    assert_eq!(model, fit_file(&job, &path, 2).unwrap());
+    std::fs::write(directory.path().join("empty.csv"), lines[0]).unwrap();
+    let empty = Some(directory.path().join("empty.csv").into());
+    let error = fit_source(&job, &DataSource { test_paths: empty, ..source }, 1).unwrap_err().to_string();
+    assert_eq!(error, "data.path gives 120 rows and data.test_path 0; both need 1");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn trained(name: &str) -> (TrainedModel, PathBuf) {
     let jobs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/jobs");
     let text = std::fs::read_to_string(jobs.join(name).with_extension("toml")).unwrap();
     let job: TrainingJob = toml::from_str(&text).unwrap();
-    let path = jobs.join(&job.data.path);
+    let path = jobs.join(job.data.path.first());
     (fit_file(&job, &path, 2).unwrap(), path)
 }
 

@@ -126,7 +126,7 @@ fn lost(error: &PeerError) -> TaskFailure {
 /// Checks that the data of this host is the job's; reading it is left to the passes.
 async fn load(joined: Joined) -> Prepared {
     let checked = tokio::task::spawn_blocking(move || {
-        let table = source::scan(&joined.job.data.path, &joined.job.data_spec())?;
+        let table = source::rescan(&joined.job.data.source(), &joined.job.data_spec(), &joined.data)?;
         check_same_data(&joined.data, table.summary())?;
         let store = BlockStore::new(&joined, table.strata())
             .expect("the coordinator made the same split before it let workers join");

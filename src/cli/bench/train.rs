@@ -62,7 +62,7 @@ pub(crate) struct TrainBenchArgs {
 /// Trains, measures the machine, and prints the figures.
 pub(crate) async fn train(args: TrainBenchArgs, environment: &Environment) -> Result<i32, Failure> {
     let job = args.job(&args.solver)?;
-    let data = source::scan(&job.data.path, &job.data_spec()).or_exit(Exit::Usage)?.summary().clone();
+    let data = source::scan_source(&job.data.source(), &job.data_spec()).or_exit(Exit::Usage)?.summary().clone();
     let optimum = match args.optimum {
         Some(optimum) => optimum,
         None => args.optimum(&data, environment).await?,

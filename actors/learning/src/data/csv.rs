@@ -25,11 +25,11 @@ pub struct TextRows<R> {
 }
 
 impl<R: Read> TextRows<R> {
-    /// Reads the header and finds the columns of `spec`. `file` only names the source in errors.
+    /// Reads the header, which is told as well, and finds the columns of `spec`. `file` only names the source in errors.
     ///
     /// # Errors
     /// [`DataError`] if the header is absent, ambiguous, or lacks a column.
-    pub fn open(reader: R, file: &str, spec: &DataSpec) -> Result<Self, DataError> {
+    pub fn open(reader: R, file: &str, spec: &DataSpec) -> Result<(Self, Vec<String>), DataError> {
         let mut reader = ReaderBuilder::new().flexible(true).trim(::csv::Trim::All).from_reader(LineEnds::new(reader));
         let header = reader.headers().map_err(|error| read_error(file, 1, error))?.clone();
         if header.is_empty() {
@@ -38,7 +38,8 @@ impl<R: Read> TextRows<R> {
         let names = chosen(file, &header, spec)?;
         let positions = names.iter().map(|name| position(file, &header, name)).collect::<Result<_, _>>()?;
         let (column_count, file) = (header.len(), file.to_owned());
-        Ok(Self { reader, record: StringRecord::new(), file, names, positions, column_count, row: 1 })
+        let rows = Self { reader, record: StringRecord::new(), file, names, positions, column_count, row: 1 };
+        Ok((rows, header.iter().map(str::to_owned).collect()))
     }
 
     /// The file, for errors.
@@ -67,6 +68,7 @@ impl<R: Read> TextRows<R> {
         let found = self.reader.read_record(&mut self.record);
         // The reader stands behind the record's line end; its start would be that of blank lines before.
         self.row = self.reader.position().line().saturating_sub(1);
+        self.reader.get_mut().end_record();
         found.map_err(|error| read_error(&self.file, self.row, error))
     }
 
@@ -125,6 +127,7 @@ fn read_error(file: &str, row: u64, error: ::csv::Error) -> DataError {
     let file = file.to_owned();
     match error.kind() {
         ErrorKind::Utf8 { .. } => DataError::NotUtf8 { file, row },
+        ErrorKind::Io(error) => DataError::Broken { file, row, reason: error.to_string() },
         _ => DataError::Unreadable { file, reason: error.to_string() },
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{VALUE_MAX, schema::CLASSES_MAX, schema::LEVELS_MAX};
+use super::{VALUE_MAX, paths::FILES_MAX, schema::CLASSES_MAX, schema::LEVELS_MAX};
 
 /// Why data cannot be used. `row` is the line in the file, from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -23,6 +23,50 @@ pub enum DataError {
         file: String,
         /// The system's words.
         reason: String,
+    },
+    /// Reading ended before the file did.
+    #[error("{file}: cannot be read behind row {row}: {reason}")]
+    Broken {
+        /// The file.
+        file: String,
+        /// Line of the last row that was read; 0 if there is none.
+        row: u64,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A pattern without a file.
+    #[error("{pattern}: no file fits the pattern")]
+    NoFileFits {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The rows of a file would count twice.
+    #[error("{file}: the file is listed twice")]
+    FileTwice {
+        /// The file.
+        file: String,
+    },
+    /// More files than anybody would name.
+    #[error("{file}: {count} files are more than the {FILES_MAX} of one training")]
+    TooManyFiles {
+        /// The path or pattern that was named first.
+        file: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// Files whose columns differ.
+    #[error("{file}: row 1: column {place} is {actual}, in {first} it is {expected}; all files have the same header")]
+    OtherHeader {
+        /// The file.
+        file: String,
+        /// The first file.
+        first: String,
+        /// Position of the column, from 1.
+        place: usize,
+        /// Its name in the first file, in quotation marks.
+        expected: Box<str>,
+        /// Its name here.
+        actual: Box<str>,
     },
     /// Generated data that cannot be made.
     #[error("{name}: {reason}")]

@@ -2,13 +2,16 @@
 
 mod encode;
 mod error;
+mod file_rows;
 mod infer;
 mod line_ends;
 mod mersenne;
+mod open;
 mod synthetic;
 
 pub mod csv;
 pub mod fold;
+pub mod paths;
 pub mod schema;
 pub mod source;
 pub mod split;
@@ -17,6 +20,7 @@ pub mod strata;
 pub use error::DataError;
 pub(crate) use error::nearest;
 use ndarray::{Array1, Array2};
+pub use paths::{DataPaths, DataSource};
 pub use schema::{BadRows, ColumnSetting, DataColumn, DataSpec, DataSummary, LeftOut};
 use serde::{Deserialize, Serialize};
 pub use synthetic::SCHEME as SYNTHETIC;

@@ -125,6 +125,9 @@ pub struct DataSummary {
     /// Rows left out.
     #[serde(default)]
     pub left_out: LeftOut,
+    /// The last rows are those of files of their own, for testing; so many of those that were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_row_count: Option<usize>,
     /// The classes that occur, where a stratified split wants them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strata: Vec<Stratum>,

@@ -1,16 +1,19 @@
-//! Data files of this host: the only module of the crate's pure half that opens files. Generated data come this way too.
+//! The table of a job: rows of files, or generated ones, read as numbers.
+//!
+//! Files are opened by `open.rs`, cells understood by `encode.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::{fs::File, io::ErrorKind};
 
 use ::csv::StringRecord;
 use ndarray::{Array1, Array2};
 use sha2::{Digest, Sha256};
 
-use super::csv::{TextRows, chosen};
+use super::csv::chosen;
 use super::encode::{Encoded, Encoder, Place};
+use super::file_rows::FileRows;
 use super::infer::Inference;
+use super::paths::{DataPaths, DataSource};
 use super::strata::Strata;
 use super::synthetic::{Dense, LABEL, VALUE};
 use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, RowSink, Rows, SYNTHETIC};
@@ -18,13 +21,13 @@ use super::{ColumnSetting, DataError, DataSpec, DataSummary, LeftOut, RowSink, R
 /// Reasons of left-out rows that are kept for people.
 const EXAMPLES_MAX: usize = 5;
 
-/// A file whose rows have all been read once and are known to be good, apart from those that are left out.
+/// Files whose rows have all been read once and are known to be good, apart from those that are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     origin: Origin,
     spec: DataSpec,
     summary: DataSummary,
-    /// Rows left out, ascending, from 0 below the header.
+    /// Rows left out, ascending, from 0 below the header of the first file.
     left_out: Vec<usize>,
     examples: Vec<String>,
     strata: Strata,
@@ -33,20 +36,37 @@ pub struct Table {
 /// Where rows come from.
 #[derive(Debug, Clone, PartialEq)]
 enum Origin {
-    File(PathBuf),
+    Files(Files),
     /// The numbers of the columns wanted, which are ascending or as the job lists them.
     Generated(Dense, Vec<usize>),
 }
 
-/// Reads and validates the whole file and keeps nothing of its rows.
+/// Files in the order of their rows.
+#[derive(Debug, Clone, PartialEq)]
+struct Files {
+    paths: Vec<PathBuf>,
+    /// From this one on they have the rows for testing.
+    test_from: Option<usize>,
+}
+
+/// Reads and validates all files of a path or pattern, and keeps nothing of their rows.
 ///
 /// # Errors
 /// [`DataError`] at the first thing that is wrong.
 pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
-    if let Some(name) = path.to_str().filter(|name| name.starts_with(SYNTHETIC)) {
+    scan_source(&DataSource { paths: DataPaths::from(path), test_paths: None }, spec)
+}
+
+/// As [`scan`], of all that a job reads.
+///
+/// # Errors
+/// [`DataError`] at the first thing that is wrong.
+pub fn scan_source(source: &DataSource, spec: &DataSpec) -> Result<Table, DataError> {
+    if let Some(name) = source.paths.synthetic() {
         return generated(name, spec);
     }
-    let mut rows = open(path, spec)?;
+    let files = Files::of(source)?;
+    let mut rows = FileRows::open(&files.paths, spec)?;
     let names = rows.names().to_vec();
     let mut inference = Inference::new(spec, &names);
     while rows.advance()? {
@@ -54,13 +74,60 @@ pub fn scan(path: &Path, spec: &DataSpec) -> Result<Table, DataError> {
             inference.see(cells);
         }
     }
-    let (columns, classes) = inference.conclude(rows.file())?;
+    let (columns, classes) = inference.conclude(&files.name())?;
     let feature_names = columns.iter().map(|column| column.name.clone()).collect();
     let target = spec.target.clone().unwrap_or_default();
     let summary = DataSummary { feature_names, target, columns, classes, ..DataSummary::default() };
-    let mut table = Table::new(Origin::File(path.to_owned()), spec, summary);
+    let mut table = Table::new(Origin::Files(files), spec, summary);
     table.validate()?;
     Ok(table)
+}
+
+/// As [`scan_source`] where another host has found out what the columns are: rows are read once less.
+///
+/// # Errors
+/// [`DataError`] at the first thing that is wrong.
+pub fn rescan(source: &DataSource, spec: &DataSpec, known: &DataSummary) -> Result<Table, DataError> {
+    if source.paths.synthetic().is_some() {
+        return scan_source(source, spec);
+    }
+    let files = Files::of(source)?;
+    let rows = FileRows::open(&files.paths, spec)?;
+    if !rows.names().iter().eq(known.feature_names.iter().chain(&spec.target)) {
+        // The reading without what is known tells what is different.
+        return scan_source(source, spec);
+    }
+    let DataSummary { feature_names, target, columns, classes, .. } = known.clone();
+    let summary = DataSummary { feature_names, target, columns, classes, ..DataSummary::default() };
+    let mut table = Table::new(Origin::Files(files), spec, summary);
+    table.validate()?;
+    Ok(table)
+}
+
+impl Files {
+    fn of(source: &DataSource) -> Result<Self, DataError> {
+        let mut paths = source.paths.files()?;
+        let mut test_from = None;
+        if let Some(test_paths) = &source.test_paths {
+            test_from = Some(paths.len());
+            for path in test_paths.files()? {
+                if paths.contains(&path) {
+                    return Err(DataError::FileTwice { file: path.display().to_string() });
+                }
+                paths.push(path);
+            }
+        }
+        Ok(Self { paths, test_from })
+    }
+
+    /// For errors that concern all of them.
+    fn name(&self) -> String {
+        let first = self.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        match self.paths.len() {
+            0 | 1 => first,
+            count => format!("{first} and {} more", count - 1),
+        }
+    }
 }
 
 /// The table of generated data, which needs no reading.
@@ -146,36 +213,27 @@ impl Table {
     /// # Errors
     /// [`DataError`] if a wanted row is bad or absent; some may have been told by then.
     pub fn each_row(&self, wanted: &[usize], each: &mut RowSink<'_>) -> Result<(), DataError> {
-        let path = match &self.origin {
-            Origin::File(path) => path,
+        let files = match &self.origin {
+            Origin::Files(files) => files,
             Origin::Generated(dense, columns) => return self.generate(*dense, columns, wanted, each),
         };
-        let mut text = open(path, &self.spec)?;
-        let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
+        let mut rows = KeptRows::open(files, self)?;
         let feature_count = self.summary.columns.len();
         let mut places: Vec<(usize, usize)> =
             wanted.iter().copied().enumerate().map(|(place, row)| (row, place)).collect();
         places.sort_unstable();
 
         let mut values = Vec::with_capacity(feature_count + 1);
-        let (mut left_out, mut line, mut kept_count) = (self.left_out.iter().copied().peekable(), 0, 0);
+        let mut kept_count = 0;
         for (row, place) in places {
             while kept_count <= row {
-                if !text.advance()? {
-                    let file = text.file().to_owned();
-                    return Err(DataError::RowMissing { file, wanted: row, row_count: kept_count });
-                }
-                line += 1;
-                if left_out.next_if_eq(&(line - 1)).is_some() {
-                    continue;
-                }
-                if kept_count == row {
-                    let place = Place { file: text.file(), row: text.row(), names: &names };
-                    if let Encoded::Bad(error) = encoder.encode(text.cells(), &place, &mut values)? {
-                        return Err(error);
-                    }
+                if !rows.advance()? {
+                    return Err(DataError::RowMissing { file: files.name(), wanted: row, row_count: kept_count });
                 }
                 kept_count += 1;
+                if kept_count > row {
+                    rows.read(&mut values)?;
+                }
             }
             each(place, &values[..feature_count], values.get(feature_count).copied().unwrap_or_default());
         }
@@ -192,16 +250,14 @@ impl Table {
         rows_max: usize,
         mut each: impl FnMut(Rows) -> Result<(), E>,
     ) -> Result<(), E> {
-        let path = match &self.origin {
-            Origin::File(path) => path,
+        let files = match &self.origin {
+            Origin::Files(files) => files,
             Origin::Generated(dense, _) => {
                 let all: Vec<usize> = (0..dense.row_count).collect();
                 return all.chunks(rows_max).try_for_each(|rows| each(self.read_rows(rows)?));
             }
         };
-        let mut text = open(path, &self.spec)?;
-        let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
-        let (mut left_out, mut line) = (self.left_out.iter().copied().peekable(), 0);
+        let mut rows = KeptRows::open(files, self)?;
         let (mut cells, mut targets, mut values) = (Vec::new(), Vec::new(), Vec::new());
         let width = self.summary.columns.len();
         let mut flush = |cells: &mut Vec<f64>, targets: &mut Vec<f64>| {
@@ -209,15 +265,8 @@ impl Table {
             let x = Array2::from_shape_vec((targets.len(), width), cells).expect("a row has a cell for each feature");
             each(Rows { x, y: targets.into() })
         };
-        while text.advance()? {
-            line += 1;
-            if left_out.next_if_eq(&(line - 1)).is_some() {
-                continue;
-            }
-            let place = Place { file: text.file(), row: text.row(), names: &names };
-            if let Encoded::Bad(error) = encoder.encode(text.cells(), &place, &mut values)? {
-                return Err(error.into());
-            }
+        while rows.advance()? {
+            rows.read(&mut values)?;
             cells.extend(&values[..width]);
             targets.push(values.get(width).copied().unwrap_or_default());
             if targets.len() >= rows_max {
@@ -250,16 +299,18 @@ impl Table {
 
     /// The second reading: counts what is kept, and why the rest is not.
     fn validate(&mut self) -> Result<(), DataError> {
-        let Origin::File(path) = &self.origin else { return Ok(()) };
-        let mut text = open(path, &self.spec)?;
+        let Origin::Files(files) = &self.origin else { return Ok(()) };
+        let mut text = FileRows::open(&files.paths, &self.spec)?;
         let (names, encoder) = (text.names().to_vec(), Encoder::new(&self.spec, &self.summary));
         let (mut values, mut seen, mut left_out) = (Vec::new(), BTreeSet::new(), LeftOut::default());
         let (mut missing, mut line) = (vec![0; self.summary.columns.len()], 0);
-        let mut classes = Vec::new();
+        let (mut classes, mut test_row_count) = (Vec::new(), files.test_from.map(|_| 0));
         while text.advance()? {
+            let is_test = files.test_from.is_some_and(|first| text.place() >= first);
             let place = Place { file: text.file(), row: text.row(), names: &names };
             let counter = match encoder.encode(text.cells(), &place, &mut values)? {
-                Encoded::Kept if self.spec.drop_duplicate_rows && !seen.insert(fingerprint(&values)) => {
+                // Rows for testing are compared among themselves: what they are tested on is the user's to say.
+                Encoded::Kept if self.spec.drop_duplicate_rows && !seen.insert((is_test, fingerprint(&values))) => {
                     Some(&mut left_out.duplicate)
                 }
                 Encoded::Kept => None,
@@ -280,20 +331,60 @@ impl Table {
                     missing.iter_mut().zip(&values).for_each(|(count, value)| *count += usize::from(value.is_nan()));
                     // The code of a class, which the encoder has checked, comes behind the features.
                     classes.extend(self.spec.stratified.then(|| values[missing.len()] as u16));
+                    test_row_count = test_row_count.map(|count| count + usize::from(is_test));
                 }
             }
             line += 1;
         }
-        let (file, row_count) = (text.file().to_owned(), line - left_out.total());
+        let (file, row_count) = (files.name(), line - left_out.total());
         match (line, row_count) {
             (0, _) => return Err(DataError::NoRows { file }),
             (_, 0) => return Err(DataError::NothingLeft { file, row_count: line, left_out: left_out.to_string() }),
             _ => (self.summary.row_count, self.summary.left_out) = (row_count, left_out),
         }
+        self.summary.test_row_count = test_row_count;
         let columns = self.summary.columns.iter_mut().zip(missing);
         columns.for_each(|(column, count)| column.missing_count = count);
         self.stratify(classes);
         Ok(())
+    }
+}
+
+/// The rows of files that were kept, one after the other.
+struct KeptRows<'a> {
+    text: FileRows<'a>,
+    names: Vec<String>,
+    encoder: Encoder<'a>,
+    left_out: std::iter::Peekable<std::slice::Iter<'a, usize>>,
+    line: usize,
+}
+
+impl<'a> KeptRows<'a> {
+    fn open(files: &'a Files, table: &'a Table) -> Result<Self, DataError> {
+        let text = FileRows::open(&files.paths, &table.spec)?;
+        let (names, encoder) = (text.names().to_vec(), Encoder::new(&table.spec, &table.summary));
+        Ok(Self { text, names, encoder, left_out: table.left_out.iter().peekable(), line: 0 })
+    }
+
+    /// Steps to the next one; `false` behind the last.
+    fn advance(&mut self) -> Result<bool, DataError> {
+        while self.text.advance()? {
+            let line = self.line;
+            self.line += 1;
+            if self.left_out.next_if_eq(&&line).is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Replaces `values` by the numbers of the current row.
+    fn read(&self, values: &mut Vec<f64>) -> Result<(), DataError> {
+        let place = Place { file: self.text.file(), row: self.text.row(), names: &self.names };
+        match self.encoder.encode(self.text.cells(), &place, values)? {
+            Encoded::Bad(error) => Err(error),
+            Encoded::Kept | Encoded::Missing => Ok(()),
+        }
     }
 }
 
@@ -306,20 +397,9 @@ fn fingerprint(values: &[f64]) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-fn open(path: &Path, spec: &DataSpec) -> Result<TextRows<File>, DataError> {
-    let name = path.display().to_string();
-    let refused = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => DataError::FileMissing { file: name.clone() },
-        _ => DataError::Unreadable { file: name.clone(), reason: error.to_string() },
-    };
-    // A pipe can be read once, and here every worker reads: opening one would wait for ever.
-    if !path.metadata().map_err(refused)?.is_file() {
-        return Err(DataError::Unreadable { file: name, reason: "it is not a regular file".to_owned() });
-    }
-    let file = File::open(path).map_err(refused)?;
-    TextRows::open(file, &name, spec)
-}
-
+#[cfg(test)]
+#[path = "files_test.rs"]
+mod files_tests;
 #[cfg(test)]
 #[path = "source_test.rs"]
 mod tests;

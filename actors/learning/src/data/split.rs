@@ -18,6 +18,15 @@ pub struct TrainTestSplit {
 }
 
 impl TrainTestSplit {
+    /// Both parts in the order of the rows, of which the last are for testing.
+    ///
+    /// # Errors
+    /// [`SplitError::NoRowsInPart`] if there are none of one kind.
+    pub fn at_end(row_count: usize, test_count: usize) -> Result<Self, SplitError> {
+        let (train_count, _) = sizes_at_end(row_count, test_count)?;
+        Ok(Self { train: (0..train_count).collect(), test: (train_count..row_count).collect() })
+    }
+
     /// Both parts in the order of the rows.
     pub(super) fn of(is_test: &[bool]) -> Self {
         let (test, train) = (0..is_test.len()).partition(|row| is_test[*row]);
@@ -110,6 +119,14 @@ pub enum SplitError {
         /// Rows in the train part.
         train_count: usize,
     },
+    /// Files of one of the parts have no row that is kept.
+    #[error("data.path gives {train_count} rows and data.test_path {test_count}; both need 1")]
+    NoRowsInPart {
+        /// Rows to learn from.
+        train_count: usize,
+        /// Rows for testing.
+        test_count: usize,
+    },
     /// There is no such fold, or no row for each.
     #[error("fold {} of {} cannot be cut from {row_count} rows; folds count from 0, there are 2 at least, and each needs a row",
         fold.number, fold.of)]
@@ -191,6 +208,18 @@ fn split_sizes(row_count: usize, test_size: f64) -> Result<(usize, usize), Split
         return Err(SplitError::EmptyPart { test_size, row_count, test_count, train_count });
     }
     Ok((train_count, test_count))
+}
+
+/// Numbers of `(train, test)` rows, if the last ones are for testing; both at least 1.
+///
+/// # Errors
+/// [`SplitError::NoRowsInPart`].
+pub(crate) fn sizes_at_end(row_count: usize, test_count: usize) -> Result<(usize, usize), SplitError> {
+    let train_count = row_count.saturating_sub(test_count);
+    match train_count.min(test_count) {
+        0 => Err(SplitError::NoRowsInPart { train_count, test_count }),
+        _ => Ok((train_count, test_count)),
+    }
 }
 
 /// Refuses what cannot be shuffled.

@@ -3,16 +3,15 @@
 //! No file is opened here.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, require};
 use crate::data::fold::Fold;
 use crate::data::schema::LEVELS_MAX;
-use crate::data::split::{SplitError, SplitKind, TrainTestSplit};
+use crate::data::split::{SplitError, SplitKind, TrainTestSplit, sizes_at_end};
 use crate::data::strata::{Strata, fold_sizes};
-use crate::data::{BadRows, ColumnSetting, DataSummary, Precision};
+use crate::data::{BadRows, ColumnSetting, DataPaths, DataSource, DataSummary, Precision};
 
 /// The most folds of a cross-validation.
 pub const FOLDS_MAX: u32 = 100;
@@ -24,8 +23,12 @@ pub const REPEATS_MAX: u32 = 100;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// CSV file with a header, present on every host that runs a worker; or `synthetic:dense?rows=N&cols=N&seed=N`.
-    pub path: PathBuf,
+    /// CSV file with a header, present on every host that runs a worker, a pattern or a list of such; or
+    /// `synthetic:dense?rows=N&cols=N&seed=N`.
+    pub path: DataPaths,
+    /// Files with the rows for testing, in place of a split; all rows of `path` are for training then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_path: Option<DataPaths>,
     /// Column to predict.
     pub target: String,
     /// Columns to predict from; all but the target if absent.
@@ -63,7 +66,8 @@ impl DataSettings {
     /// # Errors
     /// [`JobError`] with the first key whose value is out of bounds.
     pub(super) fn validate(&self) -> Result<(), JobError> {
-        require("data.path", !self.path.as_os_str().is_empty(), || "the path is empty".to_owned())?;
+        require("data.path", self.path.is_complete(), || "the path is empty".to_owned())?;
+        self.validate_test_path()?;
         require("data.target", !self.target.is_empty(), || "the name is empty".to_owned())?;
         require("data.test_size", self.test_size > 0.0 && self.test_size < 1.0, || {
             format!("{} is not strictly between 0 and 1", self.test_size)
@@ -83,12 +87,21 @@ impl DataSettings {
 }
 
 impl DataSettings {
+    /// Where the rows are.
+    #[must_use]
+    pub fn source(&self) -> DataSource {
+        DataSource { paths: self.path.clone(), test_paths: self.test_path.clone() }
+    }
+
     /// The rows of both parts; `strata` are the classes of all rows, for a stratified split.
     ///
     /// # Errors
     /// [`SplitError`] if a part would have no row.
-    pub fn split_rows(&self, row_count: usize, strata: &Strata) -> Result<TrainTestSplit, SplitError> {
-        let shuffle = self.split.is_shuffled().then_some(self.seed);
+    pub fn split_rows(&self, data: &DataSummary, strata: &Strata) -> Result<TrainTestSplit, SplitError> {
+        let (row_count, shuffle) = (data.row_count, self.split.is_shuffled().then_some(self.seed));
+        if let Some(test_count) = data.test_row_count {
+            return TrainTestSplit::at_end(row_count, test_count);
+        }
         match self.fold {
             Some(fold) if self.split.is_stratified() => strata.fold(fold, shuffle),
             Some(fold) => fold.split(row_count, shuffle),
@@ -101,11 +114,29 @@ impl DataSettings {
     /// # Errors
     /// As [`Self::split_rows`].
     pub fn part_sizes(&self, data: &DataSummary) -> Result<(usize, usize), SplitError> {
+        if let Some(test_count) = data.test_row_count {
+            return sizes_at_end(data.row_count, test_count);
+        }
         match self.fold {
             Some(fold) if self.split.is_stratified() => fold_sizes(&data.strata, fold),
             Some(fold) => fold.sizes(data.row_count, self.split.is_shuffled()),
             None => self.split.sizes(data.row_count, &data.strata, self.test_size),
         }
+    }
+
+    fn validate_test_path(&self) -> Result<(), JobError> {
+        let Some(test_path) = &self.test_path else { return Ok(()) };
+        let key = "data.test_path";
+        require(key, test_path.is_complete(), || "the path is empty".to_owned())?;
+        require(key, self.fold.is_none(), || {
+            "folds are cut from the rows of data.path alone; leave it out for a cross-validation".to_owned()
+        })?;
+        require(key, !self.split.is_stratified(), || {
+            "the rows are split already, and data.split would split them again".to_owned()
+        })?;
+        require(key, self.path.synthetic().is_none() && test_path.synthetic().is_none(), || {
+            "generated rows are split by data.split".to_owned()
+        })
     }
 
     fn validate_fold(&self) -> Result<(), JobError> {

@@ -113,8 +113,6 @@ fn within(key: &str, value: u64, max: u64) -> Result<(), JobError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::data::{ColumnSetting, fold::Fold, split::SplitKind};
     use crate::optimiser::solver::SolverSetting;
@@ -175,7 +173,7 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 40] = [
+        let faults: [(&str, Break); 44] = [
             ("data.split", |job| job.data.split = SplitKind::Stratified),
             ("data.split", |job| job.data.split = SplitKind::StratifiedOrdered),
             ("data.fold", |job| job.data.fold = Some(Fold { number: 0, of: 2, repeat: REPEATS_MAX })),
@@ -205,7 +203,19 @@ mod tests {
             ("version", |job| job.version = 2),
             ("name", |job| job.name = String::new()),
             ("name", |job| job.name = "a/b".into()),
-            ("data.path", |job| job.data.path = PathBuf::new()),
+            ("data.path", |job| job.data.path = "".into()),
+            ("data.test_path", |job| job.data.test_path = Some("".into())),
+            ("data.test_path", |job| {
+                job.data.test_path = Some("test.csv".into());
+                job.data.fold = Some(Fold { number: 0, of: 2, repeat: 0 });
+            }),
+            ("data.test_path", |job| {
+                job.data.test_path = Some("test.csv".into());
+                job.data.split = SplitKind::Stratified;
+            }),
+            ("data.test_path", |job| {
+                job.data.test_path = Some("synthetic:dense?rows=9&cols=1".into());
+            }),
             ("data.target", |job| job.data.target.clear()),
             ("data.test_size", |job| job.data.test_size = f64::NAN),
             ("data.test_size", |job| job.data.test_size = 1.0),
