@@ -37,6 +37,11 @@ impl ProgressLine {
         }
     }
 
+    /// Says something on a line of its own.
+    pub(super) fn say(&mut self, text: &str) {
+        write_stderr(&format!("{text}\n"));
+    }
+
     /// Shows the last round and ends the line.
     pub(super) fn end(&mut self) {
         if self.last.is_some() {

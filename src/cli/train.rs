@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use odeon_learning::checkpoint::content_sha256;
 use odeon_learning::data::fold::Fold;
-use odeon_learning::data::source;
+use odeon_learning::data::{DataSource, source};
 use odeon_learning::job::{FOLDS_MAX, REPEATS_MAX, TrainingJob};
 use odeon_learning::metrics;
 use odeon_learning::program::Trainer;
@@ -28,7 +29,8 @@ use crate::signals::EndSignals;
 
 /// Trains a model as a job file says
 ///
-/// Without a master it launches a local cluster for the job and removes it at the end.
+/// Without a master it launches a local cluster for the job and removes it at the end. A training that was interrupted or
+/// killed goes on where it was, with the same bits, if it is started again with the same --out.
 /// Example: odeon train examples/jobs/iris.toml --workers 3
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -37,7 +39,7 @@ pub(crate) struct TrainArgs {
     /// Set one key over the job file
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = super::key_value)]
     set: Vec<(String, String)>,
-    /// Where the model and its metrics are written: a new directory, or one without a model
+    /// Where the model and its metrics are written: a new directory, or that of a training that was ended, which goes on
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Cross-validation: trains once for each of so many folds, which is for testing then, and shows the scores together
@@ -88,7 +90,9 @@ pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<
         () = signals.next() => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started")),
         checked = check(&args, jobs) => checked?,
     };
+    let (mut checked, content_sha256) = checked;
     let out = RunDirectories::open(args.out.as_deref(), args.folds.map(|_| checked.jobs.len()))?;
+    checked.checkpoints = out.checkpoints(&checked.jobs, &checked.data, &content_sha256)?;
     let trainings = match given {
         Some(master) => {
             check_room(&args.master, environment, &checked).await?;
@@ -162,22 +166,28 @@ fn read_job(path: &Path, set: &[(String, String)], workers: Option<u32>) -> Resu
     Ok(job)
 }
 
-/// Reads all of the data: whatever is wrong with it is told before anything starts.
-async fn check(args: &TrainArgs, jobs: Vec<TrainingJob>) -> Result<Trials, Failure> {
+/// Reads all of the data: whatever is wrong with it is told before anything starts. With a directory to write to it
+/// returns the digest of the data as well.
+async fn check(args: &TrainArgs, jobs: Vec<TrainingJob>) -> Result<(Trials, String), Failure> {
     let (name, job) = (args.job.display(), &jobs[0]);
     let cpus = job.resources.cpus;
     let worker = worker_resources(job)
         .map_err(|_| Failure::usage(format!("{name}: resources.cpus: {cpus} has more than three decimals")))?;
     let (files, spec) = (job.data.source(), job.data_spec());
     let (scanned, scan) = tokio::sync::oneshot::channel();
+    let digest = if args.out.is_some() { content_sha256 } else { |_: &DataSource| Ok(String::new()) };
     // A thread of its own: the runtime would wait for the end of a blocking task, also after an interrupt.
-    std::thread::spawn(move || scanned.send(source::scan_source(&files, &spec).map(Box::new)));
-    let table = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    std::thread::spawn(move || {
+        scanned.send(source::scan_source(&files, &spec).map(|table| (Box::new(table), digest(&files))))
+    });
+    let (table, content_sha256) = scan.await.or_exit(Exit::WorkFailed)?.or_exit(Exit::Usage)?;
+    let content_sha256 = content_sha256.or_exit(Exit::Usage)?;
     let data = table.summary().clone();
     for job in &jobs {
         Trainer::new(job.clone(), &data).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
     }
-    Ok(Trials { jobs, data, worker, at_once: args.parallel as usize })
+    let trials = Trials { jobs, data, worker, at_once: args.parallel as usize, checkpoints: Vec::new() };
+    Ok((trials, content_sha256))
 }
 
 /// The job, or one for each fold of each repeat.

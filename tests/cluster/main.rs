@@ -29,6 +29,8 @@ mod priorities;
 #[cfg(target_os = "linux")]
 mod quota;
 #[cfg(target_os = "linux")]
+mod resume;
+#[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
 mod separate_roles;

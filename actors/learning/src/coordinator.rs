@@ -2,7 +2,7 @@
 //!
 //! It decides nothing about the training; see `coordinator_core`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -11,6 +11,7 @@ use odeon_runtime::{ActorName, Exports, From, Node, NodeId, Peer, PeerError};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, OpenedCheckpoint};
 use crate::coordinator_core::{CoordinatorCore, CoordinatorLimits, Effect};
 use crate::data::DataSummary;
 use crate::job::TrainingJob;
@@ -61,6 +62,23 @@ pub struct Coordinator {
     observer: Observer,
     timer: Option<SpawnHandle>,
     meter: PassMeter,
+    checkpoints: Option<CheckpointFile>,
+    /// What waits for the checkpoint that is being written: of a pass, and of the joins and losses meanwhile.
+    behind: VecDeque<Effect>,
+    is_writing: bool,
+}
+
+/// What a coordinator is started with.
+#[derive(Debug)]
+pub struct CoordinatorSettings {
+    /// The job.
+    pub job: TrainingJob,
+    /// What was found in its data.
+    pub data: DataSummary,
+    /// Waits and counts.
+    pub limits: CoordinatorLimits,
+    /// Where checkpoints are kept, if any are, and what was found there to go on from.
+    pub checkpoint: Option<OpenedCheckpoint>,
 }
 
 impl Coordinator {
@@ -71,20 +89,34 @@ impl Coordinator {
     pub fn start_on(
         node: &Node,
         name: ActorName,
-        job: TrainingJob,
-        data: DataSummary,
-        limits: CoordinatorLimits,
+        settings: CoordinatorSettings,
         observer: Observer,
     ) -> Result<Addr<Self>, TrainError> {
-        let core = CoordinatorCore::new(Duration::ZERO, job, data, limits)?;
+        let CoordinatorSettings { job, data, limits, checkpoint } = settings;
+        let (mut core, mut checkpoints) = (CoordinatorCore::new(Duration::ZERO, job, data, limits)?, None);
+        if let Some(OpenedCheckpoint { file, found }) = checkpoint {
+            core = core.with_checkpoints(Duration::ZERO, found)?;
+            checkpoints = Some(file);
+        }
         if let Some(choice) = core.solver() {
             info!(solver = ?choice.kind, reason = choice.reason, "the solver is chosen");
         }
         let home = node.clone();
         let address = Self::create(move |context| {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);
-            let (started, homes, meter) = (Instant::now(), BTreeMap::new(), PassMeter::default());
-            Self { node: home, core, limits, started, homes, observer, timer: None, meter }
+            Self {
+                node: home,
+                core,
+                limits,
+                started: Instant::now(),
+                homes: BTreeMap::new(),
+                observer,
+                timer: None,
+                meter: PassMeter::default(),
+                checkpoints,
+                behind: VecDeque::new(),
+                is_writing: false,
+            }
         });
         node.export(name, Exports::new().only_from(&[PeerRole::ActorHost]).accept_from::<JoinTraining, _>(&address));
         Ok(address)
@@ -95,8 +127,12 @@ impl Coordinator {
     }
 
     fn perform(&mut self, effects: Vec<Effect>, context: &mut Context<Self>) {
-        for effect in effects {
+        self.behind.extend(effects);
+        while !self.is_writing
+            && let Some(effect) = self.behind.pop_front()
+        {
             match effect {
+                Effect::Checkpoint(checkpoint) => self.write(checkpoint, context),
                 Effect::Compute { worker, request } => {
                     self.measure(&request);
                     self.ask(worker, request, context);
@@ -117,6 +153,25 @@ impl Coordinator {
             }
         }
         self.set_timer(context);
+    }
+
+    /// Writes off this arbiter; what is behind the checkpoint follows when it is on disk.
+    fn write(&mut self, checkpoint: Box<Checkpoint>, context: &mut Context<Self>) {
+        let file = self.checkpoints.clone().expect("the core makes checkpoints only if there is a place for them");
+        self.is_writing = true;
+        let written = tokio::task::spawn_blocking(move || file.write(&checkpoint));
+        let written = async { written.await.expect("writing does not panic and is never cancelled") };
+        context.spawn(written.into_actor(self).map(Self::on_written));
+    }
+
+    fn on_written(written: Result<(), CheckpointError>, actor: &mut Self, context: &mut Context<Self>) {
+        actor.is_writing = false;
+        let mut out = Vec::new();
+        if let Err(error) = written {
+            actor.behind.clear();
+            actor.core.on_checkpoint_failed(&error.to_string(), &mut out);
+        }
+        actor.perform(out, context);
     }
 
     /// A request that opens a pass closes the one before it.

@@ -13,6 +13,7 @@ use odeon_protocol::block::F64Block;
 
 use crate::{
     blocks::{BlockLayout, NodeId, Reduction, aligned_ranges, even_ranges, subtrees},
+    checkpoint::{Checkpoint, CheckpointClock},
     data::DataSummary,
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
@@ -63,6 +64,8 @@ pub enum Effect {
         /// What for.
         request: ComputePartials,
     },
+    /// Write it; nothing that follows is done before it is on disk.
+    Checkpoint(Box<Checkpoint>),
     /// Show it.
     Progress(Progress),
     /// A worker is out: nothing it sends counts any more. Its task may be ended.
@@ -129,6 +132,8 @@ pub struct CoordinatorCore {
     banned: BTreeSet<WorkerId>,
     join_count: usize,
     pass_number: u64,
+    /// Absent if none are kept.
+    checkpoints: Option<CheckpointClock>,
     /// Workers that went since a partial was last counted.
     fruitless_drops: u32,
     /// Without workers since then.
@@ -191,10 +196,25 @@ impl CoordinatorCore {
             banned: BTreeSet::new(),
             join_count: 0,
             pass_number: 0,
+            checkpoints: None,
             fruitless_drops: 0,
             stranded: Some(now + limits.start_wait),
             last_drop: None,
         })
+    }
+
+    /// The same, which writes checkpoints as the job says, and goes on from one if it is given.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn with_checkpoints(mut self, now: Duration, found: Option<Checkpoint>) -> Result<Self, TrainError> {
+        let job = self.trainer.job();
+        self.checkpoints = Some(CheckpointClock::new(&job.train, now));
+        if let Some(Checkpoint { passes, state }) = found {
+            self.trainer = Trainer::resume(job.clone(), &self.data, state)?;
+            self.pass_number = passes;
+        }
+        Ok(self)
     }
 
     /// A worker offers help. Saying it twice changes nothing.
@@ -284,6 +304,11 @@ impl CoordinatorCore {
             return self.fail(TrainError::Worker { worker: worker.clone(), error }, out);
         }
         self.drop_worker(now, worker, DropReason::Refused(error), out);
+    }
+
+    /// A checkpoint cannot be written: the job ends, since what it would tell could be lost again.
+    pub fn on_checkpoint_failed(&mut self, reason: &str, out: &mut Vec<Effect>) {
+        self.fail(TrainError::Checkpoint(reason.to_owned()), out);
     }
 
     /// Acts on every deadline that has passed; to be called at [`Self::next_deadline`].
@@ -421,10 +446,16 @@ impl CoordinatorCore {
     fn close_pass_if_complete(&mut self, now: Duration, out: &mut Vec<Effect>) {
         let Phase::Running(open_pass) = &self.phase else { return };
         let Some(sums) = open_pass.reduction.root() else { return };
-        match self.trainer.absorb(sums) {
-            Ok(progress) => out.extend(progress.map(Effect::Progress)),
+        let progress = match self.trainer.absorb(sums) {
+            Ok(progress) => progress,
             Err(error) => return self.fail(error, out),
+        };
+        let is_last = self.trainer.is_finished();
+        if self.checkpoints.as_mut().is_some_and(|clock| clock.on_pass(now, is_last)) {
+            let checkpoint = Checkpoint { passes: self.pass_number, state: self.trainer.state() };
+            out.push(Effect::Checkpoint(Box::new(checkpoint)));
         }
+        out.extend(progress.map(Effect::Progress));
         self.open_next_pass(now, out);
     }
 

@@ -77,7 +77,16 @@ struct Simulation {
 
 impl Simulation {
     fn new(workers: usize) -> Self {
+        Self::with(CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), LIMITS).unwrap(), workers)
+    }
+
+    /// As [`Self::new`], with a checkpoint after each pass.
+    fn with_checkpoints(workers: usize) -> Self {
         let core = CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), LIMITS).unwrap();
+        Self::with(core.with_checkpoints(Duration::ZERO, None).unwrap(), workers)
+    }
+
+    fn with(core: CoordinatorCore, workers: usize) -> Self {
         let (stores, replies) = (BTreeMap::new(), VecDeque::new());
         let mut simulation = Self { core, now: Duration::ZERO, stores, replies, seen: Vec::new(), next_worker: 0 };
         (0..workers).for_each(|_| simulation.join());
@@ -121,6 +130,26 @@ impl Simulation {
         let Some(worker) = self.stores.keys().nth(pick % self.stores.len().max(1)).cloned() else { return };
         self.stores.remove(&worker);
         self.act(|core, now, out| core.on_worker_lost(now, &worker, "killed", out));
+    }
+
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        self.seen.iter().rev().find_map(|effect| match effect {
+            Effect::Checkpoint(checkpoint) => Some((**checkpoint).clone()),
+            _ => None,
+        })
+    }
+
+    /// The coordinator is killed, and with it its workers and all that was under way; another goes on.
+    fn restart(&mut self) {
+        if matches!(self.core.phase, Phase::Ended) {
+            return;
+        }
+        let core = CoordinatorCore::new(self.now, job(), iris().0.clone(), LIMITS).unwrap();
+        self.core = core.with_checkpoints(self.now, self.checkpoint()).unwrap();
+        let workers = self.stores.len();
+        self.stores.clear();
+        self.replies.clear();
+        (0..workers).for_each(|_| self.join());
     }
 
     fn deliver(&mut self, pick: usize, twice: bool) {
@@ -171,6 +200,15 @@ impl Simulation {
         models.into_iter().next()
     }
 
+    /// Rounds in the checkpoint after so many passes.
+    fn rounds_at(&self, passes: u64) -> u32 {
+        let found = self.seen.iter().find_map(|effect| match effect {
+            Effect::Checkpoint(checkpoint) if checkpoint.passes == passes => Some(checkpoint.state.rounds()),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no checkpoint after {passes} passes"))
+    }
+
     fn last(&self) -> &Effect {
         self.seen.last().unwrap()
     }
@@ -198,6 +236,7 @@ enum Event {
     Deliver(usize),
     DeliverTwice(usize),
     LoseReply(usize),
+    Restart,
     Wait,
 }
 
@@ -208,21 +247,23 @@ fn event() -> impl Strategy<Value = Event> {
         20 => (0..8_usize).prop_map(Event::Deliver),
         4 => (0..8_usize).prop_map(Event::DeliverTwice),
         1 => (0..8_usize).prop_map(Event::LoseReply),
+        1 => Just(Event::Restart),
         1 => Just(Event::Wait),
     ]
 }
 
 proptest! {
     #[test]
-    fn no_order_of_losses_joins_and_repeats_changes_the_model(
+    fn no_order_of_losses_joins_repeats_and_restarts_changes_the_model(
         workers in 1..6_usize,
         events in prop::collection::vec(event(), 0..150),
     ) {
-        let mut simulation = Simulation::new(workers);
+        let mut simulation = Simulation::with_checkpoints(workers);
         for event in events {
             match event {
                 Event::Join => simulation.join(),
                 Event::Kill(pick) => simulation.kill(pick),
+                Event::Restart => simulation.restart(),
                 Event::Deliver(pick) => simulation.deliver(pick, false),
                 Event::DeliverTwice(pick) => simulation.deliver(pick, true),
                 Event::LoseReply(pick) => drop(simulation.replies.remove(pick)),
@@ -429,6 +470,55 @@ fn a_worker_that_cannot_compute_is_dropped_unless_it_is_the_last() {
     assert_eq!(simulation.seen.len(), 4);
     refuse(&mut simulation, 1);
     assert_eq!(*simulation.last(), Effect::Failed(TrainError::Worker { worker: id(1), error }));
+}
+
+#[test]
+fn a_checkpoint_comes_before_all_that_follows_from_its_pass() {
+    let mut simulation = Simulation::with_checkpoints(2);
+    simulation.settle();
+    let passes: Vec<u64> = simulation
+        .seen
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Checkpoint(checkpoint) => Some(checkpoint.passes),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(passes, (1..=simulation.core.pass_number).collect::<Vec<_>>());
+    let mut known = 0;
+    for effect in &simulation.seen {
+        match effect {
+            Effect::Checkpoint(checkpoint) => known = checkpoint.passes,
+            Effect::Compute { request, .. } => assert_eq!(request.pass_number, known + 1),
+            Effect::Progress(progress) => assert_eq!(simulation.rounds_at(known), progress.round),
+            _ => {}
+        }
+    }
+    assert_eq!(simulation.rounds_at(known), simulation.rounds_at(known - 1), "the last one has the model");
+}
+
+#[test]
+fn a_restarted_coordinator_asks_for_the_pass_that_was_open_and_no_other() {
+    let mut simulation = Simulation::with_checkpoints(2);
+    for _ in 0..7 {
+        simulation.deliver(0, false);
+    }
+    let open = simulation.request(0).clone();
+    assert_eq!(open.pass_number, 4);
+    simulation.restart();
+    let anew = simulation.request(2).clone();
+    assert_eq!((anew.pass_number, anew.pass.name()), (open.pass_number, open.pass.name()));
+    assert_eq!((anew.steps_known, anew.new_steps.len()), (0, 1), "its workers are new");
+    simulation.settle();
+    assert_eq!(simulation.model_sha256().as_deref(), Some(undisturbed()));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_the_job() {
+    let mut simulation = Simulation::with_checkpoints(1);
+    simulation.act(|core, _, out| core.on_checkpoint_failed("no space", out));
+    assert_eq!(*simulation.last(), Effect::Failed(TrainError::Checkpoint("no space".into())));
+    assert_eq!(simulation.core.next_deadline(), None);
 }
 
 #[test]

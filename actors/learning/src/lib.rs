@@ -5,11 +5,12 @@
 //! over one block, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
-//! Deliberately absent from these modules: actors, sockets, clocks. Only `data` opens files.
+//! Deliberately absent from these modules: actors, sockets, clocks. Only `data` and `checkpoint` open files.
 //! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together; `measure` is for benches.
 
 pub mod block_store;
 pub mod blocks;
+pub mod checkpoint;
 pub mod coordinator;
 pub mod coordinator_core;
 pub mod data;

@@ -88,7 +88,7 @@ fn fit(
     }
 }
 
-fn run_pass(
+pub(crate) fn run_pass(
     trainer: &Trainer,
     stores: &mut [BlockStore],
     load: impl Fn(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,

@@ -2,8 +2,10 @@
 //!
 //! Two passes: means first, then squares around them, because `E[x²] - E[x]²` loses its digits.
 
+use serde::{Deserialize, Serialize};
+
 /// Mean and scale of every feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnScaling {
     /// Means, shape `[features]`, in the units of the data.
     pub mean: Vec<f64>,

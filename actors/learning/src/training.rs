@@ -16,13 +16,14 @@ use odeon_runtime::{ActorAddress, Endpoint, ListenError, Node, StartError};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use crate::coordinator::{Coordinator, TrainingEvent, WorkerEnded};
+use crate::checkpoint::OpenedCheckpoint;
+use crate::coordinator::{Coordinator, CoordinatorSettings, TrainingEvent, WorkerEnded};
 use crate::coordinator_core::CoordinatorLimits;
 use crate::data::DataSummary;
 use crate::job::TrainingJob;
 use crate::model::TrainedModel;
 use crate::pass_report::PassReport;
-use crate::program::{Progress, TrainError};
+use crate::program::{Progress, Step, TrainError, Trainer};
 use crate::scheduler::{TrainingScheduler, WorkerRecord};
 use crate::worker::WorkerAssignment;
 
@@ -46,6 +47,8 @@ pub struct TrainingSettings {
     pub seed: u64,
     /// The bounds of the coordinator.
     pub limits: CoordinatorLimits,
+    /// Where checkpoints are kept, if any are, and what was found there to go on from.
+    pub checkpoint: Option<OpenedCheckpoint>,
 }
 
 /// What is told of a job while it runs.
@@ -122,6 +125,10 @@ pub async fn train(
     mut news: impl FnMut(TrainingNews) + 'static,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Training, TrainingError> {
+    if let Some(model) = finished_before(&settings) {
+        let worker_count = settings.job.train.workers as usize;
+        return Ok(Training { model, worker_count, tasks: BTreeMap::new() });
+    }
     let builder = Node::builder("training").incarnation(settings.seed);
     let node = builder.transport(Arc::clone(&settings.transport)).start().await?;
     let endpoint = node.listen(settings.listen.clone()).await?;
@@ -134,8 +141,9 @@ pub async fn train(
         TrainingEvent::Ended(result) => drop(end.take().map(|end| end.send(result))),
     };
     let (job, name) = (settings.job.clone(), format!("train {}", settings.job.name));
-    let observer = Box::new(observer);
-    let coordinator = Coordinator::start_on(&node, COORDINATOR.into(), job, settings.data, settings.limits, observer)?;
+    let TrainingSettings { data, limits, checkpoint, .. } = settings;
+    let coordinated = CoordinatorSettings { job, data, limits, checkpoint };
+    let coordinator = Coordinator::start_on(&node, COORDINATOR.into(), coordinated, Box::new(observer))?;
     let tell_lost = move |worker, reason| {
         // Loss is harmless: the coordinator also hears of a dead worker from the broken link.
         coordinator.do_send(WorkerEnded { worker, reason });
@@ -165,6 +173,15 @@ pub async fn train(
     };
     node.shut_down();
     result
+}
+
+/// The model, if the checkpoint has it: then nobody is needed any more.
+fn finished_before(settings: &TrainingSettings) -> Option<TrainedModel> {
+    let state = settings.checkpoint.as_ref()?.found.as_ref()?.state.clone();
+    match Trainer::resume(settings.job.clone(), &settings.data, state).ok()?.step() {
+        Step::Finished(model) => Some(*model),
+        Step::Compute(_) => None,
+    }
 }
 
 fn conclude(

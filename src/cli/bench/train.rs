@@ -147,6 +147,7 @@ async fn in_cluster(job: &TrainingJob, data: &DataSummary, master: &Endpoint) ->
         transport: Arc::new(Tcp),
         seed: fresh_seed(),
         limits: CoordinatorLimits { answer_wait: Duration::from_secs(600), ..CoordinatorLimits::default() },
+        checkpoint: None,
     };
     let passes: Rc<RefCell<(Vec<PassReport>, Option<u64>)>> = Rc::default();
     let told = Rc::clone(&passes);

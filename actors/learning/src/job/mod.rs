@@ -14,7 +14,7 @@ pub use data::{DataSettings, FOLDS_MAX, REPEATS_MAX};
 pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
 pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
-pub use train::{HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
+pub use train::{CHECKPOINT_SECONDS_MAX, HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
 
 use crate::data::DataSpec;
 
@@ -173,7 +173,7 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 44] = [
+        let faults: [(&str, Break); 46] = [
             ("data.split", |job| job.data.split = SplitKind::Stratified),
             ("data.split", |job| job.data.split = SplitKind::StratifiedOrdered),
             ("data.fold", |job| job.data.fold = Some(Fold { number: 0, of: 2, repeat: REPEATS_MAX })),
@@ -230,6 +230,8 @@ mod tests {
             ("train.tolerance", |job| job.train.tolerance = f64::NAN),
             ("train.rounds_max", |job| job.train.rounds_max = 0),
             ("train.history", |job| job.train.history = 0),
+            ("train.checkpoint_rounds", |job| job.train.checkpoint_rounds = 0),
+            ("train.checkpoint_seconds", |job| job.train.checkpoint_seconds = 0),
             ("resources.cpus", |job| job.resources.cpus = f64::NAN),
             ("resources.mem_mib", |job| job.resources.mem_mib = 0),
             ("resources.mem_mib", |job| job.resources.mem_mib = u64::MAX),

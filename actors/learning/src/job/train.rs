@@ -13,6 +13,8 @@ pub const WORKERS_MAX: u32 = 1024;
 pub const ROUNDS_MAX: u32 = 1_000_000;
 /// Most correction pairs a job may ask for.
 pub const HISTORY_MAX: usize = 1000;
+/// Most seconds between two checkpoints.
+pub const CHECKPOINT_SECONDS_MAX: u32 = 86_400;
 
 /// `[train]`: workers and solver.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,11 +31,23 @@ pub struct TrainSettings {
     pub history: usize,
     /// What minimises the objective; the optimum does not depend on it.
     pub solver: SolverSetting,
+    /// A checkpoint is written once so many rounds are not in the last one; only where there is a run directory.
+    pub checkpoint_rounds: u32,
+    /// The same, once the last one is so many seconds old; whichever comes first.
+    pub checkpoint_seconds: u32,
 }
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { workers: 2, tolerance: 1e-14, rounds_max: 1000, history: 20, solver: SolverSetting::Auto }
+        Self {
+            workers: 2,
+            tolerance: 1e-14,
+            rounds_max: 1000,
+            history: 20,
+            solver: SolverSetting::Auto,
+            checkpoint_rounds: 1,
+            checkpoint_seconds: 10,
+        }
     }
 }
 
@@ -48,6 +62,8 @@ impl TrainSettings {
             format!("{} is not strictly between 0 and 1", self.tolerance)
         })?;
         within("train.rounds_max", u64::from(self.rounds_max), u64::from(ROUNDS_MAX))?;
-        within("train.history", self.history as u64, HISTORY_MAX as u64)
+        within("train.history", self.history as u64, HISTORY_MAX as u64)?;
+        within("train.checkpoint_rounds", u64::from(self.checkpoint_rounds), u64::from(ROUNDS_MAX))?;
+        within("train.checkpoint_seconds", u64::from(self.checkpoint_seconds), u64::from(CHECKPOINT_SECONDS_MAX))
     }
 }

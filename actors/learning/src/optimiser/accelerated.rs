@@ -4,6 +4,8 @@
 //! It evaluates nothing itself and keeps a few vectors of the shape of the point: for convex functions of so
 //! many variables that a matrix of them has no place.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     lbfgs::{Evaluated, StopReason, Verdict},
     penalty,
@@ -21,7 +23,7 @@ const CURVATURE_START: f64 = 1.0;
 const MOVE_MIN: f64 = 1e-12;
 
 /// When to stop.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AcceleratedOptions {
     /// Converged once the largest component of the (sub)gradient is at most this.
     pub gradient_norm_max: f64,
@@ -40,7 +42,7 @@ pub struct AcceleratedOptions {
 /// Beck, Teboulle, *A fast iterative shrinkage-thresholding algorithm for linear inverse problems*, SIAM J.
 /// Imaging Sciences 2(1), 2009, equations 4.1 to 4.3; O'Donoghue, Candès, *Adaptive restart for
 /// accelerated gradient schemes*, Found. Comput. Math. 15, 2015, section 3.2.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Accelerated {
     options: AcceleratedOptions,
     /// Where the next evaluation is: beyond the last step, by the momentum.

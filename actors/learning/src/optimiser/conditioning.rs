@@ -5,10 +5,12 @@
 //! solver sees it through centred columns and through variables whose curvature is near 1 at the
 //! start, which changes the number of rounds and not the optimum.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{kernel::Loss, scaling::ColumnScaling};
 
 /// Variables `t` with raw weights `w_j = unit_j · t_j` over centred columns; `t_0` is the intercept's.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conditioning {
     /// Means and deviations of the training columns.
     pub scaling: ColumnScaling,
@@ -29,7 +31,7 @@ pub struct Conditioning {
 }
 
 /// `amount/2 · (along · t)²`, where `along · t` is the intercept the user sees.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct InterceptPenalty {
     amount: f64,
     along: Vec<f64>,

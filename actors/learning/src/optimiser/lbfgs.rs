@@ -18,7 +18,7 @@ const CURVATURE_ROUNDS: u32 = 16;
 const GRADIENT_PROGRESS: f64 = 0.9;
 
 /// When to stop, and how much to remember.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LbfgsOptions {
     /// Converged once the largest component of the gradient is at most this.
     pub gradient_norm_max: f64,
@@ -41,7 +41,7 @@ pub enum StopReason {
 }
 
 /// What follows from an evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Evaluate [`Lbfgs::point`] next.
     Evaluate,
@@ -52,7 +52,7 @@ pub enum Verdict {
 }
 
 /// A point whose value and gradient are known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
     /// Where.
     pub point: Vec<f64>,
@@ -67,7 +67,7 @@ pub struct Evaluated {
 /// # Source
 /// Liu, Nocedal, *On the limited memory BFGS method for large scale optimization*, Math.
 /// Programming 45, 1989; two-loop recursion as in Nocedal, Wright, *Numerical Optimization*, alg. 7.4.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lbfgs {
     options: LbfgsOptions,
     trial: Vec<f64>,
@@ -88,7 +88,7 @@ pub struct Lbfgs {
 }
 
 /// One step `s`, the change of the gradient over it `y`, and `1 / (s·y)`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Pair {
     s: Vec<f64>,
     y: Vec<f64>,

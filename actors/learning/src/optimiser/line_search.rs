@@ -3,6 +3,8 @@
 //! Near a minimum values lose their digits long before gradients do; there the slope decides.
 //! Meant for convex functions: a slope that turned positive is always past the minimum.
 
+use serde::{Deserialize, Serialize};
+
 /// Part of the promised decrease that counts as decrease (`δ`).
 const DECREASE: f64 = 0.1;
 /// Part of the first slope that may remain (`σ`), on either side of the minimum: values that have
@@ -18,7 +20,7 @@ const EXTENSION: (f64, f64) = (2.0, 10.0);
 const INSIDE: f64 = 0.1;
 
 /// Value and slope of the function along the direction.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, PartialEq, Copy, Serialize, Deserialize)]
 pub(super) struct Along {
     pub(super) value: f64,
     pub(super) slope: f64,
@@ -41,7 +43,7 @@ pub(super) enum Judgement {
 /// Hager, Zhang, *A new conjugate gradient method with guaranteed descent and an efficient line
 /// search*, SIAM J. Optim. 16(1), 2005: conditions (1.2), (1.3) or the approximate ones (4.1),
 /// with (1.3) for the slope's size.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LineSearch {
     start: Along,
     low: (f64, f64),

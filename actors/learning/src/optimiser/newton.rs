@@ -4,6 +4,8 @@
 //! It evaluates nothing itself. For convex functions of a few hundred well-scaled variables: the
 //! curvature is a full matrix, and a step solves a linear system.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     lbfgs::{Evaluated, StopReason, Verdict},
     penalised_quadratic::PenalisedQuadratic,
@@ -25,7 +27,7 @@ const SLOPE_LEFT: f64 = 0.5;
 const HALVINGS_MAX: u32 = 40;
 
 /// When to stop, and what is known of the function.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewtonOptions {
     /// Converged once the largest component of the (sub)gradient is at most this.
     pub gradient_norm_max: f64,
@@ -43,7 +45,7 @@ pub struct NewtonOptions {
 /// Boyd, Vandenberghe, *Convex Optimization*, algorithm 9.5; with penalties Lee, Sun, Saunders,
 /// *Proximal Newton-type methods for minimizing composite functions*, SIAM J. Optim. 24(3), 2014,
 /// algorithm 1.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Newton {
     options: NewtonOptions,
     trial: Vec<f64>,

@@ -3,13 +3,15 @@
 //!
 //! What one output's variables are is told in `conditioning`.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     conditioning::Conditioning,
     symmetric::{Symmetric, triangle_len},
 };
 
 /// The change of variables of each output.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outputs(Vec<Conditioning>);
 
 impl Outputs {

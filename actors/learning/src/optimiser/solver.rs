@@ -63,7 +63,7 @@ pub struct ProblemSize {
 }
 
 /// A solver that was chosen, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SolverChoice {
     /// Which.
     pub kind: SolverKind,
@@ -142,7 +142,7 @@ pub struct SolverOptions {
 }
 
 /// Any of the solvers.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Solver {
     /// See [`Lbfgs`].
     Lbfgs(Lbfgs),

@@ -2,13 +2,15 @@
 //!
 //! Meant for a few hundred variables on one host: what many rows add up to, never the rows.
 
+use serde::{Deserialize, Serialize};
+
 /// A pivot below this part of its diagonal element is held to be what rounding left of 0.
 const PIVOT_MIN: f64 = 1e-13;
 /// What is added to the diagonal, as part of it, when a pivot is too small.
 const SHIFT: f64 = 1e-9;
 
 /// A symmetric matrix, by its upper triangle.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Symmetric {
     order: usize,
     /// Row by row, each from the diagonal on.
@@ -16,7 +18,7 @@ pub struct Symmetric {
 }
 
 /// The lower triangle `L` of `A = L·Lᵀ`, row by row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cholesky {
     rows: Vec<Vec<f64>>,
 }

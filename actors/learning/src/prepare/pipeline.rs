@@ -140,7 +140,7 @@ pub enum PrepareError {
 }
 
 /// The steps of a job, fitted one after another.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     settings: Vec<StepSettings>,
     row_count: usize,
@@ -153,13 +153,13 @@ pub struct Pipeline {
 }
 
 /// The step that is being fitted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Open {
     chosen: Vec<usize>,
     stage: Stage,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Stage {
     Present,
     Squares { mean: Vec<f64>, counts: Vec<f64> },

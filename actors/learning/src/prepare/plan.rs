@@ -3,6 +3,8 @@
 //! The same code plans a job before it starts, when nothing is known of the training rows, and follows
 //! its steps when they are fitted; so a name that does not fit is told before anything starts.
 
+use serde::{Deserialize, Serialize};
+
 use super::{FittedStep, Levels, PrepareError};
 use crate::data::{DataColumn, nearest};
 use crate::job::{Filling, StepSettings};
@@ -11,7 +13,7 @@ use crate::job::{Filling, StepSettings};
 pub const COLUMNS_MAX: usize = 100_000;
 
 /// A column between two steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreparedColumn {
     /// For people and for the steps that follow.
     pub name: String,

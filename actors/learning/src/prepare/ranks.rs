@@ -22,7 +22,7 @@ pub struct RankTarget {
 }
 
 /// Finds cells by their rank.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct RankSearch {
     /// For each wanted: its column, the rank among the cells with its bits, and its bits.
     wanted: Vec<(usize, u64, u64)>,

@@ -95,6 +95,9 @@ pub enum TrainError {
         /// Who was lost last, and why.
         last: String,
     },
+    /// What a restart would go on from cannot be kept.
+    #[error("the checkpoint is not kept: {0}")]
+    Checkpoint(String),
     /// No worker came, or the last one was lost and none came after it.
     #[error("no worker for {waited_s} s{}", last_drop.as_ref().map(|drop| format!("; the last was lost: {drop}")).unwrap_or_default())]
     NoWorkers {

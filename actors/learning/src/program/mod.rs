@@ -7,9 +7,11 @@ mod error;
 mod finish;
 mod pass;
 mod solving;
+mod state;
 
 pub use error::TrainError;
 pub use pass::{ClassParameters, Parameters, Pass};
+pub use state::TrainerState;
 
 use odeon_protocol::block::F64Block;
 use serde::{Deserialize, Serialize};
@@ -68,7 +70,7 @@ pub struct Trainer {
     phase: Phase,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Phase {
     Prepare,
     Columns,
@@ -82,19 +84,28 @@ enum Phase {
 }
 
 /// What came of the training rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Fit {
     Solved(Box<Solved>),
     Grown(Tree),
 }
 
 /// Where the solver ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Solved {
     outputs: Outputs,
     solution: Evaluated,
     rounds: u32,
     stopped: Option<StopReason>,
+}
+
+impl Fit {
+    fn rounds(&self) -> u32 {
+        match self {
+            Self::Solved(solved) => solved.rounds,
+            Self::Grown(_) => 1,
+        }
+    }
 }
 
 impl Trainer {

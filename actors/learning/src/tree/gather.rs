@@ -4,6 +4,7 @@
 //! are the values themselves, to the bit, whoever read them.
 
 use ndarray::ArrayView2;
+use serde::{Deserialize, Serialize};
 
 use super::{TREE_VALUES_MAX, Tree, TreeSettings, grow};
 
@@ -34,7 +35,7 @@ pub struct Window {
 }
 
 /// The rows that have come.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GatheredRows {
     row_count: usize,
     feature_count: usize,

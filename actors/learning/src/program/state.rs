@@ -1,0 +1,53 @@
+//! All that a training program has come to know, apart from job and data: what a killed training goes on from.
+//!
+//! Whoever adds to a phase, a solver or a pipeline adds to this state by deriving the same two traits. Nothing is
+//! written here; see `checkpoint`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Phase, Trainer, error::TrainError};
+use crate::{data::DataSummary, job::TrainingJob, optimiser::solver::SolverChoice, prepare::Pipeline};
+
+/// Where a trainer stands between two passes: fitted steps, scaling, the state of the solver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainerState {
+    pipeline: Pipeline,
+    choice: Option<SolverChoice>,
+    phase: Phase,
+}
+
+impl TrainerState {
+    /// Rounds of the solver that are done.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        match &self.phase {
+            Phase::Optimise { solver, .. } => solver.rounds(),
+            Phase::TestTarget { fit } | Phase::Evaluate { fit, .. } => fit.rounds(),
+            Phase::Finished(model) => model.rounds,
+            _ => 0,
+        }
+    }
+}
+
+impl Trainer {
+    /// Whether there is a model.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished(_))
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> TrainerState {
+        TrainerState { pipeline: self.pipeline.clone(), choice: self.choice.clone(), phase: self.phase.clone() }
+    }
+
+    /// A trainer that stands where another of the same job and data stood, and goes on with the same bits.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn resume(job: TrainingJob, data: &DataSummary, state: TrainerState) -> Result<Self, TrainError> {
+        let TrainerState { pipeline, choice, phase } = state;
+        Ok(Self { pipeline, choice, phase, ..Self::new(job, data)? })
+    }
+}
