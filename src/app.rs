@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use odeon_executor::{Deployable, Task, TaskRegistry};
+use odeon_learning::model_registry::ModelRegistry;
+use odeon_learning::trainable::Trainable;
 use odeon_learning::worker::WorkerTask;
 use odeon_runtime::transport::{Tcp, Transport};
 use odeon_runtime::trust::{Credentials, Tls};
@@ -32,6 +34,8 @@ pub struct Environment {
     pub program: PathBuf,
     /// The task types of this binary.
     pub tasks: TaskRegistry,
+    /// The models that its users have added.
+    pub models: ModelRegistry,
     /// Where the credentials are, if flags say so.
     tls: Vec<(&'static str, String)>,
     /// Whether the cluster is one of this process, which asks for no credentials.
@@ -91,6 +95,7 @@ pub(crate) fn fresh_seed() -> u64 {
 /// A binary in the making; see [`app()`].
 pub struct App {
     tasks: Result<TaskRegistry, Failure>,
+    models: Result<ModelRegistry, Failure>,
 }
 
 /// Starts the builder of a binary.
@@ -102,20 +107,26 @@ pub struct App {
 /// ```
 #[must_use]
 pub fn app() -> App {
-    App { tasks: Ok(TaskRegistry::new()) }.task::<WorkerTask>().task::<Nothing>()
+    App { tasks: Ok(TaskRegistry::new()), models: Ok(ModelRegistry::new()) }.task::<Nothing>()
 }
 
 impl App {
     /// Registers a task type under its name, so that executors of this binary can run it.
     #[must_use]
     pub fn task<T: Task>(self) -> Self {
-        Self { tasks: self.tasks.and_then(|tasks| tasks.register::<T>().or_exit(Exit::Usage)) }
+        Self { tasks: self.tasks.and_then(|tasks| tasks.register::<T>().or_exit(Exit::Usage)), ..self }
     }
 
     /// Registers an actor type under a name, so that `odeon deploy` can put its actors on the cluster.
     #[must_use]
     pub fn actor<A: Deployable>(self, name: &'static str) -> Self {
-        Self { tasks: self.tasks.and_then(|tasks| tasks.register_actor::<A>(name).or_exit(Exit::Usage)) }
+        Self { tasks: self.tasks.and_then(|tasks| tasks.register_actor::<A>(name).or_exit(Exit::Usage)), ..self }
+    }
+
+    /// Registers a model under a name, which `type` in `[model]` of a job file is then.
+    #[must_use]
+    pub fn model<M: Trainable>(self, name: &'static str) -> Self {
+        Self { models: self.models.and_then(|models| models.register::<M>(name).or_exit(Exit::Usage)), ..self }
     }
 
     /// Runs the command line.
@@ -163,7 +174,11 @@ impl App {
             .collect();
         logging::init(cli.log.log.as_deref(), cli.log.log_format, &variables).or_exit(Exit::Usage)?;
         let program = std::env::current_exe().or_exit(Exit::WorkFailed)?;
-        Ok(Environment { variables, program, tasks: self.tasks?, tls: cli.tls.flags(), is_own_cluster: false })
+        let (models, tls) = (self.models?, cli.tls.flags());
+        let of_workers = models.clone();
+        let worker = move |context| WorkerTask::run_with(context, of_workers.clone());
+        let tasks = self.tasks?.register_with(WorkerTask::NAME, worker).or_exit(Exit::Usage)?;
+        Ok(Environment { variables, program, tasks, models, tls, is_own_cluster: false })
     }
 }
 

@@ -20,4 +20,5 @@ mod scenario;
 mod shipped;
 
 pub use app::app;
+pub use odeon_learning::trainable;
 pub use odeon_protocol::{interface, remote_message};

@@ -7,6 +7,7 @@ pub use odeon_executor::{
     TopicEvent,
 };
 pub use odeon_framework::{Call, Calls, Outcome, Scheduler};
+pub use odeon_learning::trainable::{LabelledRows, SecondDerivatives, Target, Trainable};
 pub use odeon_protocol::deployment::{DeploymentName, DeploymentSpec};
 pub use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 pub use odeon_protocol::framework::FrameworkInfo;

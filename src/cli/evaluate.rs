@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::models::NumberRow;
 use super::predict::failure;
-use super::run_directory::read_model;
+use super::run_directory::read_usable_model;
 use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
@@ -40,7 +40,7 @@ struct Told<'a> {
 
 /// Judges and prints.
 pub(crate) fn evaluate(args: &EvaluateArgs, environment: &Environment) -> Result<i32, Failure> {
-    let model = read_model(&args.model)?;
+    let model = read_usable_model(&args.model, &environment.models)?;
     let Evaluation { row_count, metrics, confusion } = evaluate_file(&model, &args.data).map_err(failure)?;
     let counts = confusion.as_ref().map(|confusion| confusion.counts());
     let classes: Vec<String> = (0..counts.map_or(0, <[_]>::len)).map(|class| class_name(&model, class)).collect();

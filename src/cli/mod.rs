@@ -182,7 +182,7 @@ impl Command {
     pub(crate) async fn perform(self, environment: &Environment) -> Result<i32, Failure> {
         match self {
             Self::Train(args) => train::train(args, environment).await,
-            Self::Predict(args) => predict::predict(&args),
+            Self::Predict(args) => predict::predict(&args, environment),
             Self::Evaluate(args) => evaluate::evaluate(&args, environment),
             Self::Models(args) => models::models(&args, environment),
             Self::Local(args) => local::local(args, environment).await,

@@ -135,7 +135,7 @@ impl Listed for ModelRow {
         let converged = if self.converged { "yes" } else { "no" };
         let (features, rows) = (self.features.to_string(), self.train_rows.to_string());
         let (objective, sha256) = (self.objective.to_string(), self.sha256.clone());
-        let model = kind_name(self.model);
+        let model = self.model.name().to_owned();
         vec![
             self.path.clone(),
             self.name.clone(),
@@ -253,7 +253,7 @@ fn facts(model: &TrainedModel) -> [(&'static str, String); 9] {
     let steps = model.steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
     [
         ("name", model.name.clone()),
-        ("model", kind_name(model.model)),
+        ("model", model.model.name().to_owned()),
         ("target", model.target.clone()),
         ("classes", model.classes.join(", ")),
         ("columns", model.input_names().join(", ")),
@@ -262,12 +262,6 @@ fn facts(model: &TrainedModel) -> [(&'static str, String); 9] {
         ("scaled", if model.scaling.is_some() { "to standard columns".to_owned() } else { String::new() }),
         ("sha256", model.model_sha256()),
     ]
-}
-
-/// As in a job file.
-fn kind_name(kind: ModelKind) -> String {
-    let name = serde_json::to_value(kind).expect("a kind is a word");
-    name.as_str().expect("a kind is a word").to_owned()
 }
 
 fn compared(paths: &[PathBuf]) -> Result<Vec<ComparedRow>, Failure> {
@@ -300,6 +294,11 @@ fn export(model: &TrainedModel, form: ExportForm, out: Option<&Path>) -> Result<
         ExportForm::Csv => model_file::weights_csv(model),
         ExportForm::Onnx if out.is_none() => {
             return Err(Failure::usage("an ONNX file is not text: say with --out where it goes"));
+        }
+        ExportForm::Onnx if model.model.own().is_some() => {
+            let text =
+                format!("the model \"{}\" is code of its user's, which no other program has", model.model.name());
+            return Err(Failure::usage(text));
         }
         ExportForm::Onnx => onnx::encode(model),
     };

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 use odeon_learning::predictions::{PredictionError, predict_file};
 
-use super::run_directory::read_model;
+use super::run_directory::read_usable_model;
+use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::print;
@@ -29,8 +30,8 @@ pub(crate) struct PredictArgs {
 }
 
 /// Predicts, and leaves no file behind if a row cannot be predicted.
-pub(crate) fn predict(args: &PredictArgs) -> Result<i32, Failure> {
-    let model = read_model(&args.model)?;
+pub(crate) fn predict(args: &PredictArgs, environment: &Environment) -> Result<i32, Failure> {
+    let model = read_usable_model(&args.model, &environment.models)?;
     let Some(out) = &args.out else {
         let mut text = Vec::new();
         predict_file(&model, &args.data, &mut text).map_err(failure)?;

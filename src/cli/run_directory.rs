@@ -12,6 +12,7 @@ use odeon_learning::data::DataSummary;
 use odeon_learning::job::TrainingJob;
 use odeon_learning::model::TrainedModel;
 use odeon_learning::model_file;
+use odeon_learning::model_registry::ModelRegistry;
 use odeon_learning::training::Training;
 
 use crate::exit::Exit;
@@ -125,6 +126,14 @@ pub(super) fn all_metrics(model: &TrainedModel) -> BTreeMap<&str, f64> {
     metrics.extend([("rounds", f64::from(model.rounds)), ("converged", f64::from(u8::from(model.converged)))]);
     metrics.extend([("train_rows", model.train_row_count as f64), ("test_rows", model.test_row_count as f64)]);
     metrics
+}
+
+/// As [`read_model`], a model that can predict: of a user's own, this binary has the code.
+pub(super) fn read_usable_model(path: &Path, models: &ModelRegistry) -> Result<TrainedModel, Failure> {
+    let mut model = read_model(path)?;
+    let refused = |error| Failure::usage(format!("{}: {error}", path.display()));
+    models.resolve_model(&mut model).map_err(refused)?;
+    Ok(model)
 }
 
 /// Reads a model: a model file, `model.json`, or the directory of a run.

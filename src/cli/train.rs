@@ -78,7 +78,7 @@ pub(crate) struct TrainArgs {
 
 /// Checks the job, trains, and prints the result.
 pub(crate) async fn train(args: TrainArgs, environment: &Environment) -> Result<i32, Failure> {
-    let jobs = read_jobs(&args)?;
+    let jobs = read_jobs(&args, environment)?;
     let mut signals = EndSignals::listen()?;
     let given = args.master.given(environment)?;
     if given.is_some() && (args.keep || args.data_dir.is_some()) {
@@ -130,11 +130,13 @@ fn rank_metric(args: &TrainArgs, job: &TrainingJob) -> Result<String, Failure> {
 }
 
 /// The job with each combination of searched values, and of each one for every fold and repeat.
-fn read_jobs(args: &TrainArgs) -> Result<Vec<TrainingJob>, Failure> {
+fn read_jobs(args: &TrainArgs, environment: &Environment) -> Result<Vec<TrainingJob>, Failure> {
     let mut jobs: Vec<TrainingJob> = Vec::new();
     for combination in combinations(args)? {
         let set: Vec<_> = args.set.iter().chain(&combination).cloned().collect();
-        let job = read_job(&args.job, &set, args.workers)?;
+        let mut job = read_job(&args.job, &set, args.workers)?;
+        let unknown = |error| Failure::usage(format!("{}: model.type: {error}", args.job.display()));
+        environment.models.resolve_job(&mut job).map_err(unknown)?;
         rank_metric(args, &job)?;
         if let Some(first) = jobs.first()
             && (first.data.source() != job.data.source() || first.data_spec() != job.data_spec())

@@ -25,6 +25,8 @@ mod models;
 #[cfg(target_os = "linux")]
 mod operations;
 #[cfg(target_os = "linux")]
+mod own_models;
+#[cfg(target_os = "linux")]
 mod priorities;
 #[cfg(target_os = "linux")]
 mod quota;

@@ -16,12 +16,13 @@ use crate::{
         strata::Strata,
     },
     kernel::{
-        BlockView, Cell, ClassPredictor, KernelError, Predictor, centred_squares, class_counts, class_curvature,
-        class_gradient, class_outcomes, classification_sums, column_sums, curvature_sums, level_counts, moments,
-        objective_curvature, objective_gradient, present_squares, present_sums, rank_counts, regression_sums,
-        tree_outcomes, window_rows,
+        BlockView, Cell, ClassPredictor, KernelError, OwnSums, Predictor, centred_squares, class_counts,
+        class_curvature, class_gradient, class_outcomes, classification_sums, column_sums, curvature_sums,
+        level_counts, moments, objective_curvature, objective_gradient, own_curvature, own_gradient, own_outcomes,
+        present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
+    model_registry::{ModelRegistry, OwnModel},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, Parameters, Pass},
     stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
@@ -34,6 +35,8 @@ pub struct BlockStore {
     feature_count: usize,
     /// Whether numbers are rounded to 32 bits, as they are read and behind each step.
     rounds: bool,
+    /// Of a user's model, what sums over rows.
+    own: Option<OwnModel>,
     rows: TrainTestSplit,
     blocks: BTreeMap<(Split, usize), HeldBlock>,
 }
@@ -56,7 +59,8 @@ impl BlockStore {
         let rows = joined.job.data.split_rows(&joined.data, strata)?;
         let (row_count, feature_count) = (joined.data.row_count, joined.data.feature_names.len());
         let rounds = rounds(joined.job.data.precision, row_count, feature_count);
-        Ok(Self { feature_count, rounds, rows, blocks: BTreeMap::new() })
+        let own = joined.job.model.kind.own();
+        Ok(Self { feature_count, rounds, own, rows, blocks: BTreeMap::new() })
     }
 
     /// Blocks held now.
@@ -212,13 +216,22 @@ impl BlockStore {
         block: usize,
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
-        let sums = pass_sums(pass, block, layout.rows(block).start, rows);
+        let sums = match own_point(pass) {
+            None => pass_sums(pass, block, layout.rows(block).start, rows),
+            Some(at) => {
+                let code = self.own.and_then(|own| own.code());
+                let unknown = || ModelRegistry::new().unknown(self.own.as_ref().map_or("", |own| own.name()));
+                let own = OwnSums { code: code.ok_or_else(unknown)?, parameters: &at.0 };
+                rows.x.with_wide(|x| own_sums(pass, own, BlockView::new(x, rows.y.view())?))
+            }
+        };
         let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
         sums.map_err(|error| match error {
             KernelError::ShapeMismatch { what, expected, actual } => {
                 ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }
             }
             KernelError::Label { value, row } => ComputeError::Label { value, row: number_of(row) },
+            KernelError::Target { value, row, reason } => ComputeError::Target { value, row: number_of(row), reason },
             KernelError::Class { value, row, class_count } => {
                 ComputeError::Class { value, row: number_of(row), class_count }
             }
@@ -307,7 +320,26 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
         | Pass::ObjectiveGradient { .. }
         | Pass::ObjectiveCurvature { .. }
         | Pass::ClassGradient { .. }
-        | Pass::ClassCurvature { .. } => unreachable!("these have been summed as the rows are stored"),
+        | Pass::ClassCurvature { .. }
+        | Pass::OwnGradient { .. }
+        | Pass::OwnCurvature { .. }
+        | Pass::EvaluateOwn { .. } => unreachable!("these have been summed before"),
+    }
+}
+
+/// Where a pass of a user's model evaluates.
+fn own_point(pass: &Pass) -> Option<&F64Block> {
+    match pass {
+        Pass::OwnGradient { at } | Pass::OwnCurvature { at } | Pass::EvaluateOwn { at, .. } => Some(at),
+        _ => None,
+    }
+}
+
+fn own_sums(pass: &Pass, own: OwnSums<'_>, block: BlockView<'_>) -> Result<Vec<f64>, KernelError> {
+    match pass {
+        Pass::OwnCurvature { .. } => own_curvature(block, own),
+        Pass::EvaluateOwn { target_mean, .. } => own_outcomes(block, own, target_mean.unwrap_or_default()),
+        _ => own_gradient(block, own),
     }
 }
 

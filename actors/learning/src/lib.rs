@@ -2,7 +2,7 @@
 //!
 //! The modules build on each other in this order: `data` reads rows, `blocks` cuts them into fixed
 //! blocks under a fixed tree, `prepare` makes columns of what a file holds, `stored_rows` keeps them, `kernel` sums
-//! over one block, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
+//! over one block, `trainable` is what a user's own model sums over it, `model_registry` knows those by name, `block_store` answers a pass for tree nodes, `program` decides the next pass, `coordinator_core` spreads passes over workers.
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
 //! Deliberately absent from these modules: actors, sockets, clocks. Only `data` and `checkpoint` open files.
@@ -23,6 +23,7 @@ pub mod messages;
 pub mod metrics;
 pub mod model;
 pub mod model_file;
+pub mod model_registry;
 pub mod onnx;
 pub mod optimiser;
 pub mod pass_report;
@@ -34,6 +35,7 @@ pub mod scaling;
 pub mod scheduler;
 pub mod scores;
 pub mod stored_rows;
+pub mod trainable;
 pub mod training;
 pub mod tree;
 pub mod worker;

@@ -9,6 +9,7 @@ use crate::{
     blocks::NodeId,
     data::{DataError, DataSummary},
     job::TrainingJob,
+    model_registry::UnknownModel,
     prepare::FittedStep,
     program::Pass,
 };
@@ -140,6 +141,19 @@ pub enum ComputeError {
         /// Data row, from 1.
         row: usize,
     },
+    /// A target that a user's model does not take.
+    #[error("target is {value} in data row {row} (the first below the header is 1): {reason}")]
+    Target {
+        /// The target's value.
+        value: f64,
+        /// Data row, from 1.
+        row: usize,
+        /// What the model says.
+        reason: String,
+    },
+    /// The binary of the worker has not got the model of the job.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
     /// A target that is no class.
     #[error(
         "target is {value} in data row {row} (the first below the header is 1), the job has {class_count} classes from 0"
@@ -258,6 +272,9 @@ mod tests {
             Pass::EvaluateClasses { at: of_classes },
             Pass::Rows { from: 7, rows: 9, class_count: 3 },
             Pass::EvaluateTree { tree, target_mean: 0.5 },
+            Pass::OwnGradient { at: vec![1.0].into() },
+            Pass::OwnCurvature { at: vec![1.0].into() },
+            Pass::EvaluateOwn { at: vec![1.0].into(), target_mean: Some(2.0) },
             Pass::Prepare(PreparePass::Ranks {
                 targets: vec![RankTarget { column: 1, prefix: u64::MAX >> 4 }],
                 depth: 15,

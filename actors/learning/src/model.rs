@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::DataColumn;
 use crate::job::ModelKind;
 use crate::kernel::{largest, softmax};
+use crate::model_registry::OwnModel;
 use crate::optimiser::lbfgs::StopReason;
 use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
 use crate::tree::Tree;
@@ -34,6 +35,9 @@ pub struct TrainedModel {
     pub confusion: Vec<Vec<u64>>,
     /// Whether the solver met its tolerance.
     pub converged: bool,
+    /// Of a user's own model, whose parameters are in `coefficients`: the columns that they are over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// Largest component of the gradient at the end, in the solver's conditioned variables.
     pub gradient_norm: f64,
     /// Of a tree: the part of each feature in what its splits take away, in column order.
@@ -126,6 +130,9 @@ pub enum PredictError {
     /// A number that a step cannot take.
     #[error(transparent)]
     Step(#[from] ApplyError),
+    /// A user's model whose code is not here.
+    #[error("this binary has no model \"{0}\"")]
+    NoCode(String),
     /// A cell that is missing, and was never missing in training.
     #[error("row {row} has a missing cell that no step of the model fills, in \"{column}\"")]
     Missing {
@@ -154,7 +161,7 @@ impl TrainedModel {
     #[must_use]
     pub fn input_names(&self) -> Vec<&str> {
         match self.input.is_empty() {
-            true => self.of_features().iter().map(|coefficient| coefficient.name.as_str()).collect(),
+            true => self.feature_names(),
             false => self.input.iter().map(|column| column.name.as_str()).collect(),
         }
     }
@@ -162,7 +169,7 @@ impl TrainedModel {
     /// Features of a row that has gone through the steps.
     #[must_use]
     pub fn feature_count(&self) -> usize {
-        self.of_features().len()
+        self.feature_names().len()
     }
 
     /// Scores of a row: one for each class, or a single one.
@@ -175,7 +182,7 @@ impl TrainedModel {
     #[must_use]
     pub fn named_intercepts(&self) -> Vec<(String, f64)> {
         match self.intercepts.is_empty() {
-            true if self.tree.is_some() => Vec::new(),
+            true if self.tree.is_some() || self.model.own().is_some() => Vec::new(),
             true => vec![("(intercept)".to_owned(), self.intercept)],
             false => {
                 let of_class = |(class, value): (&String, &f64)| (format!("{class}: (intercept)"), *value);
@@ -184,12 +191,15 @@ impl TrainedModel {
         }
     }
 
-    /// The coefficients of the first output, or the importances.
-    fn of_features(&self) -> &[Coefficient] {
-        if self.tree.is_some() {
-            return &self.importances;
-        }
-        &self.coefficients[..self.coefficients.len() / self.output_count()]
+    /// Names of the columns of a row that has gone through the steps.
+    #[must_use]
+    pub fn feature_names(&self) -> Vec<&str> {
+        let of_features = match (self.model.own(), &self.tree) {
+            (Some(_), _) => return self.features.iter().map(String::as_str).collect(),
+            (None, Some(_)) => &self.importances[..],
+            (None, None) => &self.coefficients[..self.coefficients.len() / self.output_count()],
+        };
+        of_features.iter().map(|coefficient| coefficient.name.as_str()).collect()
     }
 
     /// For each row of `x`, shape `[rows, columns of the file]`, in the units of the file: the predicted target of
@@ -218,8 +228,11 @@ impl TrainedModel {
         }
         let x = apply(&self.steps, x.to_owned())?;
         if let Some(((row, column), _)) = x.indexed_iter().find(|(_, cell)| cell.is_nan()) {
-            let column = self.of_features()[column].name.clone();
+            let column = self.feature_names()[column].to_owned();
             return Err(PredictError::Missing { row, column });
+        }
+        if let Some(own) = self.model.own() {
+            return self.own_scores(own, &x);
         }
         let mut scores = Array2::zeros((x.nrows(), self.output_count()));
         for (row, mut scores) in x.outer_iter().zip(scores.outer_iter_mut()) {
@@ -227,6 +240,14 @@ impl TrainedModel {
             scores.iter_mut().zip(of_row).for_each(|(score, value)| *score = value);
         }
         Ok(scores)
+    }
+
+    /// What a user's model says of rows that have gone through the steps.
+    fn own_scores(&self, own: OwnModel, x: &Array2<f64>) -> Result<Array2<f64>, PredictError> {
+        let Some(code) = own.code() else { return Err(PredictError::NoCode(own.name().to_owned())) };
+        let parameters: Vec<f64> = self.coefficients.iter().map(|parameter| parameter.value).collect();
+        let score = |row: ArrayView1<'_, f64>| code.predict(&row.to_vec(), &parameters);
+        Ok(x.map_axis(Axis(1), score).insert_axis(Axis(1)))
     }
 
     /// The scores of a row that has gone through the steps.
@@ -278,6 +299,7 @@ mod tests {
             coefficients: vec![Coefficient { class: None, name: "a".into(), value: 0.1 + 0.2 }],
             confusion: Vec::new(),
             converged: true,
+            features: Vec::new(),
             gradient_norm: 1e-17,
             importances: Vec::new(),
             input: Vec::new(),

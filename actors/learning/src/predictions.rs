@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::data::{ColumnSetting, DataError, DataSpec, Rows, source, source::Table};
-use crate::job::ModelKind;
 use crate::kernel::largest;
 use crate::metrics::confusion_metrics;
 use crate::model::{PredictError, TrainedModel};
@@ -188,7 +187,7 @@ fn class_metrics(
             Err(error) => return Err(error),
         }
     }
-    if model.model == ModelKind::Logistic {
+    if model.model.has_probabilities() {
         let of_class = is_positive.iter().zip(scores);
         let of_class: Vec<f64> = of_class.map(|(positive, p)| if *positive { *p } else { 1.0 - p }).collect();
         metrics.insert("log_loss".to_owned(), log_loss(&of_class)?);

@@ -20,6 +20,7 @@ use crate::messages::{
     ComputeError, ComputePartials, EndTraining, JoinError, JoinTraining, Joined, Partials, TrainingCoordinator,
     WorkerId, WorkerTimes,
 };
+use crate::model_registry::ModelRegistry;
 use crate::prepare::FittedStep;
 use crate::request_memory::RequestMemory;
 
@@ -53,7 +54,18 @@ pub enum WorkerTask {}
 impl Task for WorkerTask {
     const NAME: &'static str = "odeon.learning.Worker";
 
+    /// The task of a binary whose users have added no models.
     async fn run(context: TaskContext) -> Result<(), TaskFailure> {
+        Self::run_with(context, ModelRegistry::new()).await
+    }
+}
+
+impl WorkerTask {
+    /// The task of a binary that has these models.
+    ///
+    /// # Errors
+    /// If the coordinator is lost, or does not want the worker.
+    pub async fn run_with(context: TaskContext, models: ModelRegistry) -> Result<(), TaskFailure> {
         let assignment: WorkerAssignment = serde_json::from_slice(context.data())?;
         let worker = WorkerId(context.task_id().to_string());
         let (state, observed) = watch::channel(WorkerState::Joining);
@@ -67,7 +79,7 @@ impl Task for WorkerTask {
             biased;
             () = context.killed() => Ok(()),
             () = reached_end(observed) => Ok(()),
-            failure = keep_joined(context.node(), &assignment, &worker, &state) => Err(failure),
+            failure = keep_joined(context.node(), &assignment, &worker, &state, &models) => Err(failure),
         };
         context.node().retract(name);
         ended
@@ -92,6 +104,7 @@ async fn keep_joined(
     assignment: &WorkerAssignment,
     worker: &WorkerId,
     state: &watch::Sender<WorkerState>,
+    models: &ModelRegistry,
 ) -> TaskFailure {
     let coordinator: Peer<TrainingCoordinator> = node.resolve(&assignment.coordinator);
     let mut failures = 0;
@@ -100,7 +113,7 @@ async fn keep_joined(
             Ok(Ok(joined)) => {
                 failures = 0;
                 if matches!(*state.borrow(), WorkerState::Joining) {
-                    state.send_replace(WorkerState::Ready(load(joined).await));
+                    state.send_replace(WorkerState::Ready(load(joined, models).await));
                 }
             }
             Ok(Err(JoinError::JobEnded)) => {
@@ -124,7 +137,8 @@ fn lost(error: &PeerError) -> TaskFailure {
 }
 
 /// Checks that the data of this host is the job's; reading it is left to the passes.
-async fn load(joined: Joined) -> Prepared {
+async fn load(mut joined: Joined, models: &ModelRegistry) -> Prepared {
+    models.resolve_job(&mut joined.job)?;
     let checked = tokio::task::spawn_blocking(move || {
         let table = source::rescan(&joined.job.data.source(), &joined.job.data_spec(), &joined.data)?;
         check_same_data(&joined.data, table.summary())?;

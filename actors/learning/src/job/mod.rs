@@ -246,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_not_built_in_is_one_that_somebody_has_to_know() {
+        let unknown = job(&SMALLEST.replace("\"linear\"", "\"poisson\""));
+        assert_eq!(unknown.model.kind.name(), "poisson");
+        let refused = unknown.validate().unwrap_err();
+        assert_eq!(refused.to_string(), "model.type: this binary has no model \"poisson\"");
+        assert_eq!(toml::from_str::<TrainingJob>(&toml::to_string(&unknown).unwrap()).unwrap(), unknown);
+        let no_name = SMALLEST.replace("\"linear\"", "\"Poisson regression\"");
+        let error = toml::from_str::<TrainingJob>(&no_name).unwrap_err().to_string();
+        assert!(error.contains("\"Poisson regression\" is not a name of a model"), "{error}");
+        for kind in ModelKind::BUILT_IN {
+            assert_eq!(ModelKind::built_in(kind.name()), Some(kind));
+        }
+    }
+
+    #[test]
     fn every_example_job_is_valid() {
         let examples = [
             include_str!("../../../../examples/jobs/iris.toml"),

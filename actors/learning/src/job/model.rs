@@ -2,10 +2,12 @@
 //!
 //! Nothing is computed here.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{JobError, require};
 use crate::kernel::{ClassLoss, Loss};
+use crate::model_registry::{ModelName, OwnModel};
 use crate::tree::{Criterion, TreeSettings};
 
 /// Largest penalty: above it, sums of squares of weights no longer fit a number.
@@ -35,8 +37,7 @@ pub struct ModelSettings {
 }
 
 /// Kinds of model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelKind {
     /// Linear regression: mean half squared error.
     Linear,
@@ -52,6 +53,23 @@ pub enum ModelKind {
     DecisionTreeClassifier,
     /// Decision tree of a number.
     DecisionTreeRegressor,
+    /// One that the user has registered: see [`crate::trainable`].
+    Own(OwnModel),
+}
+
+impl Serialize for ModelKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let own = || ModelName::new(&name).map(|name| Self::Own(OwnModel::of_name(name)));
+        let refused = || D::Error::custom(format_args!("{name:?} is not a name of a model"));
+        Self::built_in(&name).or_else(own).ok_or_else(refused)
+    }
 }
 
 impl ModelSettings {
@@ -65,6 +83,9 @@ impl ModelSettings {
                 format!("{penalty:?} is not between 0 and {PENALTY_MAX:?}")
             })?;
         }
+        require("model.type", self.kind.own().is_none_or(|own| own.is_known()), || {
+            format!("this binary has no model \"{}\"", self.kind.name())
+        })?;
         match self.kind.is_tree() {
             true => self.validate_tree(),
             false => require("model.tree", self.tree == TreeSettings::default(), || {
@@ -99,10 +120,48 @@ impl ModelSettings {
 }
 
 impl ModelKind {
+    /// All but those that users have registered.
+    pub const BUILT_IN: [Self; 7] = [
+        Self::Linear,
+        Self::Logistic,
+        Self::LinearSvc,
+        Self::Multinomial,
+        Self::LinearSvcOvr,
+        Self::DecisionTreeClassifier,
+        Self::DecisionTreeRegressor,
+    ];
+
+    /// As in a job file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Linear => "linear",
+            Self::Logistic => "logistic",
+            Self::LinearSvc => "linear_svc",
+            Self::Multinomial => "multinomial",
+            Self::LinearSvcOvr => "linear_svc_ovr",
+            Self::DecisionTreeClassifier => "decision_tree_classifier",
+            Self::DecisionTreeRegressor => "decision_tree_regressor",
+            Self::Own(own) => own.name(),
+        }
+    }
+
+    /// The built-in model of this name.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<Self> {
+        Self::BUILT_IN.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The model, if it is one that the user has registered.
+    #[must_use]
+    pub fn own(self) -> Option<OwnModel> {
+        if let Self::Own(own) = self { Some(own) } else { None }
+    }
+
     /// The loss of one row; of a model with weights for each class that of one class against all others.
     ///
     /// # Panics
-    /// If it is a tree, which minimises none.
+    /// If it is a tree, which minimises none, or a user's, whose loss is not one of these.
     #[must_use]
     pub fn loss(self) -> Loss {
         match self {
@@ -112,6 +171,7 @@ impl ModelKind {
             Self::Multinomial => ClassLoss::Softmax.of_one_class(),
             Self::LinearSvcOvr => ClassLoss::OneVsRestSquaredHinge.of_one_class(),
             Self::DecisionTreeClassifier | Self::DecisionTreeRegressor => panic!("a tree is grown, not solved for"),
+            Self::Own(_) => panic!("a user's model sums its own losses"),
         }
     }
 
@@ -135,7 +195,8 @@ impl ModelKind {
             | Self::Logistic
             | Self::LinearSvc
             | Self::DecisionTreeClassifier
-            | Self::DecisionTreeRegressor => None,
+            | Self::DecisionTreeRegressor
+            | Self::Own(_) => None,
             Self::Multinomial => Some(ClassLoss::Softmax),
             Self::LinearSvcOvr => Some(ClassLoss::OneVsRestSquaredHinge),
         }
@@ -144,12 +205,18 @@ impl ModelKind {
     /// Whether the target is a class.
     #[must_use]
     pub fn is_classifier(self) -> bool {
-        !matches!(self, Self::Linear | Self::DecisionTreeRegressor)
+        match self {
+            Self::Own(own) => own.has_labels(),
+            _ => !matches!(self, Self::Linear | Self::DecisionTreeRegressor),
+        }
     }
 
     /// Whether scores are probabilities, and not margins.
     #[must_use]
     pub fn has_probabilities(self) -> bool {
-        matches!(self, Self::Logistic | Self::Multinomial | Self::DecisionTreeClassifier)
+        match self {
+            Self::Own(own) => own.has_labels(),
+            _ => matches!(self, Self::Logistic | Self::Multinomial | Self::DecisionTreeClassifier),
+        }
     }
 }

@@ -11,6 +11,7 @@ mod evaluate;
 mod exponential;
 mod loss;
 mod objective;
+mod own;
 mod prepare;
 mod tile;
 mod tree;
@@ -26,6 +27,7 @@ pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, re
 pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
+pub(crate) use own::{OWN_COST_MAX, OwnSums, own_curvature, own_gradient, own_outcomes};
 pub use prepare::{level_counts, moments, present_squares, present_sums, rank_counts};
 pub use tile::Cell;
 use tile::LANES;
@@ -69,6 +71,16 @@ pub enum KernelError {
         value: f64,
         /// Position in the block, from 0.
         row: usize,
+    },
+    /// A target that a user's model does not take.
+    #[error("target {value} in row {row} of the block: {reason}")]
+    Target {
+        /// The target's value.
+        value: f64,
+        /// Position in the block, from 0.
+        row: usize,
+        /// What the model says.
+        reason: String,
     },
     /// A target that is no class.
     #[error("target {value} in row {row} of the block is none of the classes 0 to {}", class_count.saturating_sub(1))]

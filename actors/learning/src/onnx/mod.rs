@@ -31,8 +31,12 @@ const MISSING: i64 = -1;
 /// training did not see counts as a missing cell. The outputs are `prediction`, shape `[rows]`, of a regression; of a
 /// classifier `label`, shape `[rows]`, and `probabilities` or `margins`, shape `[rows, 1]` for class 1 alone, or
 /// `[rows, classes]`.
+///
+/// # Panics
+/// If the model is a user's own, whose code no other program has.
 #[must_use]
 pub fn encode(model: &TrainedModel) -> Vec<u8> {
+    assert!(model.model.own().is_none(), "the code of \"{}\" cannot be written as a graph", model.model.name());
     let mut graph = Graph::new(&model.name, &model.input_names());
     let rows = rows_of(model, &mut graph);
     let rows = model.steps.iter().fold((rows, model.input_names().len()), |(rows, width), step| {
@@ -44,7 +48,7 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
         None => linear_scores(model, &mut graph, rows.0),
     };
     give_out(model, &mut graph, &scores);
-    let facts = [("odeon.model", kind(model.model)), ("odeon.sha256", model.model_sha256())];
+    let facts = [("odeon.model", model.model.name().to_owned()), ("odeon.sha256", model.model_sha256())];
     let entry = |(key, value): (&str, String)| Entry { key: key.to_owned(), value };
     let operators = OPERATORS.map(|(domain, version)| OperatorSet { domain: domain.to_owned(), version });
     let proto = ModelProto {
@@ -55,11 +59,6 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
         metadata_props: facts.into_iter().chain([("odeon.target", model.target.clone())]).map(entry).collect(),
     };
     proto.encode_to_vec()
-}
-
-fn kind(kind: ModelKind) -> String {
-    let name = serde_json::to_value(kind).expect("a kind is a word");
-    name.as_str().expect("a kind is a word").to_owned()
 }
 
 /// The columns of the file side by side, words as the numbers of their levels.

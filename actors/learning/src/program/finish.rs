@@ -57,6 +57,10 @@ impl Trainer {
     pub(super) fn finish(&self, fit: &Fit, sums: &[f64]) -> Result<TrainedModel, TrainError> {
         let kind = self.job.model.kind;
         let (rows, metrics, confusion) = match kind {
+            ModelKind::Own(own) if own.has_labels() => {
+                (sums[1..].iter().sum(), classification_metrics(sums), Vec::new())
+            }
+            ModelKind::Own(_) => (sums[0], regression_metrics(sums), Vec::new()),
             ModelKind::Linear | ModelKind::DecisionTreeRegressor => (sums[0], regression_metrics(sums), Vec::new()),
             ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums), Vec::new()),
             ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums), Vec::new()),
@@ -69,6 +73,7 @@ impl Trainer {
         check_finite(metrics.values())?;
         match fit {
             Fit::Grown(tree) => Ok(self.with_tree(tree, self.unfitted(metrics, confusion))),
+            Fit::Own(solved) => Ok(self.with_parameters(solved, self.unfitted(metrics, confusion))),
             Fit::Solved(solved) => self.with_weights(solved, self.unfitted(metrics, confusion)),
         }
     }
@@ -77,12 +82,14 @@ impl Trainer {
     pub(super) fn unfitted(&self, metrics: BTreeMap<String, f64>, confusion: Vec<Vec<u64>>) -> TrainedModel {
         let has_input = !self.steps().is_empty()
             || self.job.model.kind.is_tree()
+            || self.job.model.kind.own().is_some()
             || self.input.iter().any(|column| column.has_levels());
         TrainedModel {
             classes: self.classes.clone(),
             coefficients: Vec::new(),
             confusion,
             converged: true,
+            features: Vec::new(),
             gradient_norm: 0.0,
             importances: Vec::new(),
             input: if has_input { self.input.clone() } else { Vec::new() },

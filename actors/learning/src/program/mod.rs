@@ -5,11 +5,13 @@
 
 mod error;
 mod finish;
+mod own;
 mod pass;
 mod solving;
 mod state;
 
 pub use error::TrainError;
+pub use own::PARAMETERS_MAX;
 pub use pass::{ClassParameters, Parameters, Pass};
 pub use state::TrainerState;
 
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     error::{check_row_count, check_sums},
+    own::{OwnSolved, OwnSolver, steps_of},
     solving::{choose_solver, class_parameters, parameters},
 };
 use crate::{
@@ -77,6 +80,7 @@ enum Phase {
     Squares { mean: Vec<f64>, target_mean: f64 },
     Classes { scaling: ColumnScaling },
     Optimise { outputs: Outputs, target_mean: f64, solver: Box<Solver> },
+    Own { solver: OwnSolver },
     Gather { rows: GatheredRows },
     TestTarget { fit: Fit },
     Evaluate { fit: Fit, target_mean: f64 },
@@ -87,6 +91,7 @@ enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Fit {
     Solved(Box<Solved>),
+    Own(Box<OwnSolved>),
     Grown(Tree),
 }
 
@@ -116,9 +121,9 @@ impl Trainer {
     pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
         let (train_count, test_count) = job.data.part_sizes(data)?;
-        let pipeline = Pipeline::new(&job.prepare, data, train_count)?;
+        let pipeline = Pipeline::new(&steps_of(&job), data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
-        let choice = choose_solver(&job, train_count, pipeline.columns().len(), classes.len())?;
+        let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len())?;
         let phase = match pipeline.pass() {
             Some(_) => Phase::Prepare,
             None => first_phase(&job, train_count, pipeline.columns().len())?,
@@ -170,6 +175,7 @@ impl Trainer {
             }
             Phase::Classes { .. } => Pass::ClassCounts { class_count: self.classes.len() },
             Phase::Optimise { outputs, solver, .. } => self.round_pass(outputs, solver),
+            Phase::Own { solver } => self.own_pass(solver),
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Gather { rows } => {
                 let Window { from, rows } = rows.window().expect("this phase ends with the last window");
@@ -192,7 +198,10 @@ impl Trainer {
             Phase::Prepare => return self.absorb_step(sums).map(|()| None),
             Phase::Columns => {
                 let (mean, target_mean) = column_means(self.train_count, sums)?;
-                Phase::Squares { mean, target_mean }
+                match self.job.model.kind.own() {
+                    Some(_) => self.start_own(target_mean)?,
+                    None => Phase::Squares { mean, target_mean },
+                }
             }
             Phase::Squares { mean, target_mean } => {
                 let scaling = ColumnScaling::new(mean.clone(), sums, self.train_count);
@@ -204,6 +213,7 @@ impl Trainer {
             }
             Phase::Classes { scaling } => self.start_solver(scaling, &self.class_shares(sums)?),
             Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
+            Phase::Own { .. } => return self.absorb_own_round(sums).map(Some),
             Phase::Gather { .. } => return Ok(self.absorb_rows(sums)),
             Phase::TestTarget { fit } => {
                 let (_, target_mean) = column_means(self.test_count, sums)?;
@@ -223,7 +233,7 @@ impl Trainer {
         if pipeline.pass().is_none() {
             let feature_count = pipeline.columns().len();
             let phase = first_phase(&self.job, self.train_count, feature_count)?;
-            self.choice = choose_solver(&self.job, self.train_count, feature_count, self.classes.len())?;
+            self.choice = choose_solver(&self.job, self.train_count, pipeline.columns(), self.classes.len())?;
             self.phase = phase;
         }
         self.pipeline = pipeline;
@@ -261,6 +271,7 @@ impl Trainer {
     fn evaluation(&self, fit: &Fit, target_mean: f64) -> Pass {
         let solved = match fit {
             Fit::Grown(tree) => return Pass::EvaluateTree { tree: tree.clone(), target_mean },
+            Fit::Own(solved) => return self.own_evaluation(solved, target_mean),
             Fit::Solved(solved) => solved,
         };
         let (kind, point) = (self.job.model.kind, &solved.solution.point);

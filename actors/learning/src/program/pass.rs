@@ -8,6 +8,7 @@ use crate::kernel::{
     CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
     tree_outcome_sums,
 };
+use crate::optimiser::symmetric::triangle_len;
 use crate::prepare::PreparePass;
 use crate::tree::Tree;
 
@@ -86,6 +87,23 @@ pub enum Pass {
         /// Mean target of the test rows.
         target_mean: f64,
     },
+    /// Over training rows: the costs of a user's model, and their derivatives.
+    OwnGradient {
+        /// Its parameters.
+        at: F64Block,
+    },
+    /// Over training rows: the same, and the second derivatives.
+    OwnCurvature {
+        /// Its parameters.
+        at: F64Block,
+    },
+    /// Over test rows: the errors of a user's model, or what it takes classes for.
+    EvaluateOwn {
+        /// Its parameters.
+        at: F64Block,
+        /// Mean target of the test rows, if it is a number.
+        target_mean: Option<f64>,
+    },
     /// Over test rows; see [`crate::kernel::regression_sums`].
     EvaluateRegression {
         /// The model.
@@ -135,8 +153,11 @@ impl Pass {
             | Self::ClassCounts { .. }
             | Self::ClassGradient { .. }
             | Self::ClassCurvature { .. }
+            | Self::OwnGradient { .. }
+            | Self::OwnCurvature { .. }
             | Self::Rows { .. } => Split::Train,
             Self::EvaluateRegression { .. }
+            | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
             | Self::EvaluateTree { .. } => Split::Test,
@@ -150,11 +171,12 @@ impl Pass {
             Self::Prepare(_) => "prepare",
             Self::ColumnSums { .. } => "column_sums",
             Self::CentredSquares { .. } => "centred_squares",
-            Self::ObjectiveGradient { .. } | Self::ClassGradient { .. } => "gradient",
-            Self::ObjectiveCurvature { .. } | Self::ClassCurvature { .. } => "curvature",
+            Self::ObjectiveGradient { .. } | Self::ClassGradient { .. } | Self::OwnGradient { .. } => "gradient",
+            Self::ObjectiveCurvature { .. } | Self::ClassCurvature { .. } | Self::OwnCurvature { .. } => "curvature",
             Self::ClassCounts { .. } => "class_counts",
             Self::Rows { .. } => "rows",
             Self::EvaluateRegression { .. }
+            | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
             | Self::EvaluateTree { .. } => "evaluate",
@@ -173,6 +195,7 @@ impl Pass {
             Self::ClassGradient { at, .. } | Self::ClassCurvature { at, .. } | Self::EvaluateClasses { at } => {
                 at.weights.0.len() + at.intercepts.0.len()
             }
+            Self::OwnGradient { at } | Self::OwnCurvature { at } | Self::EvaluateOwn { at, .. } => at.0.len(),
             _ => 0,
         }
     }
@@ -205,7 +228,10 @@ impl Pass {
             Self::Rows { rows, .. } => rows * (feature_count + 1),
             Self::EvaluateTree { tree, .. } => tree_outcome_sums(tree),
             Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
-            Self::EvaluateRegression { .. } => REGRESSION_SUMS,
+            Self::OwnGradient { at } => 1 + at.0.len(),
+            Self::OwnCurvature { at } => 1 + at.0.len() + triangle_len(at.0.len()),
+            Self::EvaluateOwn { target_mean: None, .. } => CLASSIFICATION_SUMS,
+            Self::EvaluateRegression { .. } | Self::EvaluateOwn { .. } => REGRESSION_SUMS,
             Self::EvaluateClassification { .. } => CLASSIFICATION_SUMS,
         }
     }

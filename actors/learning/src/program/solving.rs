@@ -5,6 +5,7 @@ use odeon_protocol::block::F64Block;
 use super::{
     ClassParameters, Fit, Parameters, Pass, Phase, Progress, Solved, Step, Trainer,
     error::{TrainError, check_finite, check_row_count},
+    own::choose_own_solver,
 };
 use crate::{
     blocks::Split,
@@ -13,8 +14,9 @@ use crate::{
         conditioning::{Conditioning, TargetMoments},
         lbfgs::Verdict,
         outputs::Outputs,
-        solver::{ProblemSize, Solver, SolverChoice, SolverError, SolverOptions},
+        solver::{ProblemSize, Solver, SolverChoice, SolverOptions},
     },
+    prepare::PreparedColumn,
     scaling::ColumnScaling,
 };
 
@@ -122,17 +124,21 @@ impl Trainer {
 pub(super) fn choose_solver(
     job: &TrainingJob,
     rows: usize,
-    feature_count: usize,
+    columns: &[PreparedColumn],
     class_count: usize,
-) -> Result<Option<SolverChoice>, SolverError> {
-    if job.model.kind.is_tree() {
+) -> Result<Option<SolverChoice>, TrainError> {
+    let (kind, feature_count) = (job.model.kind, columns.len());
+    if kind.is_tree() {
         return Ok(None);
     }
-    let kind = job.model.kind;
+    if let Some(code) = kind.own().and_then(|own| own.code()) {
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        return choose_own_solver(job, code, rows, code.parameters(&names).len()).map(Some);
+    }
     let outputs = if kind.class_loss().is_some() { class_count } else { 1 };
     let is_curved = kind.class_loss().is_none() && !kind.loss().has_constant_curvature();
     let size = ProblemSize { variables: outputs * (feature_count + 1), rows, l1: job.model.l1 > 0.0, is_curved };
-    SolverChoice::new(job.train.solver, size).map(Some)
+    Ok(Some(SolverChoice::new(job.train.solver, size)?))
 }
 
 /// The parameters of the only output.
