@@ -248,7 +248,7 @@ pub(super) fn weight_rows(model: &TrainedModel) -> Vec<NumberRow> {
     weights.chain(intercepts.iter().map(|(name, value)| NumberRow::new(name, *value))).collect()
 }
 
-fn facts(model: &TrainedModel) -> [(&'static str, String); 9] {
+fn facts(model: &TrainedModel) -> [(&'static str, String); 10] {
     let tree = model.tree.as_ref().map(|tree| format!("{} leaves, depth {}", tree.leaf_count(), tree.depth()));
     let steps = model.steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
     [
@@ -259,6 +259,7 @@ fn facts(model: &TrainedModel) -> [(&'static str, String); 9] {
         ("columns", model.input_names().join(", ")),
         ("steps", steps),
         ("tree", tree.unwrap_or_default()),
+        ("duality gap", model.duality_gap.map(|gap| gap.to_string()).unwrap_or_default()),
         ("scaled", if model.scaling.is_some() { "to standard columns".to_owned() } else { String::new() }),
         ("sha256", model.model_sha256()),
     ]

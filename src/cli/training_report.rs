@@ -43,6 +43,8 @@ pub(super) struct TrainingReport<'a> {
     rounds: u32,
     converged: bool,
     gradient_norm: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duality_gap: Option<f64>,
     train_rows: usize,
     test_rows: usize,
     left_out_rows: LeftOut,
@@ -176,6 +178,7 @@ impl<'a> TrainingReport<'a> {
             rounds: model.rounds,
             converged: model.converged,
             gradient_norm: model.gradient_norm,
+            duality_gap: model.duality_gap,
             train_rows: model.train_row_count,
             test_rows: model.test_row_count,
             left_out_rows: data.left_out,
@@ -199,9 +202,14 @@ impl<'a> TrainingReport<'a> {
     fn verdict(&self) -> String {
         match (&self.tree, self.converged) {
             (Some(TreeShape { leaves, depth }), _) => format!("grown to {leaves} leaves and depth {depth}"),
-            (None, true) => format!("converged in {} rounds", self.rounds),
-            (None, false) => format!("did not converge in {} rounds", self.rounds),
+            (None, true) => format!("converged in {} rounds{}", self.rounds, self.gap()),
+            (None, false) => format!("did not converge in {} rounds{}", self.rounds, self.gap()),
         }
+    }
+
+    /// How far the objective is from its minimum at most, where that is known.
+    fn gap(&self) -> String {
+        self.duality_gap.map(|gap| format!(" (duality gap {gap:.1e})")).unwrap_or_default()
     }
 
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {

@@ -16,15 +16,16 @@ use crate::{
         strata::Strata,
     },
     kernel::{
-        BlockView, Cell, ClassPredictor, KernelError, OwnSums, Predictor, centred_squares, class_counts,
-        class_curvature, class_gradient, class_outcomes, classification_sums, column_sums, curvature_sums,
-        level_counts, moments, objective_curvature, objective_gradient, own_curvature, own_gradient, own_outcomes,
-        present_squares, present_sums, rank_counts, regression_sums, tree_outcomes, window_rows,
+        BlockView, Cell, ClassPredictor, HingeProblem, HingeStep, KernelError, OwnSums, Predictor, centred_squares,
+        class_counts, class_curvature, class_gradient, class_outcomes, classification_sums, column_sums,
+        curvature_sums, hinge_path, level_counts, moments, objective_curvature, objective_gradient, own_curvature,
+        own_gradient, own_outcomes, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes,
+        window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     model_registry::{ModelRegistry, OwnModel},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
-    program::{ClassParameters, Parameters, Pass},
+    program::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass},
     stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
     tree::Window,
 };
@@ -291,6 +292,10 @@ fn frequent_sums<T: Cell>(
             })
         }
         Pass::ObjectiveCurvature { loss, at, .. } => objective_curvature(block, *loss, predictor(at)),
+        Pass::HingePath { mean, class_count, machines } => {
+            let machines: Vec<HingeProblem<'_>> = machines.iter().map(hinge_problem).collect();
+            hinge_path(block, &mean.0, *class_count, &machines)
+        }
         Pass::ClassGradient { loss, at } => class_gradient(block, *loss, class_predictor(at)),
         Pass::ClassCurvature { loss, at } => class_curvature(block, *loss, class_predictor(at)),
         _ => return None,
@@ -319,6 +324,7 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
         | Pass::CentredSquares { .. }
         | Pass::ObjectiveGradient { .. }
         | Pass::ObjectiveCurvature { .. }
+        | Pass::HingePath { .. }
         | Pass::ClassGradient { .. }
         | Pass::ClassCurvature { .. }
         | Pass::OwnGradient { .. }
@@ -341,6 +347,16 @@ fn own_sums(pass: &Pass, own: OwnSums<'_>, block: BlockView<'_>) -> Result<Vec<f
         Pass::EvaluateOwn { target_mean, .. } => own_outcomes(block, own, target_mean.unwrap_or_default()),
         _ => own_gradient(block, own),
     }
+}
+
+fn hinge_problem(machine: &HingeMachine) -> HingeProblem<'_> {
+    let steps = machine.steps.iter().map(|HingeMove { direction, intercept, length, target }| HingeStep {
+        direction: &direction.0,
+        intercept: *intercept,
+        length: *length,
+        target: *target,
+    });
+    HingeProblem { class: machine.class, steps: steps.collect() }
 }
 
 fn class_predictor(at: &ClassParameters) -> ClassPredictor<'_> {

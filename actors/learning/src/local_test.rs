@@ -450,13 +450,7 @@ fn a_round_bound_that_is_reached_is_told() {
 fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bound() {
     let (mut job, path) = example("breast_cancer");
     job.train.tolerance = 1e-30;
-    job.model = ModelSettings {
-        kind: ModelKind::Linear,
-        l2: 0.01,
-        l1: 0.0,
-        penalise_intercept: false,
-        tree: Default::default(),
-    };
+    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01, ..job.model };
     let model = fit_file(&job, &path, 1).unwrap();
     assert!(model.gradient_norm < 1e-15 && model.rounds < job.train.rounds_max, "{model:?}");
 }

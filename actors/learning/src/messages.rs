@@ -233,7 +233,7 @@ mod tests {
         blocks::Split,
         kernel::{ClassLoss, Loss},
         prepare::{PreparePass, RankTarget},
-        program::{ClassParameters, Parameters},
+        program::{ClassParameters, HingeMachine, HingeMove, Parameters},
     };
     use odeon_protocol::codec;
 
@@ -270,6 +270,14 @@ mod tests {
             Pass::ClassGradient { loss: ClassLoss::Softmax, at: of_classes.clone() },
             Pass::ClassCurvature { loss: ClassLoss::OneVsRestSquaredHinge, at: of_classes.clone() },
             Pass::EvaluateClasses { at: of_classes },
+            Pass::HingePath {
+                mean: vec![0.1].into(),
+                class_count: 0,
+                machines: vec![HingeMachine {
+                    class: 1,
+                    steps: vec![HingeMove { direction: vec![0.3].into(), intercept: -0.1, length: 0.4, target: 1e-9 }],
+                }],
+            },
             Pass::Rows { from: 7, rows: 9, class_count: 3 },
             Pass::EvaluateTree { tree, target_mean: 0.5 },
             Pass::OwnGradient { at: vec![1.0].into() },

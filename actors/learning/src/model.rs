@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::DataColumn;
-use crate::job::ModelKind;
+use crate::job::{MarginLoss, ModelKind};
 use crate::kernel::{largest, softmax};
 use crate::model_registry::OwnModel;
 use crate::optimiser::lbfgs::StopReason;
@@ -35,6 +35,9 @@ pub struct TrainedModel {
     pub confusion: Vec<Vec<u64>>,
     /// Whether the solver met its tolerance.
     pub converged: bool,
+    /// Of a support vector machine with the hinge: the objective less a lower bound of its minimum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duality_gap: Option<f64>,
     /// Of a user's own model, whose parameters are in `coefficients`: the columns that they are over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
@@ -56,6 +59,9 @@ pub struct TrainedModel {
     pub l1: f64,
     /// The penalty on squares in the objective.
     pub l2: f64,
+    /// The loss of a linear support vector machine, if it is not the squared hinge.
+    #[serde(default, skip_serializing_if = "MarginLoss::is_squared")]
+    pub loss: MarginLoss,
     /// On the test rows, by name.
     pub metrics: BTreeMap<String, f64>,
     /// Words that stand for a missing cell.
@@ -299,6 +305,7 @@ mod tests {
             coefficients: vec![Coefficient { class: None, name: "a".into(), value: 0.1 + 0.2 }],
             confusion: Vec::new(),
             converged: true,
+            duality_gap: None,
             features: Vec::new(),
             gradient_norm: 1e-17,
             importances: Vec::new(),
@@ -307,6 +314,7 @@ mod tests {
             intercepts: Vec::new(),
             l1: 0.0,
             l2: 0.0,
+            loss: MarginLoss::SquaredHinge,
             metrics: BTreeMap::from([("r2".into(), 1.0)]),
             missing_words: Vec::new(),
             model: ModelKind::Linear,

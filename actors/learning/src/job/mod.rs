@@ -11,7 +11,7 @@ mod train;
 use serde::{Deserialize, Serialize};
 
 pub use data::{DataSettings, FOLDS_MAX, REPEATS_MAX};
-pub use model::{ModelKind, ModelSettings, PENALTY_MAX};
+pub use model::{MarginLoss, ModelKind, ModelSettings, PENALTY_MAX, Penalty};
 pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
 pub use train::{CHECKPOINT_SECONDS_MAX, HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
@@ -173,7 +173,7 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 46] = [
+        let faults: [(&str, Break); 53] = [
             ("data.split", |job| job.data.split = SplitKind::Stratified),
             ("data.split", |job| job.data.split = SplitKind::StratifiedOrdered),
             ("data.fold", |job| job.data.fold = Some(Fold { number: 0, of: 2, repeat: REPEATS_MAX })),
@@ -226,6 +226,18 @@ mod tests {
             ("model.l2", |job| job.model.l2 = f64::INFINITY),
             ("model.l1", |job| job.model.l1 = -0.5),
             ("model.l1", |job| job.model.l1 = f64::NAN),
+            ("model.C", |job| job.model.c = Some(1.0)),
+            ("model.C", |job| (job.model.kind, job.model.c) = (ModelKind::Logistic, Some(0.0))),
+            ("model.C", |job| {
+                job.model = ModelSettings { kind: ModelKind::Logistic, c: Some(1.0), l2: 0.1, ..job.model };
+            }),
+            ("model.penalty", |job| job.model.penalty = Penalty::L1),
+            ("model.loss", |job| job.model.loss = MarginLoss::Hinge),
+            ("model.loss", |job| (job.model.kind, job.model.loss) = (ModelKind::LinearSvc, MarginLoss::Hinge)),
+            ("model.loss", |job| {
+                let (kind, loss) = (ModelKind::LinearSvc, MarginLoss::Hinge);
+                job.model = ModelSettings { kind, loss, l1: 0.1, l2: 0.1, ..job.model };
+            }),
             ("train.workers", |job| job.train.workers = 0),
             ("train.tolerance", |job| job.train.tolerance = f64::NAN),
             ("train.rounds_max", |job| job.train.rounds_max = 0),

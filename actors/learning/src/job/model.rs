@@ -31,9 +31,54 @@ pub struct ModelSettings {
     /// Whether `l2` also penalises the intercept, as scikit-learn's `LinearSVC` does.
     #[serde(default)]
     pub penalise_intercept: bool,
+    /// scikit-learn's `C`, in place of `l2`, or of `l1` if `penalty` says so: that penalty is 1 over `C` times the training rows.
+    #[serde(default, rename = "C", skip_serializing_if = "Option::is_none")]
+    pub c: Option<f64>,
+    /// What `C` stands for.
+    #[serde(default, skip_serializing_if = "Penalty::is_l2")]
+    pub penalty: Penalty,
+    /// The loss of a linear support vector machine.
+    #[serde(default, skip_serializing_if = "MarginLoss::is_squared")]
+    pub loss: MarginLoss,
     /// `[model.tree]`: when a decision tree stops growing.
     #[serde(default)]
     pub tree: TreeSettings,
+}
+
+/// Which penalty `C` stands for, in scikit-learn's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Penalty {
+    /// On squares.
+    #[default]
+    L2,
+    /// On absolute values.
+    L1,
+}
+
+/// What a row costs that is within the margin by `g`, in scikit-learn's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarginLoss {
+    /// `g²`.
+    #[default]
+    SquaredHinge,
+    /// `g`.
+    Hinge,
+}
+
+impl Penalty {
+    fn is_l2(&self) -> bool {
+        *self == Self::L2
+    }
+}
+
+impl MarginLoss {
+    /// Whether it is the default.
+    #[must_use]
+    pub fn is_squared(&self) -> bool {
+        *self == Self::SquaredHinge
+    }
 }
 
 /// Kinds of model.
@@ -86,12 +131,58 @@ impl ModelSettings {
         require("model.type", self.kind.own().is_none_or(|own| own.is_known()), || {
             format!("this binary has no model \"{}\"", self.kind.name())
         })?;
+        self.validate_inverse_penalty()?;
+        self.validate_loss()?;
         match self.kind.is_tree() {
             true => self.validate_tree(),
             false => require("model.tree", self.tree == TreeSettings::default(), || {
                 "it is for decision trees, and the model is none".to_owned()
             }),
         }
+    }
+
+    fn validate_inverse_penalty(&self) -> Result<(), JobError> {
+        let Some(c) = self.c else {
+            return require("model.penalty", self.penalty.is_l2(), || {
+                "it says what C stands for: give model.C".to_owned()
+            });
+        };
+        require("model.C", c.is_finite() && (1.0 / PENALTY_MAX..=PENALTY_MAX).contains(&c), || {
+            format!("{c:?} is not a number above 0")
+        })?;
+        require("model.C", self.kind.has_inverse_penalty(), || {
+            "it is for logistic regression and support vector machines".to_owned()
+        })?;
+        require("model.C", self.l1 == 0.0 && self.l2 == 0.0, || {
+            "it stands for a penalty: leave l1 and l2 out".to_owned()
+        })
+    }
+
+    fn validate_loss(&self) -> Result<(), JobError> {
+        if self.loss.is_squared() {
+            return Ok(());
+        }
+        let is_svc = matches!(self.kind, ModelKind::LinearSvc | ModelKind::LinearSvcOvr);
+        require("model.loss", is_svc, || "the hinge is of linear_svc and linear_svc_ovr".to_owned())?;
+        require("model.loss", self.l1 == 0.0 && self.penalty.is_l2(), || {
+            "the hinge is minimised with a penalty on squares alone: leave l1 out, or take \"squared_hinge\"".to_owned()
+        })?;
+        require("model.loss", self.l2 > 0.0 || self.c.is_some(), || {
+            "the hinge needs a penalty: give model.C or model.l2".to_owned()
+        })
+    }
+
+    /// The same with the penalty of `C` in place of it, over so many training rows.
+    #[must_use]
+    pub fn with_penalties(mut self, rows: usize) -> Self {
+        if let Some(c) = self.c.take() {
+            let amount = 1.0 / (c * rows as f64);
+            match std::mem::take(&mut self.penalty) {
+                Penalty::L1 => self.l1 = amount,
+                Penalty::L2 => self.l2 = amount,
+            }
+        }
+        self
     }
 
     fn validate_tree(&self) -> Result<(), JobError> {
@@ -173,6 +264,12 @@ impl ModelKind {
             Self::DecisionTreeClassifier | Self::DecisionTreeRegressor => panic!("a tree is grown, not solved for"),
             Self::Own(_) => panic!("a user's model sums its own losses"),
         }
+    }
+
+    /// Whether scikit-learn's `C` is a word for its penalty.
+    #[must_use]
+    pub fn has_inverse_penalty(self) -> bool {
+        matches!(self, Self::Logistic | Self::LinearSvc | Self::Multinomial | Self::LinearSvcOvr)
     }
 
     /// Whether it is a decision tree.

@@ -9,9 +9,9 @@ use super::tile::{Cell, LANES, Plane, Tile, Vector};
 use super::{BlockView, KernelError, Loss, Predictor, filled_up, vector::widest};
 
 /// Rows whose products are added together before they reach the sum: fixed, so that the bits are.
-const ROWS_TOGETHER: usize = 4;
+pub(super) const ROWS_TOGETHER: usize = 4;
 /// Rows of a tile of products: sums are loaded and stored once for all of them.
-const CURVATURE_ROWS: usize = 32;
+pub(super) const CURVATURE_ROWS: usize = 32;
 /// Features whose products with the same vectors are held together.
 const FEATURES_TOGETHER: usize = 2;
 
@@ -69,7 +69,7 @@ fn all_sums<T: Cell>(block: BlockView<'_, T>, loss: Loss, predictor: Predictor<'
 }
 
 /// Sums of products of the centred cells of rows, weighed by the curvature of each row.
-struct Products {
+pub(super) struct Products {
     /// Vectors in a row.
     width: usize,
     /// With the 1 that stands for the intercept.
@@ -83,7 +83,7 @@ struct Products {
 }
 
 impl Products {
-    fn new(width: usize) -> Self {
+    pub(super) fn new(width: usize) -> Self {
         Self {
             width,
             of_one: vec![Vector::ZERO; width],
@@ -95,7 +95,7 @@ impl Products {
 
     /// Adds the rows of so many groups; those that are there only to fill the last group have a curvature of 0.
     #[inline(always)]
-    fn add(&mut self, centred: &[Vector], curvature: &[f64; CURVATURE_ROWS], groups: usize) {
+    pub(super) fn add(&mut self, centred: &[Vector], curvature: &[f64; CURVATURE_ROWS], groups: usize) {
         let width = self.width;
         let row = width.max(1);
         let rows = self.weighed.chunks_exact_mut(row).zip(centred.chunks_exact(row)).zip(curvature);
@@ -142,7 +142,7 @@ impl Products {
     }
 
     /// Appends the upper triangle over the intercept and the features, row by row.
-    fn extend_upper(&self, sums: &mut Vec<f64>, feature_count: usize) {
+    pub(super) fn extend_upper(&self, sums: &mut Vec<f64>, feature_count: usize) {
         let flat =
             |vectors: &[Vector]| vectors.iter().flat_map(|vector| vector.0).take(feature_count).collect::<Vec<_>>();
         sums.push(self.of_ones);

@@ -9,6 +9,7 @@ mod columns;
 mod curvature;
 mod evaluate;
 mod exponential;
+mod hinge;
 mod loss;
 mod objective;
 mod own;
@@ -24,6 +25,7 @@ pub use classes::{
 pub use columns::{centred_squares, column_sums};
 pub use curvature::{curvature_sums, objective_curvature};
 pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, regression_sums};
+pub use hinge::{HingeProblem, HingeStep, hinge_path, hinge_sums};
 pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;

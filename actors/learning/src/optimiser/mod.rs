@@ -2,6 +2,7 @@
 
 pub mod accelerated;
 pub mod conditioning;
+pub mod interior_point;
 pub mod lbfgs;
 mod line_search;
 pub mod newton;

@@ -31,6 +31,11 @@ impl Outputs {
         &self.0[0]
     }
 
+    /// Each of them.
+    pub fn each(&self) -> impl Iterator<Item = &Conditioning> {
+        self.0.iter()
+    }
+
     /// Variables of all outputs.
     #[must_use]
     pub fn variable_count(&self) -> usize {

@@ -33,6 +33,8 @@ pub enum SolverSetting {
     Newton,
     /// Nesterov's accelerated gradient: one gradient a round.
     Nesterov,
+    /// Interior-point method: one matrix of second derivatives a round; for the hinge loss, and no other.
+    InteriorPoint,
 }
 
 /// A solver by name.
@@ -47,6 +49,8 @@ pub enum SolverKind {
     Newton,
     /// See [`Accelerated`].
     Nesterov,
+    /// See [`super::interior_point::InteriorPoint`].
+    InteriorPoint,
 }
 
 /// What the choice of a solver depends on.
@@ -60,6 +64,8 @@ pub struct ProblemSize {
     pub l1: bool,
     /// Whether there is one output whose second derivatives change from point to point.
     pub is_curved: bool,
+    /// Whether it is the hinge loss, which has corners.
+    pub has_corners: bool,
 }
 
 /// A solver that was chosen, and why.
@@ -76,7 +82,7 @@ pub struct SolverChoice {
 pub enum SolverError {
     /// The matrix of second derivatives would be too large.
     #[error(
-        "Newton's method takes at most {NEWTON_VARIABLES_MAX} variables, the model has {0}: set train.solver to \"lbfgs\""
+        "second derivatives are taken of at most {NEWTON_VARIABLES_MAX} variables, the model has {0}: set train.solver to \"lbfgs\", and no hinge"
     )]
     TooManyVariables(usize),
     /// L-BFGS needs a smooth objective.
@@ -84,6 +90,12 @@ pub enum SolverError {
         "L-BFGS, plain or \"quasi_newton\", cannot minimise model.l1, which is not smooth: set train.solver to \"newton\" or \"nesterov\""
     )]
     NotSmooth,
+    /// The hinge is minimised by one solver only.
+    #[error("the hinge loss has corners: leave train.solver out, or set it to \"interior_point\"")]
+    Corners,
+    /// The interior-point method is for the hinge.
+    #[error("\"interior_point\" is for model.loss = \"hinge\": leave train.solver out")]
+    NoCorners,
 }
 
 impl SolverChoice {
@@ -92,9 +104,13 @@ impl SolverChoice {
     /// # Errors
     /// [`SolverError`] if what is asked for cannot be.
     pub fn new(asked: SolverSetting, size: ProblemSize) -> Result<Self, SolverError> {
-        let ProblemSize { variables, rows, l1, is_curved } = size;
+        let ProblemSize { variables, rows, l1, is_curved, has_corners } = size;
+        if has_corners {
+            return Self::for_corners(asked, variables);
+        }
         let products = (rows as u64).saturating_mul((variables as u64).saturating_pow(2));
         let (kind, reason) = match asked {
+            SolverSetting::InteriorPoint => return Err(SolverError::NoCorners),
             SolverSetting::Lbfgs | SolverSetting::QuasiNewton if l1 => return Err(SolverError::NotSmooth),
             SolverSetting::Newton | SolverSetting::QuasiNewton if variables > NEWTON_VARIABLES_MAX => {
                 return Err(SolverError::TooManyVariables(variables));
@@ -123,6 +139,16 @@ impl SolverChoice {
             }
         };
         Ok(Self { kind, reason })
+    }
+
+    fn for_corners(asked: SolverSetting, variables: usize) -> Result<Self, SolverError> {
+        let reason = match asked {
+            _ if variables > NEWTON_VARIABLES_MAX => return Err(SolverError::TooManyVariables(variables)),
+            SolverSetting::Auto => "the hinge loss has corners",
+            SolverSetting::InteriorPoint => "the job asks for it",
+            _ => return Err(SolverError::Corners),
+        };
+        Ok(Self { kind: SolverKind::InteriorPoint, reason: reason.to_owned() })
     }
 }
 
@@ -162,6 +188,7 @@ impl Solver {
                 let curvature = kind == SolverKind::QuasiNewton;
                 Self::Lbfgs(Lbfgs::new(start, LbfgsOptions { gradient_norm_max, rounds_max, history, curvature }))
             }
+            SolverKind::InteriorPoint => unreachable!("the hinge is minimised in a phase of its own"),
             SolverKind::Newton => Self::Newton(Newton::new(
                 start,
                 NewtonOptions { gradient_norm_max, rounds_max, l1, constant_curvature },
@@ -247,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_choice_follows_size_and_penalty_and_says_why() {
-        let size = |variables, l1| ProblemSize { variables, rows: 1000, l1, is_curved: true };
+        let size = |variables, l1| ProblemSize { variables, rows: 1000, l1, is_curved: true, has_corners: false };
         let kind = |asked, variables, l1| SolverChoice::new(asked, size(variables, l1)).map(|choice| choice.kind);
         assert_eq!(kind(SolverSetting::Auto, 128, false), Ok(SolverKind::Newton));
         assert_eq!(kind(SolverSetting::Auto, 129, false), Ok(SolverKind::Lbfgs));
@@ -265,8 +292,21 @@ mod tests {
     }
 
     #[test]
+    fn the_hinge_has_a_solver_of_its_own() {
+        let size = ProblemSize { variables: 31, rows: 1000, l1: false, is_curved: true, has_corners: true };
+        let kind = |asked, size| SolverChoice::new(asked, size).map(|choice| choice.kind);
+        assert_eq!(kind(SolverSetting::Auto, size), Ok(SolverKind::InteriorPoint));
+        assert_eq!(kind(SolverSetting::InteriorPoint, size), Ok(SolverKind::InteriorPoint));
+        assert_eq!(kind(SolverSetting::Newton, size), Err(SolverError::Corners));
+        let smooth = ProblemSize { has_corners: false, ..size };
+        assert_eq!(kind(SolverSetting::InteriorPoint, smooth), Err(SolverError::NoCorners));
+        let many = ProblemSize { variables: 1201, ..size };
+        assert_eq!(kind(SolverSetting::Auto, many), Err(SolverError::TooManyVariables(1201)));
+    }
+
+    #[test]
     fn many_rows_are_read_for_second_derivatives_once_only() {
-        let many = ProblemSize { variables: 64, rows: (1 << 18) + 1, l1: false, is_curved: true };
+        let many = ProblemSize { variables: 64, rows: (1 << 18) + 1, l1: false, is_curved: true, has_corners: false };
         let kind = |size| SolverChoice::new(SolverSetting::Auto, size).unwrap().kind;
         assert_eq!(kind(many), SolverKind::QuasiNewton);
         assert_eq!(kind(ProblemSize { rows: 1 << 18, ..many }), SolverKind::Newton);

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 const PIVOT_MIN: f64 = 1e-13;
 /// What is added to the diagonal, as part of it, when a pivot is too small.
 const SHIFT: f64 = 1e-9;
+/// The same in a stiff system, whose small pivots are no rounding.
+const STIFF_SHIFT: f64 = 1e-14;
 
 /// A symmetric matrix, by its upper triangle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,7 +92,43 @@ impl Symmetric {
         }
     }
 
+    /// The `x` of `A x = b` of a matrix whose elements are of very different sizes, as those of interior-point methods are.
+    ///
+    /// It is scaled to a diagonal of 1, and every pivot above 0 is taken; only where rounding leaves none is a part of the
+    /// diagonal added, the resolution of a number at first.
+    ///
+    /// # Panics
+    /// If `b` is not of the order of the matrix.
+    ///
+    /// # Source
+    /// Wright, *Stability of linear equations solvers in interior-point methods*, SIAM J. Matrix Anal. Appl. 16(4), 1995.
+    #[must_use]
+    pub fn stiff_solve(&self, b: &[f64]) -> Vec<f64> {
+        let scale = |i: usize| match self.at(i, i) {
+            diagonal if diagonal > 0.0 => 1.0 / diagonal.sqrt(),
+            _ => 1.0,
+        };
+        let scales: Vec<f64> = (0..self.order).map(scale).collect();
+        let pairs = (0..self.order).flat_map(|i| (i..self.order).map(move |j| (i, j)));
+        let upper = pairs.map(|(i, j)| self.at(i, j) * scales[i] * scales[j]).collect();
+        let scaled = Self { order: self.order, upper };
+        let mut shift = 0.0;
+        let factor = loop {
+            match scaled.factor(shift, 0.0) {
+                Some(factor) => break factor,
+                None => shift = if shift == 0.0 { STIFF_SHIFT } else { 100.0 * shift },
+            }
+        };
+        let right: Vec<f64> = b.iter().zip(&scales).map(|(b, scale)| b * scale).collect();
+        factor.solve(&right).iter().zip(&scales).map(|(x, scale)| x * scale).collect()
+    }
+
     fn try_cholesky(&self, shift: f64) -> Option<Cholesky> {
+        self.factor(shift, PIVOT_MIN)
+    }
+
+    /// The factor with so much added to the diagonal, if no pivot is below this part of its diagonal element.
+    fn factor(&self, shift: f64, pivot_min: f64) -> Option<Cholesky> {
         // A variable without any curvature gets that of the largest.
         let largest = (0..self.order).fold(0.0, |largest: f64, i| largest.max(self.at(i, i)));
         let unit = if largest > 0.0 { largest } else { 1.0 };
@@ -104,7 +142,7 @@ impl Symmetric {
             let diagonal = self.at(i, i) + shift * unit;
             let pivot = diagonal - row.iter().map(|a| a * a).sum::<f64>();
             // With a shift beyond all elements every pivot is large, so the loop of the caller ends.
-            if pivot <= PIVOT_MIN * diagonal.max(shift * unit) || pivot <= 0.0 {
+            if pivot <= pivot_min * diagonal.max(shift * unit) || pivot <= 0.0 {
                 return None;
             }
             row.push(pivot.sqrt());
@@ -150,6 +188,18 @@ mod tests {
         assert_eq!((matrix.at(2, 1), matrix.at(1, 2), matrix.at(2, 2)), (2.0, 2.0, 5.0));
         let x = matrix.cholesky().solve(&[8.0, 18.0, 19.0]);
         assert!(x.iter().zip([1.0, 2.0, 3.0]).all(|(a, b)| (a - b).abs() < 1e-14), "{x:?}");
+    }
+
+    #[test]
+    fn a_stiff_system_keeps_what_its_small_elements_say() {
+        // 1e10 (x0 + x1)² + x0² + 2 x1², by rows: the sum is 0 but for 1e-10, the difference is not.
+        let matrix = Symmetric::from_upper(2, vec![1e10 + 1.0, 1e10, 1e10 + 2.0]);
+        let x = matrix.stiff_solve(&[1.0, -1.0]);
+        assert!((x[0] - 2.0 / 3.0).abs() < 1e-5 && (x[1] + 2.0 / 3.0).abs() < 1e-5, "{x:?}");
+        // Without any curvature along a direction there is a solution all the same.
+        let singular = Symmetric::from_upper(2, vec![1.0, 1.0, 1.0]).stiff_solve(&[1.0, 1.0]);
+        assert!((singular[0] + singular[1] - 1.0).abs() < 1e-9, "{singular:?}");
+        assert_eq!(Symmetric::from_upper(1, vec![0.0]).stiff_solve(&[0.0]), [0.0]);
     }
 
     #[test]

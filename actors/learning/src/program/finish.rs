@@ -89,6 +89,7 @@ impl Trainer {
             coefficients: Vec::new(),
             confusion,
             converged: true,
+            duality_gap: None,
             features: Vec::new(),
             gradient_norm: 0.0,
             importances: Vec::new(),
@@ -97,6 +98,7 @@ impl Trainer {
             intercepts: Vec::new(),
             l1: self.job.model.l1,
             l2: self.job.model.l2,
+            loss: self.job.model.loss,
             metrics,
             missing_words: self.job.data.missing_words.clone(),
             model: self.job.model.kind,
@@ -137,6 +139,7 @@ impl Trainer {
         Ok(TrainedModel {
             coefficients: self.coefficients(outputs),
             converged: solved.stopped.is_none(),
+            duality_gap: solved.duality_gap,
             gradient_norm: solved.solution.gradient_norm(),
             intercept,
             intercepts,

@@ -5,6 +5,7 @@
 
 mod error;
 mod finish;
+mod hinge;
 mod own;
 mod pass;
 mod solving;
@@ -12,7 +13,7 @@ mod state;
 
 pub use error::TrainError;
 pub use own::PARAMETERS_MAX;
-pub use pass::{ClassParameters, Parameters, Pass};
+pub use pass::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass};
 pub use state::TrainerState;
 
 use odeon_protocol::block::F64Block;
@@ -30,6 +31,7 @@ use crate::{
     model::TrainedModel,
     optimiser::{
         conditioning::TargetMoments,
+        interior_point::InteriorPoint,
         lbfgs::{Evaluated, StopReason},
         outputs::Outputs,
         solver::{Solver, SolverChoice},
@@ -80,6 +82,7 @@ enum Phase {
     Squares { mean: Vec<f64>, target_mean: f64 },
     Classes { scaling: ColumnScaling },
     Optimise { outputs: Outputs, target_mean: f64, solver: Box<Solver> },
+    Hinge { outputs: Outputs, target_mean: f64, machines: Vec<InteriorPoint> },
     Own { solver: OwnSolver },
     Gather { rows: GatheredRows },
     TestTarget { fit: Fit },
@@ -102,12 +105,15 @@ struct Solved {
     solution: Evaluated,
     rounds: u32,
     stopped: Option<StopReason>,
+    /// Of the hinge.
+    duality_gap: Option<f64>,
 }
 
 impl Fit {
     fn rounds(&self) -> u32 {
         match self {
             Self::Solved(solved) => solved.rounds,
+            Self::Own(solved) => solved.rounds,
             Self::Grown(_) => 1,
         }
     }
@@ -118,9 +124,10 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::Job`], [`TrainError::Split`] or [`TrainError::Solver`].
-    pub fn new(job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
+    pub fn new(mut job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
         let (train_count, test_count) = job.data.part_sizes(data)?;
+        job.model = job.model.with_penalties(train_count);
         let pipeline = Pipeline::new(&steps_of(&job), data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
         let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len())?;
@@ -175,6 +182,7 @@ impl Trainer {
             }
             Phase::Classes { .. } => Pass::ClassCounts { class_count: self.classes.len() },
             Phase::Optimise { outputs, solver, .. } => self.round_pass(outputs, solver),
+            Phase::Hinge { outputs, machines, .. } => self.hinge_pass(outputs, machines),
             Phase::Own { solver } => self.own_pass(solver),
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Gather { rows } => {
@@ -213,6 +221,7 @@ impl Trainer {
             }
             Phase::Classes { scaling } => self.start_solver(scaling, &self.class_shares(sums)?),
             Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
+            Phase::Hinge { .. } => return self.absorb_hinge(sums).map(Some),
             Phase::Own { .. } => return self.absorb_own_round(sums).map(Some),
             Phase::Gather { .. } => return Ok(self.absorb_rows(sums)),
             Phase::TestTarget { fit } => {

@@ -4,6 +4,7 @@
 //! sees the objective divided by its largest slope at the start, so that its first step changes no parameter by more than 1.
 
 use odeon_protocol::block::F64Block;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Fit, Pass, Phase, Progress, Trainer,
@@ -28,7 +29,7 @@ pub const PARAMETERS_MAX: usize = 900_000;
 const RESOLUTION: f64 = 4.0 * f64::EPSILON;
 
 /// The solver, or where it will start: what its tolerance stands for is known after the first evaluation.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum OwnSolver {
     Starting(Vec<f64>),
     /// What the solver is told is divided by `unit`.
@@ -39,11 +40,11 @@ pub(super) enum OwnSolver {
 }
 
 /// Where the solver ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct OwnSolved {
     solution: Evaluated,
     unit: f64,
-    rounds: u32,
+    pub(super) rounds: u32,
     stopped: Option<StopReason>,
 }
 
@@ -97,7 +98,9 @@ pub(super) fn choose_own_solver(
             let kind = if l1 { SolverKind::Nesterov } else { SolverKind::Lbfgs };
             Ok(SolverChoice { kind, reason: "the model has no second derivatives".to_owned() })
         }
-        asked => Ok(SolverChoice::new(asked, ProblemSize { variables, rows, l1, is_curved: true })?),
+        asked => {
+            Ok(SolverChoice::new(asked, ProblemSize { variables, rows, l1, is_curved: true, has_corners: false })?)
+        }
     }
 }
 

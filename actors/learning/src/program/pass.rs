@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Split;
 use crate::kernel::{
     CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
-    tree_outcome_sums,
+    hinge_sums, tree_outcome_sums,
 };
 use crate::optimiser::symmetric::triangle_len;
 use crate::prepare::PreparePass;
@@ -65,6 +65,15 @@ pub enum Pass {
         loss: ClassLoss,
         /// Where to evaluate.
         at: ClassParameters,
+    },
+    /// Over training rows; see [`crate::kernel::hinge_path`].
+    HingePath {
+        /// Subtracted from every row; empty in a request to a worker that has had it.
+        mean: F64Block,
+        /// Classes of the target; 0 for the labels 0 and 1.
+        class_count: usize,
+        /// The machines that are not done.
+        machines: Vec<HingeMachine>,
     },
     /// Over test rows; see [`crate::kernel::class_outcomes`].
     EvaluateClasses {
@@ -140,6 +149,28 @@ pub struct ClassParameters {
     pub intercepts: F64Block,
 }
 
+/// One support vector machine on its way; see [`crate::kernel::HingeProblem`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HingeMachine {
+    /// The class, or label, whose rows are to have a margin of at least 1.
+    pub class: usize,
+    /// Steps so far.
+    pub steps: Vec<HingeMove>,
+}
+
+/// See [`crate::kernel::HingeStep`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HingeMove {
+    /// Of the raw weights.
+    pub direction: F64Block,
+    /// Of the intercept at the mean row.
+    pub intercept: f64,
+    /// The part of the direction that is gone.
+    pub length: f64,
+    /// What products of multipliers and slacks aim at.
+    pub target: f64,
+}
+
 impl Pass {
     /// The rows the pass reads.
     #[must_use]
@@ -153,6 +184,7 @@ impl Pass {
             | Self::ClassCounts { .. }
             | Self::ClassGradient { .. }
             | Self::ClassCurvature { .. }
+            | Self::HingePath { .. }
             | Self::OwnGradient { .. }
             | Self::OwnCurvature { .. }
             | Self::Rows { .. } => Split::Train,
@@ -173,6 +205,7 @@ impl Pass {
             Self::CentredSquares { .. } => "centred_squares",
             Self::ObjectiveGradient { .. } | Self::ClassGradient { .. } | Self::OwnGradient { .. } => "gradient",
             Self::ObjectiveCurvature { .. } | Self::ClassCurvature { .. } | Self::OwnCurvature { .. } => "curvature",
+            Self::HingePath { .. } => "hinge_path",
             Self::ClassCounts { .. } => "class_counts",
             Self::Rows { .. } => "rows",
             Self::EvaluateRegression { .. }
@@ -188,6 +221,10 @@ impl Pass {
     pub fn point_len(&self) -> usize {
         match self {
             Self::CentredSquares { mean, .. } => mean.0.len() + 1,
+            Self::HingePath { machines, .. } => {
+                let moves = machines.iter().flat_map(|machine| &machine.steps);
+                moves.map(|step| step.direction.0.len() + 3).sum()
+            }
             Self::ObjectiveGradient { at, .. }
             | Self::ObjectiveCurvature { at, .. }
             | Self::EvaluateRegression { at, .. }
@@ -210,6 +247,7 @@ impl Pass {
             Self::ClassGradient { at, .. } | Self::ClassCurvature { at, .. } | Self::EvaluateClasses { at } => {
                 Some(&mut at.mean)
             }
+            Self::HingePath { mean, .. } => Some(mean),
             _ => None,
         }
     }
@@ -225,6 +263,7 @@ impl Pass {
             Self::ClassCounts { class_count } => *class_count,
             Self::ClassGradient { at, .. } => 1 + at.intercepts.0.len() * (feature_count + 1),
             Self::ClassCurvature { at, .. } => class_curvature_sums(feature_count, at.intercepts.0.len()),
+            Self::HingePath { machines, .. } => machines.len() * hinge_sums(feature_count),
             Self::Rows { rows, .. } => rows * (feature_count + 1),
             Self::EvaluateTree { tree, .. } => tree_outcome_sums(tree),
             Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),

@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     blocks::Split,
-    job::{Scale, TrainingJob},
+    job::{ModelKind, Scale, TrainingJob},
     optimiser::{
         conditioning::{Conditioning, TargetMoments},
         lbfgs::Verdict,
         outputs::Outputs,
-        solver::{ProblemSize, Solver, SolverChoice, SolverOptions},
+        solver::{ProblemSize, Solver, SolverChoice, SolverKind, SolverOptions},
     },
     prepare::PreparedColumn,
     scaling::ColumnScaling,
@@ -65,6 +65,7 @@ impl Trainer {
     pub(super) fn start_solver(&self, scaling: &ColumnScaling, targets: &[TargetMoments]) -> Phase {
         let (TrainingJob { train, model, prepare, .. }, rows) = (&self.job, self.train_count);
         let (standardised, loss) = (prepare.scale == Scale::Standard, model.kind.loss());
+        let choice = self.choice.as_ref().expect("a model that is solved for has a solver");
         let output = |target: &TargetMoments| {
             let conditioning = Conditioning::new(scaling.clone(), *target, loss, model.l2, standardised, rows);
             match model.penalise_intercept {
@@ -73,6 +74,9 @@ impl Trainer {
             }
         };
         let outputs = Outputs::new(targets.iter().map(output).collect());
+        if choice.kind == SolverKind::InteriorPoint {
+            return self.start_hinge(outputs, targets[0].mean);
+        }
         let options = SolverOptions {
             gradient_norm_max: outputs.gradient_norm_max(train.tolerance),
             rounds_max: train.rounds_max,
@@ -80,7 +84,6 @@ impl Trainer {
             l1: outputs.absolute_penalty(model.l1),
             constant_curvature: loss.has_constant_curvature(),
         };
-        let choice = self.choice.as_ref().expect("a model that is solved for has a solver");
         let solver = Box::new(Solver::new(choice.kind, outputs.start(), options));
         Phase::Optimise { outputs, target_mean: targets[0].mean, solver }
     }
@@ -94,10 +97,7 @@ impl Trainer {
             unreachable!("called in this phase only");
         };
         // The labels are known to be 0 or 1 now: the workers checked them in this pass.
-        let kind = self.job.model.kind;
-        if kind.is_classifier() && (*target_mean == 0.0 || *target_mean == 1.0) {
-            return Err(TrainError::OneClass(u8::from(*target_mean == 1.0)));
-        }
+        check_both_classes(self.job.model.kind, *target_mean)?;
         let (sums, triangle) = sums.split_at(1 + outputs.variable_count());
         let (value, gradient) = outputs.objective(solver.point(), sums);
         check_finite(std::iter::once(&value).chain(&gradient))?;
@@ -114,9 +114,17 @@ impl Trainer {
         };
         let solution = solver.solution().expect("a final verdict follows an evaluation").clone();
         let rounds = solver.rounds();
-        let solved = Solved { outputs: outputs.clone(), solution, rounds, stopped };
+        let solved = Solved { outputs: outputs.clone(), solution, rounds, stopped, duality_gap: None };
         self.phase = self.after(Fit::Solved(Box::new(solved)));
         Ok(Progress { round: rounds, objective, gradient_norm })
+    }
+}
+
+/// Refuses labels that are all the same, by their mean.
+pub(super) fn check_both_classes(kind: ModelKind, target_mean: f64) -> Result<(), TrainError> {
+    match kind.is_classifier() && (target_mean == 0.0 || target_mean == 1.0) {
+        true => Err(TrainError::OneClass(u8::from(target_mean == 1.0))),
+        false => Ok(()),
     }
 }
 
@@ -137,7 +145,8 @@ pub(super) fn choose_solver(
     }
     let outputs = if kind.class_loss().is_some() { class_count } else { 1 };
     let is_curved = kind.class_loss().is_none() && !kind.loss().has_constant_curvature();
-    let size = ProblemSize { variables: outputs * (feature_count + 1), rows, l1: job.model.l1 > 0.0, is_curved };
+    let (variables, l1) = (outputs * (feature_count + 1), job.model.l1 > 0.0);
+    let size = ProblemSize { variables, rows, l1, is_curved, has_corners: !job.model.loss.is_squared() };
     Ok(Some(SolverChoice::new(job.train.solver, size)?))
 }
 

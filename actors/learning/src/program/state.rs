@@ -5,8 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Trainer, error::TrainError};
-use crate::{data::DataSummary, job::TrainingJob, optimiser::solver::SolverChoice, prepare::Pipeline};
+use super::{Phase, Trainer, error::TrainError, own::OwnSolver};
+use crate::{
+    data::DataSummary,
+    job::TrainingJob,
+    optimiser::{interior_point::InteriorPoint, solver::SolverChoice},
+    prepare::Pipeline,
+};
 
 /// Where a trainer stands between two passes: fitted steps, scaling, the state of the solver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,8 @@ impl TrainerState {
     pub fn rounds(&self) -> u32 {
         match &self.phase {
             Phase::Optimise { solver, .. } => solver.rounds(),
+            Phase::Own { solver: OwnSolver::Running { solver, .. } } => solver.rounds(),
+            Phase::Hinge { machines, .. } => machines.iter().map(InteriorPoint::rounds).max().unwrap_or(0),
             Phase::TestTarget { fit } | Phase::Evaluate { fit, .. } => fit.rounds(),
             Phase::Finished(model) => model.rounds,
             _ => 0,
