@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use odeon_agent::{AgentLimits, AgentNode, AgentSettings, detect_resources};
+use odeon_agent::{AgentLimits, AgentNode, AgentSettings, OfferedResources, detect_resources};
 use odeon_allocator::{AllocatorConfig, Weight};
 use odeon_deployer::{DeployerNode, DeployerSettings};
 use odeon_master::{MasterNode, MasterRules, MasterSettings, RemovalRate, StartMasterError};
 use odeon_protocol::id::MasterId;
-use odeon_protocol::resources::{CPUS, DISK, MEM, Resources, Scalar};
+use odeon_protocol::resources::{CPUS, Class, DISK, MEM, Resources, Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_runtime::transport::{Tcp, Transport};
 use odeon_runtime::trust::{CredentialFiles, Credentials, PeerRole, PeerRoles, Tls};
@@ -58,6 +58,7 @@ pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environ
     let seed = fresh_seed();
     let standing = Standing::of(PeerRole::Agent, config.bind, config.advertise.as_ref(), config.tls.files())?;
     let executor_credentials = executor_credentials(config, standing.advertise.as_ref())?;
+    let OfferedResources { all, reserved } = agent_resources(config)?;
     let settings = AgentSettings {
         name: name.to_owned(),
         incarnation: seed,
@@ -67,7 +68,8 @@ pub async fn start_agent(name: &str, config: &AgentConfig, environment: &Environ
         advertise: standing.advertise,
         hostname: config.hostname.clone().unwrap_or_else(hostname),
         attributes: attributes(&config.attributes)?,
-        resources: agent_resources(config)?,
+        resources: all,
+        reserved,
         work_dir: config.work_dir.clone(),
         environment: environment.variables.clone(),
         program: environment.program.clone(),
@@ -268,10 +270,11 @@ fn agent_limits(config: &AgentConfig) -> AgentLimits {
 }
 
 fn names_disk(resources: &str) -> bool {
-    resources.parse::<Resources>().is_ok_and(|named| named.scalars().any(|(name, _)| name == DISK))
+    let named = resources.parse::<TypedResources>().map(|named| named.of(&Class::default()));
+    named.is_ok_and(|named| named.scalars().any(|(name, _)| name == DISK))
 }
 
-fn agent_resources(config: &AgentConfig) -> Result<Resources, Failure> {
+fn agent_resources(config: &AgentConfig) -> Result<OfferedResources, Failure> {
     let found = detect_resources(Path::new(&config.work_dir), config.resources.as_deref());
     found.map_err(|error| Failure::usage(format!("resources: {error}")))
 }

@@ -126,6 +126,7 @@ fn facts_of(agent: &AgentSummary) -> Vec<(&'static str, String)> {
         ("state", agent.state.name().to_owned()),
         ("tasks", agent.active_tasks.to_string()),
         ("total", agent.total.to_string()),
+        ("reserved", agent.reserved.to_string()),
         ("used", agent.used.to_string()),
         ("offered", agent.offered.to_string()),
         ("attributes", attributes.join(";")),

@@ -35,6 +35,8 @@ mod members;
 mod models;
 mod predict;
 mod progress;
+mod reservations;
+mod reserve;
 mod role;
 mod role_quota;
 mod roles;
@@ -166,6 +168,9 @@ pub(crate) enum Command {
     Framework(framework::FrameworkArgs),
     Role(role::RoleArgs),
     Roles(roles::RolesArgs),
+    Reserve(reserve::ReserveArgs),
+    Unreserve(reserve::UnreserveArgs),
+    Reservations(reservations::ReservationsArgs),
     Master(master::MasterArgs),
     Agent(agent::AgentArgs),
     Simulate(simulate::SimulateArgs),
@@ -200,6 +205,9 @@ impl Command {
             Self::Framework(args) => framework::framework(args, environment).await,
             Self::Role(args) => role::role(args, environment).await,
             Self::Roles(args) => roles::roles(args, environment).await,
+            Self::Reserve(args) => reserve::reserve(args, environment).await,
+            Self::Unreserve(args) => reserve::unreserve(args, environment).await,
+            Self::Reservations(args) => reservations::reservations(args, environment).await,
             Self::Master(args) => master::master(args, environment).await,
             Self::Agent(args) => agent::agent(args, environment).await,
             Self::Simulate(args) => simulate::simulate_clusters(args, environment),

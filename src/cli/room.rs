@@ -73,6 +73,8 @@ mod tests {
             endpoint: "127.0.0.1:1".to_owned(),
             state,
             total: total.parse().unwrap(),
+            reserved: Default::default(),
+            reserved_unused: Default::default(),
             used: Resources::empty(),
             offered: Resources::empty(),
             attributes: BTreeMap::new(),

@@ -31,6 +31,8 @@ mod priorities;
 #[cfg(target_os = "linux")]
 mod quota;
 #[cfg(target_os = "linux")]
+mod reservations;
+#[cfg(target_os = "linux")]
 mod resume;
 #[cfg(target_os = "linux")]
 mod run;

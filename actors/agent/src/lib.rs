@@ -26,5 +26,5 @@ mod work_dir;
 pub use crate::core::ReconfigurationPolicy;
 pub use effect::AgentEnd;
 pub use node::{AgentNode, StartAgentError};
-pub use resources::detect_resources;
+pub use resources::{OfferedResources, detect_resources};
 pub use settings::{AgentLimits, AgentSettings, Recover};

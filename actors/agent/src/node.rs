@@ -255,6 +255,7 @@ fn info(settings: &AgentSettings, endpoint: &Endpoint) -> AgentInfo {
         hostname: settings.hostname.clone(),
         endpoint: endpoint.to_string(),
         resources: settings.resources.clone(),
+        reserved: settings.reserved.clone(),
         attributes: settings.attributes.clone(),
     }
 }

@@ -205,6 +205,7 @@ fn settings(directory: &Path) -> AgentSettings {
         hostname: "agent".into(),
         attributes: BTreeMap::new(),
         resources: "cpus:4;mem:1024".parse().unwrap(),
+        reserved: Default::default(),
         work_dir: directory.join("work"),
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         program,

@@ -3,7 +3,9 @@
 //! The arithmetic is pure; only [`HostFacts::read`] looks at the host.
 
 use nix::sys::statvfs::statvfs;
-use odeon_protocol::resources::{CPUS, DISK, MEM, PORTS, ParseResourcesError, Range, Ranges, Resources, Scalar};
+use odeon_protocol::resources::{
+    CPUS, Class, DISK, MEM, PORTS, ParseTypedError, Range, Ranges, Resources, ResourcesError, Scalar, TypedResources,
+};
 use std::path::Path;
 
 /// Left to the system, in MiB, or half of the memory if that is less.
@@ -53,13 +55,61 @@ impl HostFacts {
     }
 }
 
+/// What an agent offers, and what of it is reserved for roles.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OfferedResources {
+    /// All of it.
+    pub all: Resources,
+    /// The part that is reserved.
+    pub reserved: TypedResources,
+}
+
+/// Why an agent cannot offer what a text says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectResourcesError {
+    /// The text does not describe resources.
+    #[error(transparent)]
+    Text(#[from] ParseTypedError),
+    /// Only reservations are for an agent to say.
+    #[error("an agent can reserve resources, as in cpus(ads):2, but not offer {0}")]
+    Special(TypedResources),
+    /// More is reserved than the host has.
+    #[error("more is reserved than there is: {0}")]
+    Amounts(#[from] ResourcesError),
+}
+
 /// What an agent offers: what the host has, except for the resources that the text names, as in `cpus:4;mem:1024`.
 ///
+/// Reservations, as in `cpus(ads):2`, are beside the plain amount of that name or, if there is none, a part of what the
+/// host has.
+///
 /// # Errors
-/// [`ParseResourcesError`] if the text does not describe resources.
-pub fn detect_resources(work_dir: &Path, text: Option<&str>) -> Result<Resources, ParseResourcesError> {
-    let named: Resources = text.unwrap_or_default().parse()?;
-    Ok(merged(&HostFacts::read(work_dir).offered(), named))
+/// [`DetectResourcesError`] if the text does not describe what an agent can offer.
+pub fn detect_resources(work_dir: &Path, text: Option<&str>) -> Result<OfferedResources, DetectResourcesError> {
+    let named: TypedResources = text.unwrap_or_default().parse()?;
+    offered_as(&HostFacts::read(work_dir).offered(), &named)
+}
+
+fn offered_as(detected: &Resources, named: &TypedResources) -> Result<OfferedResources, DetectResourcesError> {
+    let is_static = |class: &Class| class.is_only_reserved() && *class == class.of_agent();
+    if named.parts().any(|(class, _)| !class.is_plain() && !is_static(class)) {
+        return Err(DetectResourcesError::Special(named.clone()));
+    }
+    let (plain, reserved) = (named.of(&Class::default()), named.reserved());
+    let beside = reserved.quantities()?;
+    let is_named = |name: &str| names_of(&plain).any(|named| named == name);
+    let scalars = beside.scalars().filter(|(name, _)| is_named(name));
+    let mut added = scalars.fold(Resources::empty(), |added, (name, amount)| added.with_scalar(name, amount));
+    for (name, ranges) in beside.ranges().filter(|(name, _)| is_named(name)) {
+        added = added.with_ranges(name, ranges.clone());
+    }
+    for (name, items) in beside.sets() {
+        added = added.with_set(name, items.clone());
+    }
+    let all = merged(detected, plain).checked_add(&added)?;
+    all.checked_sub(&beside)?;
+    Ok(OfferedResources { all, reserved })
 }
 
 /// All of `named`, and what `detected` has under other names.
@@ -133,9 +183,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reserved_is_beside_what_is_named_and_else_a_part_of_what_the_host_has() {
+        let detected = facts(16 * 1024 * 1024, 100_000).offered();
+        let offered = |text: &str| offered_as(&detected, &text.parse().unwrap());
+        let beside = offered("cpus:4;cpus(ads):2;mem:1024").unwrap();
+        assert_eq!(beside.all.to_string(), "cpus:6;disk:94880;mem:1024;ports:[31000-32000]");
+        let of_host = offered("cpus(ads):2;ports(ads):[31000-31009]").unwrap();
+        assert_eq!(of_host.all, detected);
+        assert_eq!(of_host.reserved.to_string(), "cpus(ads):2;ports(ads):[31000-31009]");
+        assert!(offered("cpus(ads):9").unwrap_err().to_string().starts_with("more is reserved than there is: cpus"));
+        assert!(matches!(offered("cpus(dynamic:ads):1"), Err(DetectResourcesError::Special(_))));
+        assert!(matches!(offered("disk[mount=/m]:1"), Err(DetectResourcesError::Special(_))));
+    }
+
+    #[test]
     fn this_host_offers_something() {
         let resources = detect_resources(Path::new("not/there/yet"), None).unwrap();
-        assert!(resources.scalar(CPUS) > Scalar::ZERO && resources.scalar(MEM) > Scalar::ZERO);
+        assert!(resources.all.scalar(CPUS) > Scalar::ZERO && resources.all.scalar(MEM) > Scalar::ZERO);
         assert!(detect_resources(Path::new("."), Some("cpus")).is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! Plain data: where it comes from, files or flags, is the caller's business.
 
 use crate::core::ReconfigurationPolicy;
-use odeon_protocol::resources::Resources;
+use odeon_protocol::resources::{Resources, TypedResources};
 use odeon_runtime::Endpoint;
 use odeon_runtime::trust::CredentialFiles;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct AgentSettings {
     pub attributes: BTreeMap<String, String>,
     /// All that it offers; see [`crate::resources`].
     pub resources: Resources,
+    /// What of it is reserved for roles.
+    pub reserved: TypedResources,
     /// Holds the journal and the sandboxes; made if it is not there.
     pub work_dir: PathBuf,
     /// The agent's own environment; executors get the basics of it, such as `PATH`, and nothing else.

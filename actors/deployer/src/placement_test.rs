@@ -32,6 +32,7 @@ pub(crate) fn offer(agent: &str, resources: &str) -> Offer {
         hostname: format!("host-{agent}"),
         agent_endpoint: "h:1".into(),
         resources: resources.parse().unwrap(),
+        reserved: Default::default(),
         attributes: BTreeMap::from([("rack".into(), agent.to_owned())]),
     }
 }

@@ -43,6 +43,7 @@ fn offer(id: &str, host: &str, has: &str) -> Offer {
         hostname: host.into(),
         agent_endpoint: format!("{host}:5051"),
         resources: resources(has),
+        reserved: Default::default(),
         attributes: BTreeMap::new(),
     }
 }

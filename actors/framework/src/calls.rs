@@ -1,6 +1,7 @@
 //! What a scheduler wants done: a list that its driver carries out after the scheduler returned.
 
 use odeon_protocol::id::{AgentId, OfferId, TaskId};
+use odeon_protocol::messages::master_scheduler::OfferOperation;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Filters;
 use odeon_protocol::resources::Resources;
@@ -13,6 +14,8 @@ pub enum Call {
     Accept {
         /// Offers of one agent and one role.
         offer_ids: Vec<OfferId>,
+        /// What is done to their sum before; all of it, or nothing and no task is launched.
+        operations: Vec<OfferOperation>,
         /// What is launched on their sum.
         tasks: Vec<TaskInfo>,
         /// For what is left of them.
@@ -79,7 +82,19 @@ impl Calls {
     /// Launches tasks on offers of one agent and role. What they leave is not offered again for the
     /// time of the filters. A task that does not come to run has an update that says why.
     pub fn accept(&mut self, offer_ids: Vec<OfferId>, tasks: Vec<TaskInfo>, filters: Filters) {
-        self.list.push(Call::Accept { offer_ids, tasks, filters });
+        self.accept_after(Vec::new(), offer_ids, tasks, filters);
+    }
+
+    /// The same after operations on the offers, such as reserving a part of them. If one cannot be done, none is, and
+    /// the tasks are dropped: each has an update, and [`Scheduler::refused`](crate::Scheduler::refused) tells why.
+    pub fn accept_after(
+        &mut self,
+        operations: Vec<OfferOperation>,
+        offer_ids: Vec<OfferId>,
+        tasks: Vec<TaskInfo>,
+        filters: Filters,
+    ) {
+        self.list.push(Call::Accept { offer_ids, operations, tasks, filters });
     }
 
     /// Gives offers back, not to be offered again for the time of the filters.

@@ -156,6 +156,10 @@ impl<S: Scheduler> DriverCore<S> {
             // The master answered somebody it does not know: it is a new one, or has not noticed us yet.
             (CallAnswer::Answered(Err(CallError::UnknownFramework(_) | CallError::NotSubscribed(_))), _)
             | (CallAnswer::Broken, _) => self.on_link_down(now, out),
+            (
+                CallAnswer::Answered(Err(error @ (CallError::Operation { .. } | CallError::OffersUnusable(_)))),
+                CallKind::Accept,
+            ) => self.ask_scheduler(now, out, |scheduler, calls| scheduler.refused(&error, calls)),
             (_, CallKind::Accept) => self.reconcile_at = self.reconcile_at.min(now.after(RECONCILE_SOON)),
             (_, CallKind::Interest) => self.interest_retry_at = Some(now.after(INTEREST_RETRY)),
             (_, CallKind::Demand) => self.demand_retry_at = Some(now.after(INTEREST_RETRY)),

@@ -4,8 +4,9 @@ use super::*;
 use crate::calls::Call;
 use odeon_protocol::id::{AgentId, MasterId, StatusUuid, TaskId};
 use odeon_protocol::messages::master_scheduler::{
-    FrameworkFailed, OfferRescinded, OffersMade, Subscribe, SubscribeError, Subscribed, TaskUpdated,
+    FrameworkFailed, OfferOperation, OfferRescinded, OffersMade, Subscribe, SubscribeError, Subscribed, TaskUpdated,
 };
+use odeon_protocol::messages::reservations::ReservationError;
 use odeon_protocol::offer::{Filters, Offer};
 use odeon_protocol::resources::Resources;
 use odeon_protocol::role::Role;
@@ -29,6 +30,9 @@ impl Scheduler for Notes {
     }
     fn rescinded(&mut self, offer_id: &OfferId, _calls: &mut Calls) {
         self.0.push(format!("rescinded {offer_id}"));
+    }
+    fn refused(&mut self, error: &CallError, _calls: &mut Calls) {
+        self.0.push(format!("refused {error}"));
     }
     fn disconnected(&mut self, _calls: &mut Calls) {
         self.0.push("disconnected".into());
@@ -90,6 +94,7 @@ fn offers(ids: &[&str]) -> MasterEvent {
         hostname: "h".into(),
         agent_endpoint: "h:1".into(),
         resources: Resources::empty(),
+        reserved: Default::default(),
         attributes: BTreeMap::new(),
     };
     MasterEvent::OffersMade(OffersMade { framework_id: framework(), offers: ids.iter().map(offer).collect() })
@@ -447,6 +452,7 @@ fn a_call(number: u8) -> Call {
     match number / 6 {
         0 => Call::Accept {
             offer_ids: vec![offer_id(&format!("O{id}"))],
+            operations: Vec::new(),
             tasks: vec![task(&format!("t{id}"))],
             filters: Filters::default(),
         },
@@ -455,6 +461,26 @@ fn a_call(number: u8) -> Call {
         2 => Call::Suppress,
         _ => Call::Revive,
     }
+}
+
+#[test]
+fn operations_go_with_the_tasks_and_a_refusal_of_them_is_told_to_the_scheduler() {
+    let mut core = subscribed();
+    core.on_event(offers(&["O1"]), at(1), &mut vec![]);
+    let operation = OfferOperation::Reserve { resources: "cpus:1".parse().unwrap(), labels: BTreeMap::new() };
+    let made = effects(&mut core, |core, out| {
+        let act = |_: &mut Notes, calls: &mut Calls| {
+            calls.accept_after(vec![operation.clone()], vec![offer_id("O1")], vec![task("t")], Filters::default());
+        };
+        core.on_input(act, at(2), out);
+    });
+    let [Effect::Call { ticket, call: MasterCall::Accept(accept) }] = &made[..] else { panic!("{made:?}") };
+    assert_eq!((&accept.operations, accept.tasks.len()), (&vec![operation], 1));
+    let cause = ReservationError::Nothing;
+    let refused = CallAnswer::Answered(Err(CallError::Operation { index: 0, cause }));
+    core.on_call_answered(*ticket, refused, at(3), &mut vec![]);
+    let told = core.scheduler.0.last().cloned().unwrap();
+    assert_eq!(told, "refused operation 0 on the offers cannot be done: no resources are named");
 }
 
 proptest! {
@@ -488,7 +514,7 @@ proptest! {
                 }
                 Some(Event::Call(number)) => {
                     core.on_input(|_, calls| match a_call(number) {
-                        Call::Accept { offer_ids, tasks, filters } => calls.accept(offer_ids, tasks, filters),
+                        Call::Accept { offer_ids, tasks, filters, .. } => calls.accept(offer_ids, tasks, filters),
                         Call::Kill(task_id) => calls.kill(task_id),
                         Call::Finish(outcome) => calls.finish(outcome),
                         Call::Suppress => calls.suppress(),

@@ -111,6 +111,7 @@ mod tests {
             hostname: "h".to_owned(),
             agent_endpoint: "h:1".to_owned(),
             resources: "cpus:4".parse().expect("resources"),
+            reserved: Default::default(),
             attributes: [].into(),
         }
     }

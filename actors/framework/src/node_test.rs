@@ -97,6 +97,7 @@ fn offer() -> Offer {
         hostname: "h".into(),
         agent_endpoint: "h:1".into(),
         resources: "cpus:4".parse().unwrap(),
+        reserved: Default::default(),
         attributes: BTreeMap::new(),
     }
 }

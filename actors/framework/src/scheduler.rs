@@ -2,7 +2,7 @@
 
 use crate::calls::Calls;
 use odeon_protocol::id::{AgentId, FrameworkId, OfferId};
-use odeon_protocol::messages::master_scheduler::ReturnWanted;
+use odeon_protocol::messages::master_scheduler::{CallError, ReturnWanted};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
 use odeon_protocol::task::TaskStatus;
@@ -26,6 +26,10 @@ pub trait Scheduler: 'static {
 
     /// An offer is void.
     fn rescinded(&mut self, _offer_id: &OfferId, _calls: &mut Calls) {}
+
+    /// Operations on offers were not done, and no task of the same call was launched. What is reserved now, later offers
+    /// show; operations on an offer that was void already are not told.
+    fn refused(&mut self, _error: &CallError, _calls: &mut Calls) {}
 
     /// A role of a higher priority waits for a part of what the framework holds. The scheduler may choose which tasks
     /// it ends; if it does not in time, the youngest are killed, with the reason `REASON_CONTAINER_PREEMPTED`.

@@ -19,6 +19,7 @@ fn offer(number: usize, resources: &str) -> Offer {
         hostname: format!("host{number}"),
         agent_endpoint: "127.0.0.1:1".to_owned(),
         resources: resources.parse().unwrap(),
+        reserved: Default::default(),
         attributes: BTreeMap::new(),
     }
 }

@@ -23,6 +23,7 @@ use odeon_protocol::messages::operations::{
     SetRoleWeight, TeardownFrameworkByOperator,
 };
 use odeon_protocol::messages::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
+use odeon_protocol::messages::reservations::{ReserveResources, UnreserveResources};
 use odeon_protocol::moment::Moment;
 use odeon_runtime::trust::PeerRole;
 use odeon_runtime::{
@@ -100,6 +101,8 @@ impl MasterActor {
             .accept_from::<SetRoleQuota, _>(own)
             .accept_from::<RemoveRoleQuota, _>(own)
             .accept_from::<GetRoleQuotas, _>(own)
+            .accept_from::<ReserveResources, _>(own)
+            .accept_from::<UnreserveResources, _>(own)
             .only_from(&[PeerRole::Client, PeerRole::ActorHost])
             .accept::<WatchMembers, _>(own)
     }
@@ -272,4 +275,6 @@ hears! {
     SetRoleQuota => |core, _node, body, now, out| core.on_set_role_quota(body, now, out);
     RemoveRoleQuota => |core, _node, body, _now, out| core.on_remove_role_quota(&body, out);
     GetRoleQuotas => |core, _node, _body, _now, _out| core.on_get_role_quotas();
+    ReserveResources => |core, _node, body, now, out| core.on_reserve_resources(&body, now, out);
+    UnreserveResources => |core, _node, body, now, out| core.on_unreserve_resources(&body, now, out);
 }

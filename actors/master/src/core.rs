@@ -23,6 +23,7 @@ mod quota;
 mod quota_tree;
 mod reconcile;
 mod removal;
+mod reservations;
 mod subscribe;
 mod take_back;
 mod tasks;
@@ -256,6 +257,9 @@ mod property_test;
 #[cfg(test)]
 #[path = "core/quota_test.rs"]
 mod quota_test;
+#[cfg(test)]
+#[path = "core/reservations_test.rs"]
+mod reservations_test;
 #[cfg(test)]
 #[path = "core/testkit.rs"]
 mod testkit;

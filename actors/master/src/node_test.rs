@@ -114,7 +114,13 @@ async fn until_nobody_listens(network: &InMemoryNetwork, endpoint: &str) {
 
 fn register() -> RegisterAgent {
     let resources = "cpus:1;mem:64".parse().unwrap();
-    let info = AgentInfo { hostname: "far".into(), endpoint: "far:1".into(), resources, attributes: BTreeMap::new() };
+    let info = AgentInfo {
+        hostname: "far".into(),
+        endpoint: "far:1".into(),
+        resources,
+        attributes: BTreeMap::new(),
+        reserved: Default::default(),
+    };
     RegisterAgent { agent_id: None, info, tasks: Vec::new() }
 }
 
@@ -144,7 +150,7 @@ async fn a_task_goes_from_scheduler_to_agent_and_its_state_comes_back() {
     let offer_ids = vec![offers[0].offer_id.clone()];
     let (task, filters) = (task("t"), Filters::default());
     let tasks = vec![task.clone(), self::task("u")];
-    let accept = AcceptOffers { framework_id: framework_id.clone(), offer_ids, tasks, filters };
+    let accept = AcceptOffers { framework_id: framework_id.clone(), offer_ids, operations: Vec::new(), tasks, filters };
     let kill = KillFrameworkTask { framework_id: framework_id.clone(), task_id: task.task_id.clone() };
     let (accepted, killed) = tokio::join!(schedulers.send(accept), schedulers.send(kill));
     assert_eq!((accepted, killed), (Ok(Ok(())), Ok(Ok(()))));

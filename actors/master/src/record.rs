@@ -8,7 +8,7 @@ use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::operations::Drain;
 use odeon_protocol::messages::quota::RoleQuota;
-use odeon_protocol::resources::Scalar;
+use odeon_protocol::resources::{Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -56,6 +56,13 @@ pub enum Record {
     AgentReactivated {
         /// The agent.
         agent_id: AgentId,
+    },
+    /// What is reserved of an agent has changed.
+    AgentReserved {
+        /// The agent.
+        agent_id: AgentId,
+        /// All that is reserved since it registered first.
+        reserved: TypedResources,
     },
     /// An operator has declared that an agent never comes back.
     AgentGone {
@@ -144,6 +151,8 @@ pub struct RegisteredAgent {
     pub deactivated: bool,
     /// The drain that an operator has asked for.
     pub drain: Option<Drain>,
+    /// What is reserved of it since it registered first.
+    pub reserved: TypedResources,
 }
 
 /// A framework of the registry.
@@ -211,9 +220,9 @@ impl Registry {
         match record {
             Record::EpochStarted { epoch } => self.epoch = self.epoch.max(epoch),
             Record::AgentAdmitted { agent_id, info, admitted_ms } => {
-                let (deactivated, drain) =
-                    self.agents.remove(&agent_id).map(|agent| (agent.deactivated, agent.drain)).unwrap_or_default();
-                let agent = RegisteredAgent { info, admitted_ms, unreachable: false, deactivated, drain };
+                let said = |agent: RegisteredAgent| (agent.deactivated, agent.drain, agent.reserved);
+                let (deactivated, drain, reserved) = self.agents.remove(&agent_id).map(said).unwrap_or_default();
+                let agent = RegisteredAgent { info, admitted_ms, unreachable: false, deactivated, drain, reserved };
                 self.agents.insert(agent_id, agent);
             }
             Record::AgentUnreachable { agent_id } => self.change_agent(&agent_id, |agent| agent.unreachable = true),
@@ -224,6 +233,9 @@ impl Registry {
             Record::AgentReactivated { agent_id } => self.change_agent(&agent_id, |agent| {
                 (agent.deactivated, agent.drain) = (false, None);
             }),
+            Record::AgentReserved { agent_id, reserved } => {
+                self.change_agent(&agent_id, |agent| agent.reserved = reserved);
+            }
             Record::AgentGone { agent_id, gone_ms } => {
                 self.agents.remove(&agent_id);
                 self.gone_agents.push_back(GoneAgent { agent_id, gone_ms });

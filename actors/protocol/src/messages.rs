@@ -13,6 +13,7 @@ pub mod master_scheduler;
 pub mod members;
 pub mod operations;
 pub mod quota;
+pub mod reservations;
 pub mod sandbox;
 pub mod topics;
 

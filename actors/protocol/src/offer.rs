@@ -1,7 +1,7 @@
 //! Offers: resources of one agent, held out to one framework under one role.
 
 use crate::id::{AgentId, FrameworkId, OfferId};
-use crate::resources::Resources;
+use crate::resources::{Class, Resources, ResourcesError, TypedResources};
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,11 +27,28 @@ pub struct Offer {
     pub hostname: String,
     /// `host:port` of the agent, for reading what tasks print.
     pub agent_endpoint: String,
-    /// What is offered.
+    /// What is offered, reserved or not.
     pub resources: Resources,
+    /// What of it is reserved, for the role or one above it. Tasks take of it first.
+    #[serde(default, skip_serializing_if = "TypedResources::is_empty")]
+    pub reserved: TypedResources,
     /// Facts about the host.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
+}
+
+impl Offer {
+    /// What is offered, by class: what is reserved apart from what is not.
+    ///
+    /// # Errors
+    /// [`ResourcesError`] if more is said to be reserved than is offered.
+    pub fn by_class(&self) -> Result<TypedResources, ResourcesError> {
+        if self.reserved.is_empty() {
+            return Ok(self.resources.clone().into());
+        }
+        let plain = self.resources.checked_sub(&self.reserved.quantities()?)?;
+        Ok(self.reserved.clone().with(Class::default(), plain))
+    }
 }
 
 /// What a framework wants to see no more of, for a while.

@@ -139,6 +139,22 @@ impl Resources {
         self.checked_sub(other).is_ok()
     }
 
+    /// What of `other` could be taken from `self`.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let scalars = other.scalars().map(|(name, amount)| (name, amount.min(self.scalar(name))));
+        let mut common = scalars.fold(Self::empty(), |common, (name, amount)| common.with_scalar(name, amount));
+        for (name, ranges) in &other.ranges {
+            let have = self.ranges.get(name).map(|have| have.common(ranges));
+            common = common.with_ranges(name, have.unwrap_or_default());
+        }
+        for (name, items) in &other.sets {
+            let have = self.sets.get(name).map(|have| have & items);
+            common = common.with_set(name, have.unwrap_or_default());
+        }
+        common
+    }
+
     /// Whether there are scalars only.
     fn is_plain(&self) -> bool {
         self.ranges.is_empty() && self.sets.is_empty()

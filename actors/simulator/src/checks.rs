@@ -17,7 +17,7 @@ use odeon_protocol::messages::Epoch;
 use odeon_protocol::messages::master_agent::ForwardStatus;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
-use odeon_protocol::resources::Resources;
+use odeon_protocol::resources::TypedResources;
 use odeon_protocol::task::{StatusReason, TaskState, TaskStatus};
 use odeon_runtime::{Emission, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +78,7 @@ struct Shown {
 /// A refusal that still holds.
 #[derive(Debug)]
 struct Refusal {
-    resources: Resources,
+    resources: TypedResources,
     until: Duration,
 }
 
@@ -111,6 +111,10 @@ pub(crate) struct Checks {
     removed_agents: BTreeSet<AgentId>,
     registry_frameworks: BTreeSet<FrameworkId>,
     removed_frameworks: BTreeSet<FrameworkId>,
+    /// What is reserved of each agent by the durable records.
+    reserved: BTreeMap<AgentId, TypedResources>,
+    /// The same with what each master has decided since it began, durable or not.
+    decided_reserved: BTreeMap<Pid, BTreeMap<AgentId, TypedResources>>,
     subscribers: BTreeMap<(Pid, FrameworkId), NodeId>,
     shown: BTreeMap<TaskKey, Shown>,
     told_ends: BTreeMap<(Pid, FrameworkId, TaskId), TaskState>,
@@ -143,13 +147,13 @@ impl Checks {
     /// Looks at the state of the core that has just acted.
     pub(crate) fn after_event(&mut self, host: &Host, me: &Me) {
         match host {
-            Host::Master(host) => self.check_master(&host.core),
+            Host::Master(host) => self.check_master(&host.core, me.pid),
             Host::Agent(host) => self.check_agent(&host.core, me),
             Host::Executor(_) | Host::Scheduler(_) => {}
         }
     }
 
-    fn check_master(&mut self, core: &MasterCore) {
+    fn check_master(&mut self, core: &MasterCore, master: Pid) {
         for agent_id in self.next_books(core) {
             let books = match core.books(&agent_id) {
                 Ok(Some(books)) => books,
@@ -163,7 +167,16 @@ impl Checks {
             self.expect("I1", books.used == books.taken && books.offered == books.held_out, || {
                 format!("{agent_id}: the ledger differs from tasks and offers: {books:?}")
             });
+            let kept = self.decided_by(master).get(&agent_id).cloned().unwrap_or_default();
+            self.expect("I20", books.reserved == kept && books.classes_agree, || {
+                format!("{agent_id}: {kept} is reserved by the registry: {books:?}")
+            });
         }
+    }
+
+    /// What is reserved for all that a master knows; it begins with what is durable.
+    fn decided_by(&mut self, master: Pid) -> &mut BTreeMap<AgentId, TypedResources> {
+        self.decided_reserved.entry(master).or_insert_with(|| self.reserved.clone())
     }
 
     /// The agents whose books are looked at now: all of a small cluster, of a large one some in turn. Where nothing
@@ -225,6 +238,10 @@ impl Checks {
             Record::AgentRemoved { agent_id } | Record::AgentGone { agent_id, .. } => {
                 self.registry_agents.remove(agent_id);
                 self.removed_agents.insert(agent_id.clone());
+                self.reserved.remove(agent_id);
+            }
+            Record::AgentReserved { agent_id, reserved } => {
+                self.reserved.insert(agent_id.clone(), reserved.clone());
             }
             Record::FrameworkAdmitted { framework_id, .. } => {
                 let came_back = self.removed_frameworks.contains(framework_id);
@@ -307,6 +324,9 @@ impl Checks {
                     self.expect("I9", !used, || format!("{offer_id} was used and is rescinded"));
                     self.offered.remove(offer_id);
                 }
+                Emission::Write(Record::AgentReserved { agent_id, reserved }) => {
+                    self.decided_by(master).insert(agent_id.clone(), reserved.clone());
+                }
                 Emission::Send(_) | Emission::Write(_) => {}
             }
         }
@@ -319,8 +339,11 @@ impl Checks {
         let again = before.is_some_and(|(by, _)| by == master);
         self.expect("I9", !again, || format!("{} is offered twice", offer.offer_id));
         self.offered.insert(offer.offer_id.clone(), (master, offer.clone()));
+        let is_theirs = offer.reserved.parts().all(|(class, _)| class.is_for(&offer.role));
+        self.expect("I20", is_theirs, || format!("{} of others is offered to {}", offer.reserved, offer.role));
         let refusals = self.refusals.get(&(master, place.0, place.1)).map(Vec::as_slice).unwrap_or_default();
-        let holds = |one: &&Refusal| one.until > now.since_start && one.resources.contains(&offer.resources);
+        let resources = offer.by_class().unwrap_or_default();
+        let holds = |one: &&Refusal| one.until > now.since_start && one.resources.contains(&resources);
         let broken = refusals.iter().find(holds).map(|one| one.until);
         self.expect("I11", broken.is_none(), || {
             format!(
@@ -370,7 +393,7 @@ impl Checks {
                 let is_launch = |one: &Emission<Effect, Record>| {
                     matches!(one, Emission::Send(Effect::CommandAgent { command: AgentCommand::Launch(_), .. }))
                 };
-                if !emitted.iter().any(is_launch) {
+                if accept.operations.is_empty() && !emitted.iter().any(is_launch) {
                     return;
                 }
                 for offer_id in &accept.offer_ids {
@@ -386,9 +409,10 @@ impl Checks {
                         continue;
                     };
                     let until = now.after(decline.filters.refuse);
+                    let resources = offer.by_class().unwrap_or_default();
                     let refusals = self.refusals.entry((master, framework_id.clone(), offer.agent_id)).or_default();
                     refusals.retain(|one| one.until > now.since_start);
-                    refusals.push(Refusal { resources: offer.resources, until });
+                    refusals.push(Refusal { resources, until });
                 }
             }
             _ => {}

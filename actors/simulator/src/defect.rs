@@ -14,6 +14,8 @@ pub(crate) enum Defect {
     AdmitWithoutRecord,
     ForgetUnreachableRecord,
     ForgetEpochRecord,
+    ForgetReservations,
+    ReserveWithoutRecord,
     // Who is obeyed.
     ForgetEpochFence,
     ObeyAnyScheduler,

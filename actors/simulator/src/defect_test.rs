@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::sync::Mutex;
 
-const ALL: [Defect; 26] = [
+const ALL: [Defect; 28] = [
     Defect::AckBeforeDurable,
     Defect::EffectBeforeDurable,
     Defect::ForwardWithoutRecord,
@@ -15,6 +15,8 @@ const ALL: [Defect; 26] = [
     Defect::AdmitWithoutRecord,
     Defect::ForgetUnreachableRecord,
     Defect::ForgetEpochRecord,
+    Defect::ForgetReservations,
+    Defect::ReserveWithoutRecord,
     Defect::ForgetEpochFence,
     Defect::ObeyAnyScheduler,
     Defect::UpdateWithoutUuid,

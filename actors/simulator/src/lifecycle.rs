@@ -14,10 +14,11 @@ use odeon_master::{MasterCore, MasterOutbox, MasterRules, Registry};
 use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::framework::{Capability, FrameworkInfo};
 use odeon_protocol::id::{ContainerId, IdSource, MasterId};
-use odeon_protocol::resources::{Resources, Scalar};
+use odeon_protocol::resources::{Class, Resources, Scalar, TypedResources};
+use odeon_protocol::role::Role;
 use odeon_protocol::task::TaskExit;
 use odeon_runtime::NodeId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A process that has ended by itself is started again after so long, at most.
@@ -26,6 +27,17 @@ const RESTART_US: u64 = 3_000_000;
 const DRIFT_PPM: u64 = 200;
 /// After how many records an agent writes a snapshot: few, so that it happens often.
 const JOURNAL_RECORDS: (u64, u64) = (8, 60);
+
+/// Each framework has a role of its own, or it could reserve nothing.
+fn role_of(framework: u32) -> Role {
+    Role::new(format!("framework-{framework}")).expect("letters, digits and a dash are a role")
+}
+
+/// What every other agent reserves for the first framework: too little to keep any job of the others from running.
+fn reserved_by_configuration() -> TypedResources {
+    let amounts = Resources::cpus_mem(Scalar::from_thousandths(200), 64);
+    TypedResources::empty().with(Class::reserved(role_of(0)), amounts)
+}
 
 impl World {
     /// Starts the process of a machine, unless it runs already.
@@ -82,8 +94,11 @@ impl World {
         if Defect::LoseDurableRecord.is_on() {
             self.registry.pop();
         }
-        let registry = Registry::of(self.registry.iter().cloned());
+        let mut registry = Registry::of(self.registry.iter().cloned());
         self.checks.on_recovery(&registry);
+        if Defect::ForgetReservations.is_on() {
+            registry.agents.values_mut().for_each(|agent| agent.reserved = TypedResources::empty());
+        }
         let mut rules = MasterRules::default();
         rules.allocator.seed = self.chance.identity.next();
         let name = MasterId::new("m").expect("a letter is an id");
@@ -100,6 +115,7 @@ impl World {
             hostname: format!("host-{number}"),
             endpoint: format!("host-{number}:1"),
             resources: Resources::cpus_mem(cpus, 4096),
+            reserved: if number % 2 == 1 { reserved_by_configuration() } else { TypedResources::empty() },
             attributes: BTreeMap::new(),
         };
         let site = Site::Agent(number);
@@ -120,6 +136,7 @@ impl World {
         let mut info = FrameworkInfo::new(format!("framework-{number}"));
         info.failover_timeout = Duration::from_millis(planned.failover_timeout_ms);
         info.checkpoint = planned.checkpoint;
+        info.roles = BTreeSet::from([role_of(number)]);
         if planned.partition_aware {
             info.capabilities.insert(Capability::PartitionAware);
         }

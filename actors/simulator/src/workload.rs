@@ -7,9 +7,10 @@ use crate::random::{Concern, Stream};
 use odeon_framework::{Calls, Scheduler};
 use odeon_protocol::executor::{CommandInfo, ExecutorInfo};
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use odeon_protocol::messages::master_scheduler::OfferOperation;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer};
-use odeon_protocol::resources::{Resources, Scalar};
+use odeon_protocol::resources::{Resources, Scalar, TypedResources};
 use odeon_protocol::task::{TaskInfo, TaskState, TaskStatus, Work};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -169,6 +170,23 @@ impl Workload {
         tasks
     }
 
+    /// While there is work, a part of an agent is kept now and then; what was kept is let go when there is none.
+    fn operations(&mut self, offer: &Offer) -> Vec<OfferOperation> {
+        let kept = offer.reserved.parts().filter(|(class, _)| class.is_dynamic());
+        let kept = kept.fold(TypedResources::empty(), |all, (class, some)| all.with(class.clone(), some.clone()));
+        if !kept.is_empty() {
+            let lets_go = self.waiting.is_empty() || self.chance.percent(20);
+            return if lets_go { vec![OfferOperation::Unreserve { resources: kept }] } else { Vec::new() };
+        }
+        let resources = Resources::cpus_mem(Scalar::from_thousandths(self.chance.between(1, 3) * 100), 32);
+        let is_there = offer.resources.checked_sub(&offer.reserved.quantities().unwrap_or_default());
+        let is_there = is_there.is_ok_and(|plain| plain.contains(&resources));
+        if self.waiting.is_empty() || !is_there || !self.chance.percent(25) {
+            return Vec::new();
+        }
+        vec![OfferOperation::Reserve { resources: resources.into(), labels: BTreeMap::new() }]
+    }
+
     fn task_of(&self, number: u32, agent_id: &AgentId) -> TaskInfo {
         let job = &self.jobs[number as usize];
         let text = format!("f{}-p{}-j{number}-a{}", self.number, self.process, job.attempts);
@@ -238,7 +256,11 @@ impl Scheduler for Workload {
         for offer in offers {
             self.news.push(News::Offered(offer.offer_id.clone()));
             let tasks = self.pack(&offer);
-            if tasks.is_empty() {
+            let operations = self.operations(&offer);
+            if !operations.is_empty() {
+                let filters = Filters { refuse: Duration::from_secs(1) };
+                calls.accept_after(operations, vec![offer.offer_id], tasks, filters);
+            } else if tasks.is_empty() {
                 let refuse = Duration::from_secs(self.chance.between(1, 60));
                 calls.decline(vec![offer.offer_id], Filters { refuse });
             } else {

@@ -79,6 +79,7 @@ impl Agent {
             endpoint: "host:5051".into(),
             resources: resources("cpus:4;mem:1024;ports:[31000-31009]"),
             attributes: BTreeMap::new(),
+            reserved: Default::default(),
         };
         Self { core: AgentCore::new(info, limits, 7), out: Out::new(), sequence: 0 }
     }

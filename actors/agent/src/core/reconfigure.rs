@@ -61,6 +61,9 @@ pub(super) fn reconfigured(
     if old.resources != new.resources && !(grows && new.resources.contains(&old.resources)) {
         return refused("resources", old.resources.to_string(), new.resources.to_string());
     }
+    if old.reserved != new.reserved && !(grows && new.reserved.contains(&old.reserved)) {
+        return refused("reservations", old.reserved.to_string(), new.reserved.to_string());
+    }
     let has_all = || old.attributes.iter().all(|(name, value)| new.attributes.get(name) == Some(value));
     if old.attributes != new.attributes && !(grows && has_all()) {
         return refused("attributes", attributes_text(old), attributes_text(&new));
@@ -81,6 +84,7 @@ mod tests {
             hostname: "h".into(),
             endpoint: "h:5051".into(),
             resources: resources.parse().unwrap(),
+            reserved: Default::default(),
             attributes: rack.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }
     }
@@ -99,6 +103,16 @@ mod tests {
         ["\"cpus:2\"", "\"cpus:4\"", "additive", "fresh"]
             .iter()
             .for_each(|part| assert!(refused.contains(part), "{refused}"));
+    }
+
+    #[test]
+    fn what_the_configuration_reserves_may_grow_as_resources_may() {
+        let reserving = |text: &str| AgentInfo { reserved: text.parse().unwrap(), ..info("cpus:4", &[]) };
+        let (old, new) = (reserving("cpus(ads):1"), reserving("cpus(ads):2"));
+        assert!(reconfigured(&old, new.clone(), ReconfigurationPolicy::Additive, true).is_ok());
+        assert!(reconfigured(&new, old.clone(), ReconfigurationPolicy::Additive, true).is_err());
+        let refused = reconfigured(&old, new, ReconfigurationPolicy::Equal, true).unwrap_err().to_string();
+        assert!(refused.starts_with("the reservations of the agent changed from \"cpus(ads):1\""), "{refused}");
     }
 
     #[test]

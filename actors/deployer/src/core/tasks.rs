@@ -29,7 +29,7 @@ impl DeployerCore {
             let offer_ids = vec![offer.offer_id];
             out.send(Effect::Call(match tasks.is_empty() {
                 true => Call::Decline { offer_ids, filters: REFUSE },
-                false => Call::Accept { offer_ids, tasks, filters: REFUSE },
+                false => Call::Accept { offer_ids, operations: Vec::new(), tasks, filters: REFUSE },
             }));
         }
         self.settle(now, out);

@@ -5,7 +5,7 @@ use crate::calls::Call;
 use crate::effect::{Effect, MasterCall};
 use crate::scheduler::Scheduler;
 use odeon_protocol::id::OfferId;
-use odeon_protocol::messages::master_scheduler::{AcceptOffers, DeclineOffers};
+use odeon_protocol::messages::master_scheduler::{AcceptOffers, DeclineOffers, OfferOperation};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Filters;
 use odeon_protocol::resources::Resources;
@@ -17,7 +17,9 @@ impl<S: Scheduler> DriverCore<S> {
             return;
         }
         match call {
-            Call::Accept { offer_ids, tasks, filters } => self.accept(offer_ids, tasks, filters, now, out),
+            Call::Accept { offer_ids, operations, tasks, filters } => {
+                self.accept(offer_ids, operations, tasks, filters, now, out);
+            }
             Call::Decline { offer_ids, filters } => self.decline(offer_ids, filters, out),
             Call::Revive => self.set_interest(false, out),
             Call::Suppress => self.set_interest(true, out),
@@ -47,6 +49,7 @@ impl<S: Scheduler> DriverCore<S> {
     fn accept(
         &mut self,
         offer_ids: Vec<OfferId>,
+        operations: Vec<OfferOperation>,
         tasks: Vec<TaskInfo>,
         filters: Filters,
         now: Moment,
@@ -65,7 +68,7 @@ impl<S: Scheduler> DriverCore<S> {
         for task in &tasks {
             self.tracker.on_launched(task.task_id.clone());
         }
-        self.call(MasterCall::Accept(AcceptOffers { framework_id, offer_ids, tasks, filters }), out);
+        self.call(MasterCall::Accept(AcceptOffers { framework_id, offer_ids, operations, tasks, filters }), out);
     }
 
     fn decline(&mut self, mut offer_ids: Vec<OfferId>, filters: Filters, out: &mut Vec<Effect>) {

@@ -3,6 +3,7 @@
 //! What becomes of the tasks that a returning agent brings is in `take_back`.
 
 use super::ledger::Ledger;
+use super::reservations::check_info;
 use super::timers::Timer;
 use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::{AgentCommand, Effect, SchedulerEvent};
@@ -15,6 +16,7 @@ use odeon_protocol::messages::master_scheduler::AgentLost;
 use odeon_protocol::messages::members::MemberChange;
 use odeon_protocol::messages::operations::Drain;
 use odeon_protocol::moment::Moment;
+use odeon_protocol::resources::TypedResources;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskState};
 use odeon_runtime::NodeId;
@@ -37,6 +39,8 @@ pub(super) enum Presence {
 #[derive(Debug, Clone)]
 pub(super) struct Executor {
     pub(super) info: ExecutorInfo,
+    /// What it takes, by class.
+    pub(super) takes: TypedResources,
     pub(super) role: Role,
     pub(super) task_count: usize,
 }
@@ -67,6 +71,8 @@ pub(super) struct Agent {
     pub(super) deactivated: bool,
     /// An operator has all of it ended.
     pub(super) drain: Option<Drain>,
+    /// What is reserved of it since it registered first; always a part of what it has.
+    pub(super) reserved: TypedResources,
 }
 
 impl Agent {
@@ -87,6 +93,7 @@ impl Agent {
             must_register: false,
             deactivated: false,
             drain: None,
+            reserved: TypedResources::empty(),
         }
     }
 
@@ -108,9 +115,7 @@ impl MasterCore {
         out: &mut MasterOutbox,
     ) -> Result<AgentRegistered, RegisterAgentError> {
         let RegisterAgent { agent_id, info, tasks } = message;
-        if info.resources.is_empty() {
-            return Err(RegisterAgentError::NoResources { hostname: info.hostname });
-        }
+        check_info(&info)?;
         if let Some(gone) = agent_id.as_ref().filter(|agent_id| self.gone.contains(agent_id)) {
             self.turn_away(gone.clone(), node, out);
             return Err(RegisterAgentError::Gone(gone.clone()));
@@ -172,6 +177,7 @@ impl MasterCore {
         agent.pings_missed = 0;
         agent.must_register = false;
         agent.info = info;
+        self.keep_reservations(agent_id, out);
         self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
         self.timers.set(Timer::Ping(agent_id.clone()), now.after(self.rules.ping_interval));
         if let Some(change) = change {
@@ -203,7 +209,7 @@ impl MasterCore {
     }
 
     pub(super) fn recover_agent(&mut self, agent_id: AgentId, registered: RegisteredAgent, now: Moment) {
-        let RegisteredAgent { info, admitted_ms, unreachable, deactivated, drain } = registered;
+        let RegisteredAgent { info, admitted_ms, unreachable, deactivated, drain, reserved } = registered;
         self.agents_by_endpoint.insert(info.endpoint.clone(), agent_id.clone());
         let presence = if unreachable { Presence::Unreachable } else { Presence::Recovered };
         if unreachable {
@@ -212,7 +218,7 @@ impl MasterCore {
             self.recovered.insert(agent_id.clone());
             self.timers.set(Timer::AgentReturn(agent_id.clone()), now.after(self.rules.agent_return_timeout));
         }
-        let agent = Agent { deactivated, drain, ..Agent::new(info, presence, admitted_ms) };
+        let agent = Agent { deactivated, drain, reserved, ..Agent::new(info, presence, admitted_ms) };
         self.agents.insert(agent_id, agent);
     }
 

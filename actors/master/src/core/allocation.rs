@@ -8,7 +8,7 @@ use super::{MasterCore, MasterOutbox};
 use odeon_allocator::Holding;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::moment::Moment;
-use odeon_protocol::resources::Resources;
+use odeon_protocol::resources::TypedResources;
 use odeon_protocol::role::Role;
 use std::time::Duration;
 
@@ -54,14 +54,14 @@ impl MasterCore {
     pub(super) fn offer_anew(&mut self, agent_id: &AgentId) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         agent.allocated = true;
-        let holding = |((framework, role), resources): (&(FrameworkId, Role), &Resources)| Holding {
+        let holding = |((framework, role), resources): (&(FrameworkId, Role), &TypedResources)| Holding {
             framework: framework.clone(),
             role: role.clone(),
-            resources: resources.into(),
+            resources: resources.clone(),
         };
         let holdings: Vec<Holding> = agent.ledger.used.iter().map(holding).collect();
-        let (total, attributes) = (agent.info.resources.clone(), agent.info.attributes.clone());
-        let added = self.allocator.add_agent(agent_id.clone(), &total, attributes, &holdings);
+        let (total, attributes) = (agent.total(), agent.info.attributes.clone());
+        let added = self.allocator.add_agent(agent_id.clone(), total, attributes, &holdings);
         added.expect("the agent was withdrawn before, and its ledger adds up");
         if !agent.may_be_offered() {
             self.allocator.deactivate_agent(agent_id).expect("it was added just now");
@@ -74,7 +74,7 @@ impl MasterCore {
         framework_id: &FrameworkId,
         role: &Role,
         agent_id: &AgentId,
-        resources: &Resources,
+        resources: &TypedResources,
         refuse: Option<Duration>,
         now: Moment,
     ) {

@@ -4,7 +4,7 @@ use super::MasterCore;
 use super::agents::Presence;
 use super::ledger::sum;
 use odeon_protocol::id::{AgentId, FrameworkId};
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::resources::{Resources, ResourcesError, TypedResources};
 use odeon_runtime::NodeId;
 
 /// The books of one agent that is in service.
@@ -22,6 +22,10 @@ pub struct AgentBooks {
     pub free: Resources,
     /// What the tasks and executors take, one by one.
     pub taken: Resources,
+    /// What was reserved of it since it registered first.
+    pub reserved: TypedResources,
+    /// Whether the allocator, the ledger and the reservations say the same of each class.
+    pub classes_agree: bool,
 }
 
 impl MasterCore {
@@ -40,7 +44,12 @@ impl MasterCore {
         let offers = agent.offers.iter().filter_map(|offer_id| self.offers.get(offer_id));
         let tasks = agent.tasks.iter().filter_map(|key| self.task(key)).filter(|task| task.charged);
         let executors = agent.executors.values().map(|executor| &executor.info.resources);
+        let free = self.allocator.free(agent_id).unwrap_or_default();
+        let mut shares = agent.ledger.used.values().chain(agent.ledger.offered.values());
+        let by_class = shares.try_fold(free, |sum, share| sum.checked_add(share))?;
         Ok(Some(AgentBooks {
+            reserved: agent.reserved.clone(),
+            classes_agree: by_class == agent.total() && self.allocator.total(agent_id) == Some(by_class),
             total: agent.info.resources.clone(),
             used: sum(&agent.ledger.used)?,
             offered: sum(&agent.ledger.offered)?,

@@ -2,27 +2,28 @@
 //!
 //! A refused task changes nothing; those behind it are still looked at.
 
-use super::offers::refusal;
-use super::tasks::{Task, word_of_master};
+use super::offers::{by_class, refusal};
+use super::tasks::{Takes, Task, word_of_master};
 use super::{MasterCore, MasterOutbox};
 use crate::effect::AgentCommand;
 use odeon_protocol::framework::Capability;
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use odeon_protocol::messages::master_agent::LaunchTask;
 use odeon_protocol::messages::master_scheduler::{AcceptOffers, CallError};
+use odeon_protocol::messages::reservations::ReservationError;
 use odeon_protocol::moment::Moment;
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::resources::{Resources, ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskInfo, TaskState};
 use odeon_runtime::NodeId;
 use std::collections::BTreeSet;
 
 /// What accepted offers have in common, and what is left of their sum.
-struct Pool {
-    framework_id: FrameworkId,
-    agent_id: AgentId,
-    role: Role,
-    left: Resources,
+pub(super) struct Pool {
+    pub(super) framework_id: FrameworkId,
+    pub(super) agent_id: AgentId,
+    pub(super) role: Role,
+    pub(super) left: TypedResources,
 }
 
 /// Why offers cannot be used together; all tasks on them are dropped.
@@ -36,6 +37,8 @@ pub(super) enum OffersInvalid {
     Void(OfferId),
     #[error("offer {0} is of another agent or role than the first")]
     Mixed(OfferId),
+    #[error("operation {0} on the offers cannot be done: {1}")]
+    Operation(usize, ReservationError),
 }
 
 /// Why one task is not launched.
@@ -74,18 +77,26 @@ impl MasterCore {
         now: Moment,
         out: &mut MasterOutbox,
     ) -> Result<(), CallError> {
-        let AcceptOffers { framework_id, offer_ids, tasks, filters } = message;
+        let AcceptOffers { framework_id, offer_ids, operations, tasks, filters } = message;
         self.check_caller(&framework_id, node)?;
         if let Err(invalid) = self.check_offers(&framework_id, &offer_ids) {
             self.drop_tasks(&framework_id, &offer_ids, tasks, &invalid, now, out);
-            return Ok(());
+            let unusable = CallError::OffersUnusable(invalid.to_string());
+            return if operations.is_empty() { Ok(()) } else { Err(unusable) };
+        }
+        if let Err((index, cause)) = self.check_operations(&offer_ids, &operations) {
+            let why = OffersInvalid::Operation(index, cause.clone());
+            self.drop_tasks(&framework_id, &offer_ids, tasks, &why, now, out);
+            return Err(CallError::Operation { index, cause });
         }
         let mut pool = self.take_pool(&framework_id, &offer_ids);
+        self.operate(&mut pool, &operations, out);
         for task in tasks {
             match self.check_task(&pool, &task) {
-                Ok(left) => {
-                    pool.left = left;
-                    self.launch(&pool, task, now, out);
+                Ok(takes) => {
+                    let taken = [&takes.task, &takes.executor].into_iter().try_for_each(|part| pool.left.take(part));
+                    taken.expect("it was checked");
+                    self.launch(&pool, task, &takes, now, out);
                 }
                 Err(invalid) => self.refuse_task(&pool, &task.task_id, &invalid, now, out),
             }
@@ -136,13 +147,12 @@ impl MasterCore {
     fn take_pool(&mut self, framework_id: &FrameworkId, offer_ids: &[OfferId]) -> Pool {
         let mut taken = offer_ids.iter().filter_map(|offer_id| self.take_offer(offer_id));
         let first = taken.next().expect("there is an offer, as was checked");
-        let add = |sum: Resources, more: &Resources| sum.checked_add(more).expect("offers of one agent are disjoint");
-        let left = taken.fold(first.resources, |sum, offer| add(sum, &offer.resources));
+        let left = taken.fold(by_class(&first), |sum, offer| sum_of_disjoint(&sum, &by_class(&offer)));
         Pool { framework_id: framework_id.clone(), agent_id: first.agent_id, role: first.role, left }
     }
 
-    /// Checks a task; returns what it leaves.
-    fn check_task(&self, pool: &Pool, task: &TaskInfo) -> Result<Resources, TaskInvalid> {
+    /// Checks a task; returns what it takes.
+    fn check_task(&self, pool: &Pool, task: &TaskInfo) -> Result<Takes, TaskInvalid> {
         let framework = &self.frameworks[&pool.framework_id];
         if framework.tasks.contains_key(&task.task_id) {
             return Err(TaskInvalid::InUse(task.task_id.clone()));
@@ -153,15 +163,19 @@ impl MasterCore {
         if task.work.command().is_some_and(|command| command.argv.first().is_none_or(String::is_empty)) {
             return Err(TaskInvalid::NoProgram);
         }
-        let left = pool.left.checked_sub(&task.resources).map_err(TaskInvalid::DoesNotFit)?;
+        let mut left = pool.left.clone();
+        let part = take_part(&mut left, &pool.role, &task.resources).map_err(TaskInvalid::DoesNotFit)?;
         let executor = task.executor();
         let executors = &self.agents[&pool.agent_id].executors;
         match executors.get(&(pool.framework_id.clone(), executor.executor_id.clone())) {
             Some(running) if running.info != *executor => {
                 Err(TaskInvalid::ExecutorDiffers(executor.executor_id.clone()))
             }
-            Some(_) => Ok(left),
-            None => left.checked_sub(&executor.resources).map_err(TaskInvalid::DoesNotFit),
+            Some(_) => Ok(Takes { task: part, executor: TypedResources::empty() }),
+            None => {
+                let taken = take_part(&mut left, &pool.role, &executor.resources);
+                Ok(Takes { task: part, executor: taken.map_err(TaskInvalid::DoesNotFit)? })
+            }
         }
     }
 
@@ -170,12 +184,12 @@ impl MasterCore {
         self.tell_status(&pool.framework_id, status.because(invalid.reason(), invalid.to_string()), out);
     }
 
-    fn launch(&mut self, pool: &Pool, info: TaskInfo, now: Moment, out: &mut MasterOutbox) {
+    fn launch(&mut self, pool: &Pool, info: TaskInfo, takes: &Takes, now: Moment, out: &mut MasterOutbox) {
         let agent = self.agents.get_mut(&pool.agent_id).expect("the agent of an offer is there");
-        let charged = agent.charge_task(&pool.framework_id, &pool.role, &info);
+        let charged = agent.charge_task(&pool.framework_id, &pool.role, &info, takes);
         charged.expect("what was offered is used by nobody else");
         let mut task = Task::new(info.clone(), pool.agent_id.clone(), pool.role.clone(), TaskState::Staging, now);
-        task.charged = true;
+        task.set_charged(&takes.task);
         self.add_task(&pool.framework_id, task);
         let framework = self.frameworks.get(&pool.framework_id).map(|framework| &framework.info);
         let launch = LaunchTask {
@@ -188,4 +202,20 @@ impl MasterCore {
         };
         self.command(&pool.agent_id, AgentCommand::Launch(Box::new(launch)), out);
     }
+}
+
+/// Takes so much of what is left, what is reserved for the role first.
+///
+/// # Errors
+/// If there is less; nothing has changed.
+fn take_part(left: &mut TypedResources, role: &Role, wanted: &Resources) -> Result<TypedResources, ResourcesError> {
+    let part = left.part_for(role, wanted);
+    let in_all = |left: &TypedResources| left.quantities().and_then(|all| all.checked_sub(wanted));
+    left.take(&part).map_err(|short| in_all(left).err().unwrap_or(short))?;
+    Ok(part)
+}
+
+/// The sum of offers.
+pub(super) fn sum_of_disjoint(sum: &TypedResources, more: &TypedResources) -> TypedResources {
+    sum.checked_add(more).expect("offers of one agent are disjoint")
 }

@@ -3,12 +3,12 @@
 //! Keeps exact amounts only; who gets what is the allocator's business.
 
 use odeon_protocol::id::FrameworkId;
-use odeon_protocol::resources::{Resources, ResourcesError};
+use odeon_protocol::resources::{Resources, ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use std::collections::BTreeMap;
 
 /// Amounts by framework and role; no entry is empty.
-pub(super) type Shares = BTreeMap<(FrameworkId, Role), Resources>;
+pub(super) type Shares = BTreeMap<(FrameworkId, Role), TypedResources>;
 
 /// What is used and offered of one agent.
 #[derive(Debug, Clone, Default)]
@@ -26,25 +26,26 @@ impl Ledger {
         &mut self,
         framework_id: &FrameworkId,
         role: &Role,
-        resources: &Resources,
+        resources: &TypedResources,
     ) -> Result<(), ResourcesError> {
         // Of a scalar there is only more or less, which the allocator counts.
-        if resources.ranges().next().is_some() || resources.sets().next().is_some() {
-            self.allocated()?.checked_add(resources)?;
+        let has_items = |amounts: &Resources| amounts.ranges().next().is_some() || amounts.sets().next().is_some();
+        if resources.parts().any(|(_, amounts)| has_items(amounts)) {
+            self.allocated()?.checked_add(&resources.quantities()?)?;
         }
         add(&mut self.used, framework_id, role, resources);
         Ok(())
     }
 
-    pub(super) fn release(&mut self, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
+    pub(super) fn release(&mut self, framework_id: &FrameworkId, role: &Role, resources: &TypedResources) {
         take(&mut self.used, framework_id, role, resources);
     }
 
-    pub(super) fn hold_out(&mut self, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
+    pub(super) fn hold_out(&mut self, framework_id: &FrameworkId, role: &Role, resources: &TypedResources) {
         add(&mut self.offered, framework_id, role, resources);
     }
 
-    pub(super) fn take_back(&mut self, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
+    pub(super) fn take_back(&mut self, framework_id: &FrameworkId, role: &Role, resources: &TypedResources) {
         take(&mut self.offered, framework_id, role, resources);
     }
 
@@ -57,15 +58,16 @@ impl Ledger {
     }
 }
 
-/// The sum of all shares.
+/// The sum of all shares, whatever their class.
 ///
 /// # Errors
 /// If something is counted twice.
 pub(super) fn sum(shares: &Shares) -> Result<Resources, ResourcesError> {
-    shares.values().try_fold(Resources::empty(), |total, share| total.checked_add(share))
+    let parts = shares.values().flat_map(|share| share.parts());
+    parts.map(|(_, amounts)| amounts).try_fold(Resources::empty(), |total, amounts| total.checked_add(amounts))
 }
 
-fn add(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
+fn add(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: &TypedResources) {
     if resources.is_empty() {
         return;
     }
@@ -73,7 +75,7 @@ fn add(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: 
     share.add(resources).expect("the books of an agent count nothing twice");
 }
 
-fn take(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: &Resources) {
+fn take(shares: &mut Shares, framework_id: &FrameworkId, role: &Role, resources: &TypedResources) {
     if resources.is_empty() {
         return;
     }
@@ -94,8 +96,10 @@ mod tests {
         let (framework, role) = (FrameworkId::new("f").unwrap(), Role::default());
         let mut ledger = Ledger::default();
         let ports = "ports:[1-2]".parse().unwrap();
+        let reserved = "ports(a):[2-3]".parse().unwrap();
         assert_eq!(ledger.charge(&framework, &role, &ports), Ok(()));
         assert!(ledger.charge(&FrameworkId::new("g").unwrap(), &role, &ports).is_err());
+        assert!(ledger.charge(&framework, &role, &reserved).is_err(), "whatever its class");
         ledger.release(&framework, &role, &ports);
         assert!(ledger.used.is_empty());
     }

@@ -91,7 +91,7 @@ impl MasterCore {
         let mut sums: BTreeMap<&FrameworkId, Resources> = BTreeMap::new();
         for ((framework_id, _), share) in self.agents.values().flat_map(|agent| part(&agent.ledger)) {
             let sum = sums.entry(framework_id).or_default();
-            *sum = scalars_added(std::mem::take(sum), share);
+            *sum = share.parts().fold(std::mem::take(sum), |sum, (_, amounts)| scalars_added(sum, amounts));
         }
         sums
     }
@@ -174,6 +174,8 @@ fn summary_of_agent(agent_id: &AgentId, agent: &Agent) -> AgentSummary {
         endpoint: agent.info.endpoint.clone(),
         state,
         total: agent.info.resources.clone(),
+        reserved: agent.reserved_in_all(),
+        reserved_unused: agent.reserved_left(),
         used: sum(&agent.ledger.used).unwrap_or_default(),
         offered: sum(&agent.ledger.offered).unwrap_or_default(),
         attributes: agent.info.attributes.clone(),

@@ -10,6 +10,7 @@ use odeon_protocol::id::{AgentId, FrameworkId, OfferId};
 use odeon_protocol::messages::master_scheduler::{CallError, DeclineOffers, OfferRescinded, OffersMade};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer, REFUSE_MAX};
+use odeon_protocol::resources::TypedResources;
 use odeon_runtime::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +33,6 @@ impl MasterCore {
 
     fn make_offer(&mut self, grant: Grant, now: Moment) -> Offer {
         let Grant { framework, role, agent: agent_id, resources } = grant;
-        let resources = resources.quantities().expect("agents are given to the allocator without classes");
         let text = format!("{}-O{}", self.master_id, self.next_offer);
         self.next_offer += 1;
         let offer_id = OfferId::new(text).expect("the id of the master leaves room for a number");
@@ -46,7 +46,8 @@ impl MasterCore {
             agent_id,
             hostname: agent.info.hostname.clone(),
             agent_endpoint: agent.info.endpoint.clone(),
-            resources,
+            resources: resources.quantities().expect("an agent has nothing twice, whatever its class"),
+            reserved: resources.reserved(),
             attributes: agent.info.attributes.clone(),
         };
         if let Some(wait) = self.rules.offer_timeout {
@@ -62,7 +63,7 @@ impl MasterCore {
         self.timers.cancel(&Timer::OfferExpiry(offer_id.clone()));
         let agent = self.agents.get_mut(&offer.agent_id).expect("an agent's offers end before it is forgotten");
         agent.offers.remove(offer_id);
-        agent.ledger.take_back(&offer.framework_id, &offer.role, &offer.resources);
+        agent.ledger.take_back(&offer.framework_id, &offer.role, &by_class(&offer));
         Some(offer)
     }
 
@@ -84,7 +85,7 @@ impl MasterCore {
     /// Ends an offer and gives all of it back.
     pub(super) fn return_offer(&mut self, offer_id: &OfferId, refuse: Option<Duration>, now: Moment) {
         let Some(offer) = self.take_offer(offer_id) else { return };
-        self.give_back(&offer.framework_id, &offer.role, &offer.agent_id, &offer.resources, refuse, now);
+        self.give_back(&offer.framework_id, &offer.role, &offer.agent_id, &by_class(&offer), refuse, now);
     }
 
     /// Takes an offer back and tells its framework.
@@ -111,6 +112,11 @@ impl MasterCore {
         let theirs: Vec<OfferId> = theirs.map(|offer| offer.offer_id.clone()).collect();
         theirs.iter().for_each(|offer_id| self.rescind(offer_id, now, out));
     }
+}
+
+/// What is offered, by class.
+pub(super) fn by_class(offer: &Offer) -> TypedResources {
+    offer.by_class().expect("the master says of its offers what is true")
 }
 
 /// For how long a framework refuses; nothing if not at all.

@@ -8,12 +8,26 @@ use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::ExecutorId;
 use odeon_protocol::messages::master_agent::AgentTask;
-use odeon_protocol::messages::master_scheduler::{DeclineOffers, KillFrameworkTask, ReconcileTasks, TeardownFramework};
+use odeon_protocol::messages::master_scheduler::{
+    AcceptOffers, DeclineOffers, KillFrameworkTask, OfferOperation, ReconcileTasks, TeardownFramework,
+};
 use odeon_protocol::messages::operations::{DeactivateAgent, DrainAgent, MarkAgentGone, ReactivateAgent};
+use odeon_protocol::messages::reservations::{ReserveResources, UnreserveResources};
 use odeon_protocol::offer::Filters;
+use odeon_protocol::resources::{Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskInfo, TaskState, Work};
 use proptest::prelude::*;
+
+/// Of which class operators reserve, and for whom; nobody if they unreserve.
+const RESERVING: [(&str, Option<&str>); 6] = [
+    ("cpus", Some("a")),
+    ("cpus", Some("a/b")),
+    ("cpus(dynamic:a)", Some("a/b")),
+    ("cpus(dynamic:a)", None),
+    ("cpus(dynamic:a/b)", None),
+    ("cpus(dynamic:a,dynamic:a/b)", None),
+];
 
 const STATES: [TaskState; 5] =
     [TaskState::Starting, TaskState::Running, TaskState::Finished, TaskState::Failed, TaskState::Killed];
@@ -24,7 +38,7 @@ enum Event {
     Register { agent: usize, keeps_id: bool, forgets: usize },
     LoseNode { name: usize, is_agent: bool },
     Subscribe { framework: usize, keeps_id: bool },
-    Accept { offer: usize, tasks: usize, repeats: bool },
+    Accept { offer: usize, tasks: usize, repeats: bool, operation: usize },
     Decline { offer: usize, refuse_s: u64 },
     Update { task: usize, state: usize, latest: usize, times: usize },
     Kill { task: usize },
@@ -32,6 +46,7 @@ enum Event {
     Outcome { agent: usize, task: usize, kind: usize },
     Teardown { framework: usize },
     Operate { agent: usize, change: usize },
+    Reserve { agent: usize, halves: u64, kind: usize },
     Wait { ms: u64 },
 }
 
@@ -41,8 +56,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(agent, keeps_id, forgets)| Event::Register { agent, keeps_id, forgets }),
         2 => (0..4usize, any::<bool>()).prop_map(|(name, is_agent)| Event::LoseNode { name, is_agent }),
         3 => (0..3usize, any::<bool>()).prop_map(|(framework, keeps_id)| Event::Subscribe { framework, keeps_id }),
-        8 => (any::<usize>(), 0..4usize, any::<bool>())
-            .prop_map(|(offer, tasks, repeats)| Event::Accept { offer, tasks, repeats }),
+        8 => (any::<usize>(), 0..4usize, any::<bool>(), 0..6usize)
+            .prop_map(|(offer, tasks, repeats, operation)| Event::Accept { offer, tasks, repeats, operation }),
         3 => (any::<usize>(), 0..20u64).prop_map(|(offer, refuse_s)| Event::Decline { offer, refuse_s }),
         8 => (any::<usize>(), 0..5usize, 0..5usize, 1..3usize)
             .prop_map(|(task, state, latest, times)| Event::Update { task, state, latest, times }),
@@ -52,6 +67,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(agent, task, kind)| Event::Outcome { agent, task, kind }),
         1 => (0..3usize).prop_map(|framework| Event::Teardown { framework }),
         2 => (0..4usize, 0..6usize).prop_map(|(agent, change)| Event::Operate { agent, change }),
+        3 => (0..4usize, 1..5u64, 0..RESERVING.len())
+            .prop_map(|(agent, halves, kind)| Event::Reserve { agent, halves, kind }),
         8 => prop_oneof![4 => 1..2_000u64, 1 => 10_000..120_000u64].prop_map(|ms| Event::Wait { ms }),
     ]
 }
@@ -62,6 +79,8 @@ struct World {
     /// By number; each has what it last was admitted as.
     agents: [Option<AgentId>; 4],
     frameworks: [Option<FrameworkId>; 3],
+    /// Under which role frameworks have launched tasks.
+    roles: BTreeMap<FrameworkId, Role>,
     /// Every task that was launched, on which agent.
     launched: Vec<(TaskKey, AgentId, TaskInfo)>,
     next_task: usize,
@@ -74,12 +93,19 @@ struct World {
 
 fn info_of(framework: usize) -> FrameworkInfo {
     match framework {
-        0 => lasting("f0"),
-        1 => {
-            FrameworkInfo { capabilities: BTreeSet::new(), failover_timeout: Duration::from_secs(20), ..lasting("f1") }
-        }
+        0 => FrameworkInfo { roles: BTreeSet::from([role("a")]), ..lasting("f0") },
+        1 => FrameworkInfo {
+            capabilities: BTreeSet::new(),
+            failover_timeout: Duration::from_secs(20),
+            roles: BTreeSet::from([role("a/b")]),
+            ..lasting("f1")
+        },
         _ => FrameworkInfo::new("f2"),
     }
+}
+
+fn role(text: &str) -> Role {
+    text.parse().unwrap()
 }
 
 fn agent_name(agent: usize) -> String {
@@ -104,6 +130,7 @@ impl World {
             play: Play::with(rules, Vec::new()),
             agents: Default::default(),
             frameworks: Default::default(),
+            roles: BTreeMap::new(),
             launched: Vec::new(),
             next_task: 0,
             ends: BTreeMap::new(),
@@ -118,7 +145,7 @@ impl World {
             Event::LoseNode { name, is_agent: true } => self.play.lose(&agent_name(name)),
             Event::LoseNode { name, is_agent: false } => self.play.lose(&scheduler_name(name)),
             Event::Subscribe { framework, keeps_id } => self.subscribe(framework, keeps_id),
-            Event::Accept { offer, tasks, repeats } => self.accept(offer, tasks, repeats),
+            Event::Accept { offer, tasks, repeats, operation } => self.accept(offer, tasks, repeats, operation),
             Event::Decline { offer, refuse_s } => self.decline(offer, refuse_s),
             Event::Update { task, state, latest, times } => self.update(task, STATES[state], STATES[latest], times),
             Event::Kill { task } => self.kill(task),
@@ -126,6 +153,7 @@ impl World {
             Event::Outcome { agent, task, kind } => self.outcome(agent, task, kind),
             Event::Teardown { framework } => self.teardown(framework),
             Event::Operate { agent, change } => self.operate(agent, change),
+            Event::Reserve { agent, halves, kind } => self.reserve(agent, halves, kind),
             Event::Wait { ms } => self.play.wait(ms),
         }
         self.hear();
@@ -138,7 +166,7 @@ impl World {
         let kept = mine.enumerate().filter(|(n, _)| forgets == 0 || n % (forgets + 1) != 0);
         let tasks = kept.map(|(n, (key, _, task))| AgentTask {
             framework_id: key.0.clone(),
-            role: Role::default(),
+            role: self.roles[&key.0].clone(),
             task: task.clone(),
             state: self.ends.get(key).copied().filter(|state| *state != TaskState::Lost).unwrap_or(STATES[n % 2]),
         });
@@ -166,15 +194,15 @@ impl World {
     }
 
     /// Any offer that was ever made, by the framework that it was made to.
-    fn accept(&mut self, offer: usize, tasks: usize, repeats: bool) {
+    fn accept(&mut self, offer: usize, tasks: usize, repeats: bool, operation: usize) {
         let Some((offer, sender)) = self.choose_offer(offer) else { return };
         let tasks: Vec<TaskInfo> = (0..tasks).map(|n| self.new_task(n)).collect();
         let mut offer_ids = vec![offer.offer_id.clone()];
         offer_ids.extend(repeats.then(|| offer.offer_id.clone()).filter(|_| tasks.len() == 3));
         let filters = Filters { refuse: Duration::from_secs(3) };
         let framework_id = offer.framework_id.clone();
-        let message =
-            odeon_protocol::messages::master_scheduler::AcceptOffers { framework_id, offer_ids, tasks, filters };
+        let operations = operations_on(&offer, operation);
+        let message = AcceptOffers { framework_id, offer_ids, operations, tasks, filters };
         let _ = self.play.call(|core, now, out| core.on_accept_offers(&node(&sender), message, now, out));
     }
 
@@ -267,6 +295,19 @@ impl World {
         });
     }
 
+    fn reserve(&mut self, agent: usize, halves: u64, kind: usize) {
+        let Some(agent_id) = self.agents[agent].clone() else { return };
+        let (class, for_role) = RESERVING[kind];
+        let resources = format!("{class}:{}", Scalar::from_thousandths(halves * 500)).parse().unwrap();
+        let _ = self.play.call(|core, now, out| match for_role.map(role) {
+            Some(role) => {
+                let message = ReserveResources { agent_id, resources, role, labels: BTreeMap::new() };
+                core.on_reserve_resources(&message, now, out)
+            }
+            None => core.on_unreserve_resources(&UnreserveResources { agent_id, resources }, now, out),
+        });
+    }
+
     /// Takes in what was emitted, and checks it.
     fn hear(&mut self) {
         for effect in std::mem::take(&mut self.play.effects) {
@@ -279,6 +320,7 @@ impl World {
                     self.hear_end((updated.framework_id, updated.status.task_id.clone()), &updated.status);
                 }
                 Effect::CommandAgent { agent_id, command: AgentCommand::Launch(launch), .. } => {
+                    self.roles.insert(launch.framework_id.clone(), launch.role);
                     let key = (launch.framework_id, launch.task.task_id.clone());
                     self.launched.push((key, agent_id, launch.task));
                 }
@@ -317,6 +359,22 @@ impl World {
             );
         }
         assert!(self.play.core.offers.is_empty());
+    }
+}
+
+/// Reserves a part of an offer, or more than there is, or unreserves all that can be, or nothing of it.
+fn operations_on(offer: &Offer, kind: usize) -> Vec<OfferOperation> {
+    let reserve = |text: &str| OfferOperation::Reserve { resources: text.parse().unwrap(), labels: BTreeMap::new() };
+    let dynamic = offer.reserved.parts().filter(|(class, _)| class.is_dynamic());
+    match kind {
+        0 => vec![reserve("cpus:0.5")],
+        1 => vec![reserve("mem:10"), reserve("cpus:9")],
+        2 => dynamic
+            .map(|(class, amounts)| OfferOperation::Unreserve {
+                resources: TypedResources::empty().with(class.clone(), amounts.clone()),
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

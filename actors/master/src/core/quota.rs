@@ -122,7 +122,7 @@ impl MasterCore {
         for (name, &limit) in limits {
             let shares = self.agents.values().flat_map(|agent| &agent.ledger.used);
             let theirs = shares.filter(|((_, user), _)| is_within(user, role));
-            let used = sum(theirs.map(|(_, share)| share.scalar(name)));
+            let used = sum(theirs.map(|(_, share)| share.amount(name)));
             if used > limit {
                 return Err(RoleQuotaError::InUse { role: role.clone(), name: name.clone(), used, limit });
             }

@@ -2,7 +2,7 @@
 //!
 //! Knows neither agents nor use; what the cluster can meet is checked in `quota`.
 
-use odeon_protocol::messages::quota::{RoleQuota, RoleQuotaError};
+use odeon_protocol::messages::quota::{Amounts, RoleQuota, RoleQuotaError};
 use odeon_protocol::resources::Scalar;
 use odeon_protocol::role::Role;
 use std::collections::BTreeMap;
@@ -22,6 +22,11 @@ impl QuotaTree {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Role, &RoleQuota)> {
         self.0.iter()
+    }
+
+    /// The limits of one role itself.
+    pub(super) fn limits(&self, role: &Role) -> Option<&Amounts> {
+        self.0.get(role).map(|quota| &quota.limits)
     }
 
     pub(super) fn insert(&mut self, role: Role, quota: RoleQuota) {

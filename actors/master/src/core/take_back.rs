@@ -85,11 +85,12 @@ impl MasterCore {
         let Some(task) = self.task(key) else { return false };
         let (info, role, was_hidden) = (task.info.clone(), task.role.clone(), task.state == TaskState::Unreachable);
         let agent = self.agents.get_mut(agent_id).expect("the agent has been admitted");
-        if agent.charge_task(&key.0, &role, &info).is_err() {
+        let takes = agent.parts_of(&role, &info);
+        if agent.charge_task(&key.0, &role, &info, &takes).is_err() {
             return false;
         }
         let task = self.task_mut(key).expect("it was found above");
-        task.charged = true;
+        task.set_charged(&takes.task);
         task.set_state(brought.state, None, "", now);
         if was_hidden {
             let status = word_of_master(&key.1, brought.state, Some(agent_id), now);
@@ -110,10 +111,11 @@ impl MasterCore {
             return true;
         }
         let agent = self.agents.get_mut(agent_id).expect("the agent has been admitted");
-        if agent.charge_task(&framework_id, &task.role, &task.info).is_err() {
+        let takes = agent.parts_of(&task.role, &task.info);
+        if agent.charge_task(&framework_id, &task.role, &task.info, &takes).is_err() {
             return false;
         }
-        task.charged = true;
+        task.set_charged(&takes.task);
         self.add_task(&framework_id, task);
         true
     }

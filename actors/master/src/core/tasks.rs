@@ -9,7 +9,7 @@ use crate::effect::SchedulerEvent;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::messages::master_scheduler::TaskUpdated;
 use odeon_protocol::moment::Moment;
-use odeon_protocol::resources::ResourcesError;
+use odeon_protocol::resources::{ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 
@@ -26,6 +26,8 @@ pub(super) struct Task {
     pub(super) updated_ms: u64,
     /// What it takes is in the ledger of its agent.
     pub(super) charged: bool,
+    /// What it takes by class, if that is not all plain.
+    pub(super) taken: Option<TypedResources>,
     pub(super) kill_asked: bool,
     /// For which role it is killed, if it is for another one.
     pub(super) preempted_for: Option<Role>,
@@ -43,9 +45,21 @@ impl Task {
             launched_ms: now.wall_ms,
             updated_ms: now.wall_ms,
             charged: false,
+            taken: None,
             kill_asked: false,
             preempted_for: None,
         }
+    }
+
+    /// What it takes, by class.
+    pub(super) fn takes(&self) -> TypedResources {
+        self.taken.clone().unwrap_or_else(|| self.info.resources.clone().into())
+    }
+
+    /// Notes that it is charged, and for what.
+    pub(super) fn set_charged(&mut self, taken: &TypedResources) {
+        self.charged = true;
+        self.taken = taken.parts().any(|(class, _)| !class.is_plain()).then(|| taken.clone());
     }
 
     pub(super) fn set_state(&mut self, state: TaskState, reason: Option<StatusReason>, message: &str, now: Moment) {
@@ -54,6 +68,13 @@ impl Task {
         message.clone_into(&mut self.message);
         self.updated_ms = now.wall_ms;
     }
+}
+
+/// What a task takes of its agent, by class, and what its executor takes if it is the first of its tasks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Takes {
+    pub(super) task: TypedResources,
+    pub(super) executor: TypedResources,
 }
 
 /// What the master itself has to say about a task.
@@ -78,23 +99,36 @@ impl Agent {
         framework_id: &FrameworkId,
         role: &Role,
         info: &TaskInfo,
+        takes: &Takes,
     ) -> Result<(), ResourcesError> {
         let executor = info.executor();
         let key = (framework_id.clone(), executor.executor_id.clone());
-        self.ledger.charge(framework_id, role, &info.resources)?;
+        self.ledger.charge(framework_id, role, &takes.task)?;
         if !self.executors.contains_key(&key) {
-            let charged = self.ledger.charge(framework_id, role, &executor.resources);
-            charged.inspect_err(|_| self.ledger.release(framework_id, role, &info.resources))?;
-            let executor = Executor { info: executor.into_owned(), role: role.clone(), task_count: 0 };
-            self.executors.insert(key.clone(), executor);
+            let charged = self.ledger.charge(framework_id, role, &takes.executor);
+            charged.inspect_err(|_| self.ledger.release(framework_id, role, &takes.task))?;
+            let (info, takes) = (executor.into_owned(), takes.executor.clone());
+            self.executors.insert(key.clone(), Executor { info, takes, role: role.clone(), task_count: 0 });
         }
         self.executors.get_mut(&key).expect("it is there or was inserted").task_count += 1;
         Ok(())
     }
 
+    /// What a task that came back takes, by class, of what the others have left.
+    pub(super) fn parts_of(&self, role: &Role, info: &TaskInfo) -> Takes {
+        let executor = info.executor();
+        if self.is_plain() {
+            return Takes { task: info.resources.clone().into(), executor: executor.resources.clone().into() };
+        }
+        let mut left = self.reserved_left();
+        let task = left.part_for(role, &info.resources);
+        left.take(&task.reserved()).expect("a part of what is left");
+        Takes { executor: left.part_for(role, &executor.resources), task }
+    }
+
     /// Ends the booking of a task; returns its executor if that has no other task.
     fn release_task(&mut self, framework_id: &FrameworkId, task: &Task) -> Option<Executor> {
-        self.ledger.release(framework_id, &task.role, &task.info.resources);
+        self.ledger.release(framework_id, &task.role, &task.takes());
         let key = (framework_id.clone(), task.info.executor_id());
         let executor = self.executors.get_mut(&key).expect("a charged task has an executor");
         executor.task_count -= 1;
@@ -102,7 +136,7 @@ impl Agent {
             return None;
         }
         let executor = self.executors.remove(&key)?;
-        self.ledger.release(framework_id, &executor.role, &executor.info.resources);
+        self.ledger.release(framework_id, &executor.role, &executor.takes);
         Some(executor)
     }
 }
@@ -156,9 +190,9 @@ impl MasterCore {
         let (is_last, agent_id) = (agent.tasks.is_empty(), task.agent_id.clone());
         if std::mem::take(&mut task.charged) {
             let executor = agent.release_task(&key.0, &task);
-            self.give_back(&key.0, &task.role, &task.agent_id, &task.info.resources, None, now);
-            if let Some(Executor { info, role, .. }) = executor {
-                self.give_back(&key.0, &role, &task.agent_id, &info.resources, None, now);
+            self.give_back(&key.0, &task.role, &task.agent_id, &task.takes(), None, now);
+            if let Some(Executor { takes, role, .. }) = executor {
+                self.give_back(&key.0, &role, &task.agent_id, &takes, None, now);
             }
         }
         self.remember(&key.0, task, by_master);

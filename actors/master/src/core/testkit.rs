@@ -13,7 +13,7 @@ use odeon_protocol::messages::master_agent::{AgentRegistered, AgentTask, Forward
 use odeon_protocol::messages::master_scheduler::{AcceptOffers, Subscribe};
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::{Filters, Offer};
-use odeon_protocol::resources::Resources;
+use odeon_protocol::resources::{Resources, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusSource, TaskInfo, TaskState, TaskStatus, Work};
 use odeon_runtime::{Emission, NodeId};
@@ -41,7 +41,13 @@ pub(super) fn command_task(id: &str, needs: &str) -> TaskInfo {
 
 pub(super) fn agent_info(host: &str, total: &str) -> AgentInfo {
     let endpoint = format!("{host}:1");
-    AgentInfo { hostname: host.into(), endpoint, resources: resources(total), attributes: BTreeMap::new() }
+    AgentInfo {
+        hostname: host.into(),
+        endpoint,
+        resources: resources(total),
+        attributes: BTreeMap::new(),
+        reserved: Default::default(),
+    }
 }
 
 /// A framework that waits an hour for its scheduler, and whose tasks outlive breaks.
@@ -188,7 +194,8 @@ impl Play {
         tasks: Vec<TaskInfo>,
     ) {
         let filters = Filters { refuse: Duration::from_secs(3600) };
-        let message = AcceptOffers { framework_id: framework_id.clone(), offer_ids, tasks, filters };
+        let message =
+            AcceptOffers { framework_id: framework_id.clone(), offer_ids, operations: Vec::new(), tasks, filters };
         self.call(|core, now, out| core.on_accept_offers(&node(name), message, now, out)).unwrap();
     }
 
@@ -264,9 +271,9 @@ impl Play {
         for (agent_id, agent) in &core.agents {
             let kept = &added_up.agents[agent_id];
             assert_eq!(
-                (kept.deactivated, &kept.drain),
-                (agent.deactivated, &agent.drain),
-                "the word of operators is kept"
+                (kept.deactivated, &kept.drain, &kept.reserved),
+                (agent.deactivated, &agent.drain, &agent.reserved),
+                "the word of operators is kept, and what is reserved"
             );
             let is_present = matches!(agent.presence, Presence::Connected | Presence::Disconnected);
             assert_eq!(agent.allocated, is_present, "{agent_id} is allocated while it is present");
@@ -275,6 +282,10 @@ impl Play {
                 let free = core.allocator.free(agent_id).expect("the allocator has it").quantities().unwrap();
                 let sum = allocated.checked_add(&free).expect("used, offered and free are disjoint");
                 assert_eq!(sum, agent.info.resources, "used + offered + free of {agent_id}");
+                let shares = agent.ledger.used.values().chain(agent.ledger.offered.values());
+                let free = core.allocator.free(agent_id).unwrap();
+                let sum = shares.fold(free, |sum, share| sum.checked_add(share).unwrap());
+                assert_eq!(sum, agent.total(), "the same by class");
                 self.check_holdings(agent_id);
             } else {
                 assert!(allocated.is_empty() && core.allocator.free(agent_id).is_none(), "{agent_id} is away");
@@ -287,14 +298,16 @@ impl Play {
 
     fn check_holdings(&self, agent_id: &AgentId) {
         let ledger = &self.core.agents[agent_id].ledger;
-        let mut booked: BTreeMap<(FrameworkId, Role), Resources> = ledger.used.clone();
+        let mut booked: BTreeMap<(FrameworkId, Role), TypedResources> = ledger.used.clone();
         for (key, share) in &ledger.offered {
             let sum = booked.remove(key).unwrap_or_default().checked_add(share).unwrap();
             booked.insert(key.clone(), sum);
         }
         let held = self.core.allocator.holdings(agent_id);
-        let held: BTreeMap<_, _> =
-            held.map(|(f, role, held)| ((f.clone(), role.clone()), held.quantities().unwrap())).collect();
+        let held: BTreeMap<_, _> = held.map(|(f, role, held)| ((f.clone(), role.clone()), held)).collect();
+        let is_theirs =
+            |(_, role): &(FrameworkId, Role), held: &TypedResources| held.parts().all(|(c, _)| c.is_for(role));
+        assert!(held.iter().all(|(key, held)| is_theirs(key, held)), "what is reserved is for its role only");
         assert_eq!(held, booked, "the allocator and the ledger of {agent_id} agree");
     }
 
@@ -305,6 +318,7 @@ impl Play {
             let task = self.core.task(key).expect("an agent names only tasks that are there");
             assert!(!task.state.is_terminal() && task.agent_id == *agent_id);
             assert_eq!(task.charged, agent.allocated);
+            assert_eq!(task.takes().quantities().as_ref(), Ok(&task.info.resources));
             used = if task.charged { used.checked_add(&task.info.resources).unwrap() } else { used };
         }
         let counted: usize = agent.executors.values().map(|executor| executor.task_count).sum();

@@ -32,7 +32,13 @@ fn framework(number: u32) -> FrameworkId {
 
 fn admitted(number: u32) -> Record {
     let resources = "cpus:1;mem:64".parse().unwrap();
-    let info = AgentInfo { hostname: "h".into(), endpoint: "h:1".into(), resources, attributes: BTreeMap::new() };
+    let info = AgentInfo {
+        hostname: "h".into(),
+        endpoint: "h:1".into(),
+        resources,
+        attributes: BTreeMap::new(),
+        reserved: Default::default(),
+    };
     Record::AgentAdmitted { agent_id: agent(number), info, admitted_ms: 7 }
 }
 
@@ -51,6 +57,11 @@ fn life() -> Vec<Record> {
     records.push(Record::AgentDeactivated { agent_id: agent(3) });
     let drain = Drain { reason: "r".into(), grace_max: None, mark_gone: true, begun_ms: 5, drained: false };
     records.push(Record::AgentDraining { agent_id: agent(3), drain: drain.clone() });
+    for (number, reserved) in
+        [(1, "cpus(dynamic:a):1"), (1, ""), (2, "mem(dynamic:a):1"), (3, "mem(dynamic:a,dynamic:a/b):1")]
+    {
+        records.push(Record::AgentReserved { agent_id: agent(number), reserved: reserved.parse().unwrap() });
+    }
     records.push(admitted(3));
     records.push(Record::AgentDraining { agent_id: agent(0), drain: drain.clone() });
     records.push(Record::AgentReactivated { agent_id: agent(0) });

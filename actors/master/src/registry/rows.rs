@@ -38,6 +38,10 @@ pub(crate) fn changes_of(record: &Record) -> Vec<Change> {
         Record::AgentReactivated { agent_id } => {
             vec![delete(format!("deactivated/{agent_id}")), delete(format!("drain/{agent_id}"))]
         }
+        Record::AgentReserved { agent_id, reserved } if reserved.is_empty() => {
+            vec![delete(format!("reserved/{agent_id}"))]
+        }
+        Record::AgentReserved { agent_id, .. } => vec![put(format!("reserved/{agent_id}"))],
         Record::AgentRemoved { agent_id } => rows_of_agent(agent_id).map(delete).collect(),
         Record::AgentGone { agent_id, .. } => {
             rows_of_agent(agent_id).map(delete).chain([put(format!("gone/{agent_id}"))]).collect()
@@ -61,5 +65,7 @@ pub(crate) fn changes_of(record: &Record) -> Vec<Change> {
 
 /// The keys of all that is kept of an agent while its id is good.
 fn rows_of_agent(agent_id: &AgentId) -> impl Iterator<Item = String> {
-    ["agent", "deactivated", "drain", "unreachable"].into_iter().map(move |kind| format!("{kind}/{agent_id}"))
+    ["agent", "deactivated", "drain", "reserved", "unreachable"]
+        .into_iter()
+        .map(move |kind| format!("{kind}/{agent_id}"))
 }

@@ -1,8 +1,10 @@
 //! Between master and agents.
 
 use super::Epoch;
+use super::reservations::ReservationError;
 use crate::agent::AgentInfo;
 use crate::id::{AgentId, FrameworkId, MasterId, StatusUuid, TaskId};
+use crate::resources::TypedResources;
 use crate::role::Role;
 use crate::task::{TaskInfo, TaskState, TaskStatus};
 use crate::{interface, remote_message};
@@ -68,6 +70,16 @@ pub enum RegisterAgentError {
     NoResources {
         /// The host.
         hostname: String,
+    },
+    /// Its configuration reserves what makes no sense, or more than it has. A retry fails the same way.
+    #[error("agent on {hostname} cannot reserve {reserved}: {cause}")]
+    Reservations {
+        /// The host.
+        hostname: String,
+        /// What it reserves.
+        reserved: TypedResources,
+        /// Why it cannot.
+        cause: ReservationError,
     },
     /// Its id was removed for good. The agent ends its executors and starts anew without an id.
     #[error("agent {0} was removed and cannot come back under its id")]

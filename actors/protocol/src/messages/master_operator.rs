@@ -6,8 +6,9 @@ use super::operations::{
     SetRoleWeight, TeardownFrameworkByOperator,
 };
 use super::quota::{GetRoleQuotas, RemoveRoleQuota, SetRoleQuota};
+use super::reservations::{ReserveResources, UnreserveResources};
 use crate::id::{AgentId, FrameworkId, MasterId, TaskId};
-use crate::resources::Resources;
+use crate::resources::{Resources, TypedResources};
 use crate::role::Role;
 use crate::task::{StatusReason, TaskState};
 use crate::{interface, remote_message};
@@ -18,7 +19,8 @@ interface! {
     /// What the master hears from operators.
     pub MasterForOperators: GetMaster, GetAgents, GetTasks, GetFrameworks, GetRoles, KillTaskByOperator,
         SetRoleWeight, SetRolePriority, DeactivateAgent, ReactivateAgent, MarkAgentGone, DrainAgent,
-        TeardownFrameworkByOperator, ExplainTask, ExplainFramework, SetRoleQuota, RemoveRoleQuota, GetRoleQuotas
+        TeardownFrameworkByOperator, ExplainTask, ExplainFramework, SetRoleQuota, RemoveRoleQuota, GetRoleQuotas,
+        ReserveResources, UnreserveResources
 }
 
 /// Asks who the master is.
@@ -95,8 +97,14 @@ pub struct AgentSummary {
     pub endpoint: String,
     /// Whether it is in touch.
     pub state: AgentState,
-    /// All that it has.
+    /// All that it has, reserved or not.
     pub total: Resources,
+    /// What of it is reserved, by its configuration or since then.
+    #[serde(default)]
+    pub reserved: TypedResources,
+    /// What of that no task uses; it may be offered.
+    #[serde(default)]
+    pub reserved_unused: TypedResources,
     /// What tasks and executors use.
     pub used: Resources,
     /// What is offered at this moment.

@@ -1,14 +1,15 @@
 //! Between master and the schedulers of frameworks.
 
+use super::reservations::ReservationError;
 use crate::framework::FrameworkInfo;
 use crate::id::{AgentId, FrameworkId, MasterId, OfferId, StatusUuid, TaskId};
 use crate::offer::{Filters, Offer};
-use crate::resources::Resources;
+use crate::resources::{Resources, TypedResources};
 use crate::role::Role;
 use crate::task::{TaskInfo, TaskStatus};
 use crate::{interface, remote_message};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 interface! {
@@ -79,6 +80,10 @@ pub struct AcceptOffers {
     pub framework_id: FrameworkId,
     /// The offers, used up by the call.
     pub offer_ids: Vec<OfferId>,
+    /// What is done to their sum before anything is launched, in this order: all of it or, if one cannot be done,
+    /// nothing, and then no task is launched either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OfferOperation>,
     /// What is launched on their sum, in this order.
     pub tasks: Vec<TaskInfo>,
     /// For what is left.
@@ -86,6 +91,27 @@ pub struct AcceptOffers {
     pub filters: Filters,
 }
 remote_message!(AcceptOffers => Result<(), CallError>, "master.v1.AcceptOffers");
+
+/// The most operations of one call.
+pub const OPERATIONS_MAX: usize = 64;
+
+/// What is done to offered resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OfferOperation {
+    /// Keeps resources for the role of the offers, until they are unreserved.
+    Reserve {
+        /// As they are offered: plain, or reserved for a role above.
+        resources: TypedResources,
+        /// Free words that make it another reservation.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+    },
+    /// Ends the last reservation of resources.
+    Unreserve {
+        /// As they are offered.
+        resources: TypedResources,
+    },
+}
 
 /// Gives offers back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,7 +213,7 @@ pub struct TeardownFramework {
 }
 remote_message!(TeardownFramework => Result<(), CallError>, "master.v1.TeardownFramework");
 
-/// Why a call is refused; nothing has changed.
+/// Why a call is refused; nothing has changed, where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CallError {
@@ -203,6 +229,17 @@ pub enum CallError {
     /// Too much is waited for in one declaration. Name fewer kinds of tasks, or none.
     #[error("{0} units are over the limit of {DEMAND_UNITS_MAX}")]
     TooManyUnits(usize),
+    /// An operation on offers cannot be done. None was, the tasks of the call are dropped, and the offers are given back.
+    #[error("operation {index} on the offers cannot be done: {cause}")]
+    Operation {
+        /// Which, counted from 0.
+        index: usize,
+        /// Why.
+        cause: ReservationError,
+    },
+    /// Operations are asked for on offers that cannot be used. The tasks of the call are dropped.
+    #[error("the operations were not done: {0}")]
+    OffersUnusable(String),
 }
 
 /// Offers resources; the scheduler accepts or declines each.

@@ -39,6 +39,12 @@ impl Reservation {
     pub fn fixed(role: Role) -> Self {
         Self { role, kind: ReservationKind::Static, principal: None, labels: BTreeMap::new() }
     }
+
+    /// A reservation that was made while the agent ran.
+    #[must_use]
+    pub fn dynamic(role: Role, labels: BTreeMap<String, String>) -> Self {
+        Self { role, kind: ReservationKind::Dynamic, principal: None, labels }
+    }
 }
 
 /// On what a disk resource lies; without a source it is the agent's work directory.
@@ -76,7 +82,7 @@ pub struct Class {
 }
 
 /// Why a class makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClassError {
     /// Nothing is ever reserved for the default role.
@@ -133,6 +139,46 @@ impl Class {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.volume.is_some() || matches!(self.source, Some(DiskSource::Mount(_) | DiskSource::Block(_)))
+    }
+
+    /// Whether it is reserved, and in no other way special.
+    #[must_use]
+    pub fn is_only_reserved(&self) -> bool {
+        let other = Self { reservations: Vec::new(), ..self.clone() };
+        !self.reservations.is_empty() && other.is_plain()
+    }
+
+    /// Whether the last reservation was made while the agent ran, and can be undone.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.reservations.last().is_some_and(|last| last.kind == ReservationKind::Dynamic)
+    }
+
+    /// The same with another reservation on top.
+    ///
+    /// # Errors
+    /// [`ClassError`] if that makes no sense.
+    pub fn reserved_as(&self, reservation: Reservation) -> Result<Self, ClassError> {
+        let mut class = self.clone();
+        class.reservations.push(reservation);
+        class.check()?;
+        Ok(class)
+    }
+
+    /// The same without the reservation on top.
+    #[must_use]
+    pub fn unreserved(&self) -> Self {
+        let mut class = self.clone();
+        class.reservations.pop();
+        class
+    }
+
+    /// Of what class it was before anybody made a reservation while the agent ran.
+    #[must_use]
+    pub fn of_agent(&self) -> Self {
+        let mut class = self.clone();
+        class.reservations.retain(|reservation| reservation.kind == ReservationKind::Static);
+        class
     }
 
     /// Whether frameworks of a role may have it: it is unreserved, or reserved for the role or one above it.

@@ -65,6 +65,14 @@ impl Ranges {
         Self::new(self.iter().chain(other.iter()).collect()).ok()
     }
 
+    /// The numbers that are in both.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let cut = |a: Range, b: Range| Range { begin: a.begin.max(b.begin), end: a.end.min(b.end) };
+        let cuts = self.iter().flat_map(|range| other.iter().map(move |with| cut(range, with)));
+        Self(cuts.filter(|range| range.begin <= range.end).collect())
+    }
+
     /// What is left when `other` is taken away; nothing if it is not a subset.
     #[must_use]
     pub fn checked_sub(&self, other: &Self) -> Option<Self> {

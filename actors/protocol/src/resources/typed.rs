@@ -2,8 +2,10 @@
 //!
 //! Copies share what they hold until one of them changes: an offer of all that an agent has costs no copy.
 
-use super::{Class, Resources, ResourcesError};
+use super::{Class, Resources, ResourcesError, Scalar};
+use crate::role::Role;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,6 +81,83 @@ impl TypedResources {
             rest = rest.with(class.clone(), left);
         }
         Ok(rest)
+    }
+
+    /// Makes it the sum.
+    ///
+    /// # Errors
+    /// As [`Self::checked_add`]; nothing has changed then.
+    pub fn add(&mut self, other: &Self) -> Result<(), ResourcesError> {
+        if other.0.len() > 1 {
+            *self = self.checked_add(other)?;
+            return Ok(());
+        }
+        let all = Arc::make_mut(&mut self.0);
+        for (class, amounts) in other.parts() {
+            match all.get_mut(class) {
+                Some(have) => have.add(amounts)?,
+                None => drop(all.insert(class.clone(), amounts.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes it the difference.
+    ///
+    /// # Errors
+    /// As [`Self::checked_sub`]; nothing has changed then.
+    pub fn take(&mut self, other: &Self) -> Result<(), ResourcesError> {
+        if other.0.len() > 1 {
+            *self = self.checked_sub(other)?;
+            return Ok(());
+        }
+        let all = Arc::make_mut(&mut self.0);
+        for (class, amounts) in other.parts() {
+            let have = all.get_mut(class);
+            let is_last = match have {
+                Some(have) => {
+                    have.take(amounts)?;
+                    have.is_empty()
+                }
+                None => return Resources::empty().take(amounts),
+            };
+            if is_last {
+                all.remove(class);
+            }
+        }
+        Ok(())
+    }
+
+    /// How much there is of a scalar, over all classes; a sum out of range is the largest amount.
+    #[must_use]
+    pub fn amount(&self, name: &str) -> Scalar {
+        let amounts = self.0.values().map(|amounts| amounts.scalar(name).thousandths());
+        Scalar::from_thousandths(amounts.fold(0, u64::saturating_add))
+    }
+
+    /// Only what is reserved.
+    #[must_use]
+    pub fn reserved(&self) -> Self {
+        let reserved = self.parts().filter(|(class, _)| !class.reservations.is_empty());
+        reserved.fold(Self::empty(), |all, (class, amounts)| all.with(class.clone(), amounts.clone()))
+    }
+
+    /// What a role takes of this for so much in all: of what is reserved for it and the roles above it first, the
+    /// narrowest reservation before all others, and the rest of what is plain, whether or not that is there.
+    ///
+    /// Nobody else could take more of the narrowest one, so no order of tasks leaves less to those that follow.
+    #[must_use]
+    pub fn part_for(&self, role: &Role, wanted: &Resources) -> Self {
+        let is_usable = |class: &Class| class.is_only_reserved() && class.is_for(role);
+        let mut usable: Vec<_> = self.parts().filter(|(class, _)| is_usable(class)).collect();
+        usable.sort_by_key(|(class, _)| Reverse(class.reserved_for().map(|role| role.as_str().len())));
+        let (mut part, mut rest) = (Self::empty(), wanted.clone());
+        for (class, amounts) in usable {
+            let taken = amounts.common(&rest);
+            rest.take(&taken).expect("a common part is a part");
+            part = part.with(class.clone(), taken);
+        }
+        part.with(Class::default(), rest)
     }
 
     /// Whether `other` could be taken from `self`.

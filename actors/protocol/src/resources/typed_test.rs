@@ -45,3 +45,30 @@ fn a_class_that_is_listed_twice_is_summed_up() {
     assert_eq!(TypedResources::try_from(parts(&["cpus:2", "cpus:1"])).unwrap(), typed("cpus:3"));
     assert!(TypedResources::try_from(parts(&["ports:[1-2]", "ports:[2-3]"])).is_err());
 }
+
+#[test]
+fn a_role_takes_of_its_narrowest_reservation_first_and_never_of_what_is_anothers_or_special() {
+    let all =
+        typed("cpus:4;cpus(a):1;cpus(a,dynamic:a/b):2;cpus(c):9;disk(a):5;disk(a)[id=v]:50;ports:[1-9];ports(a):[3-4]");
+    let part = |role: &str, wanted: &str| all.part_for(&role.parse().unwrap(), &wanted.parse().unwrap()).to_string();
+    assert_eq!(part("a/b", "cpus:2.5"), "cpus(a):0.5;cpus(a,dynamic:a/b):2");
+    assert_eq!(part("a", "cpus:2.5;disk:7"), "cpus:1.5;disk:2;cpus(a):1;disk(a):5");
+    assert_eq!(part("a", "ports:[2-3]"), "ports:[2-2];ports(a):[3-3]");
+    assert_eq!(part("*", "cpus:99"), "cpus:99");
+}
+
+#[test]
+fn sums_in_place_are_those_of_copies_and_what_fails_changes_nothing() {
+    for (have, other) in
+        [("cpus:2;cpus(a):3", "cpus(a):1"), ("cpus:2;mem(a):1", "cpus:2;mem(a):1"), ("cpus:1", "mem:1")]
+    {
+        let (have, other) = (typed(have), typed(other));
+        let mut changed = have.clone();
+        assert_eq!(changed.add(&other).map(|()| changed.clone()), have.checked_add(&other));
+        let mut changed = have.clone();
+        match changed.take(&other) {
+            Ok(()) => assert_eq!(Ok(changed), have.checked_sub(&other)),
+            Err(error) => assert_eq!((changed, Err(error)), (have.clone(), have.checked_sub(&other))),
+        }
+    }
+}

@@ -68,6 +68,7 @@ pub(super) fn of_master(out: MasterOutbox) -> MasterOutbox {
 fn is_forgotten(record: &Record) -> bool {
     match record {
         Record::AgentAdmitted { .. } => Defect::AdmitWithoutRecord.is_on(),
+        Record::AgentReserved { .. } => Defect::ReserveWithoutRecord.is_on(),
         Record::AgentUnreachable { .. } => Defect::ForgetUnreachableRecord.is_on(),
         Record::EpochStarted { .. } => Defect::ForgetEpochRecord.is_on(),
         _ => false,
