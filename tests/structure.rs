@@ -40,6 +40,7 @@ const CORES: &[&str] = &[
     "actors/learning/src/program",
     "actors/learning/src/tree",
     "actors/learning/src/coordinator_core.rs",
+    "actors/learning/src/coordinator_core",
     "actors/learning/src/model.rs",
     "actors/simulator/src",
 ];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use odeon_learning::coordinator_core::UpdateCounts;
 use odeon_learning::data::{DataColumn, DataSummary, LeftOut};
 use odeon_learning::model::{Coefficient, TrainedModel};
 use odeon_learning::prepare::ColumnScore;
@@ -51,6 +52,7 @@ pub(super) struct TrainingReport<'a> {
     columns: Vec<ColumnRow<'a>>,
     selection: &'a [ColumnScore],
     model_sha256: String,
+    updates: UpdateCounts,
     tasks: Vec<TaskRow>,
     #[serde(skip)]
     model: &'a TrainedModel,
@@ -185,6 +187,7 @@ impl<'a> TrainingReport<'a> {
             columns: data.columns.iter().map(ColumnRow::of).collect(),
             selection: &model.selection,
             model_sha256: model.model_sha256(),
+            updates: training.updates,
             tasks: tasks.collect(),
             model,
         }
@@ -212,6 +215,22 @@ impl<'a> TrainingReport<'a> {
         self.duality_gap.map(|gap| format!(" (duality gap {gap:.1e})")).unwrap_or_default()
     }
 
+    /// A line, if something befell the workers or what they sent.
+    fn remarkable_updates(&self) -> String {
+        let UpdateCounts { overtaken, repeated, stale, backups, workers_dropped, .. } = self.updates;
+        let counts = [
+            (self.updates.refused(), "refused"),
+            (repeated, "repeated"),
+            (stale, "too late for their pass"),
+            (overtaken, "overtaken by a backup"),
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let mut parts: Vec<String> = told.collect();
+        parts.extend((backups > 0).then(|| format!("{backups} backups of late workers")));
+        parts.extend((workers_dropped > 0).then(|| format!("{workers_dropped} workers dropped")));
+        if parts.is_empty() { String::new() } else { format!("\nupdates: {}\n", parts.join(", ")) }
+    }
+
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
         let row = NumberRow::new;
         let coefficients = weight_rows(self.model);
@@ -228,6 +247,7 @@ impl<'a> TrainingReport<'a> {
         if self.left_out_rows.total() > 0 {
             writeln!(text, "\nrows left out: {}", self.left_out_rows).expect("writing to memory cannot fail");
         }
+        text.push_str(&self.remarkable_updates());
         let Self { workers, train_rows, test_rows, .. } = self;
         let (name, what) = (escaped(self.name), if self.model.tree.is_some() { "importances" } else { "coefficients" });
         text.push_str(&format!("\n{what} of {name}\n{}", render(&coefficients, format, style)?));

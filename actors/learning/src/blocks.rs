@@ -189,6 +189,21 @@ impl Reduction {
         Ok(())
     }
 
+    /// Takes the partial vector of a subtree of which parts may be counted already: those are given back.
+    ///
+    /// # Errors
+    /// As [`Self::insert`]; [`ReduceError::Overlap`] only if every block of the node is counted.
+    pub fn supersede(&mut self, node: NodeId, values: Vec<f64>) -> Result<(), ReduceError> {
+        let blocks = blocks_of(node, self.block_count)
+            .ok_or(ReduceError::UnknownNode { node, block_count: self.block_count })?;
+        if blocks.clone().all(|block| self.covers(block)) {
+            return Err(ReduceError::Overlap(node));
+        }
+        // A partial that reaches beyond the node would hold all of it.
+        self.held.retain(|start, _| !blocks.contains(start));
+        self.insert(node, values)
+    }
+
     /// Whether a block is part of a partial that was taken.
     #[must_use]
     pub fn covers(&self, block: usize) -> bool {
@@ -202,6 +217,12 @@ impl Reduction {
     pub fn root(&self) -> Option<&[f64]> {
         let (node, values) = self.held.get(&0)?;
         (blocks_of(*node, self.block_count)? == (0..self.block_count)).then_some(values.as_slice())
+    }
+
+    /// Whether all blocks of a node are parts of partials that were taken.
+    #[must_use]
+    pub fn covers_node(&self, node: NodeId) -> bool {
+        blocks_of(node, self.block_count).is_some_and(|mut blocks| blocks.all(|block| self.covers(block)))
     }
 
     fn merge_upwards(&mut self, mut node: NodeId, mut values: Vec<f64>) {
@@ -368,5 +389,28 @@ mod tests {
             prop_assert_eq!(root.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
                             whole.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_node_takes_the_place_of_its_parts_and_of_nothing_else() {
+        let leaf = |index| (NodeId { level: 0, index }, vec![0.1 * (index as f64 + 1.0)]);
+        let whole = reduce(5, (0..5).map(leaf)).unwrap().unwrap();
+        let of = |index: usize| vec![0.1 * (index as f64 + 1.0)];
+        let mut reduction = Reduction::new(5);
+        for index in [0, 2, 4] {
+            reduction.insert(NodeId { level: 0, index }, of(index)).unwrap();
+        }
+        let right = add(of(2), &of(3));
+        reduction.supersede(NodeId { level: 1, index: 1 }, right.clone()).unwrap();
+        assert!(reduction.covers(0) && !reduction.covers(1) && reduction.covers(3) && reduction.covers(4));
+        assert!(
+            reduction.covers_node(NodeId { level: 1, index: 1 })
+                && !reduction.covers_node(NodeId { level: 1, index: 0 })
+        );
+        let again = NodeId { level: 1, index: 1 };
+        assert_eq!(reduction.supersede(again, right), Err(ReduceError::Overlap(again)));
+        let left = add(add(of(0), &of(1)), &add(of(2), &of(3)));
+        reduction.supersede(NodeId { level: 2, index: 0 }, left).unwrap();
+        assert_eq!(reduction.root(), Some(whole.as_slice()), "the very bits");
     }
 }

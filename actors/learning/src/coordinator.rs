@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointFile, OpenedCheckpoint};
-use crate::coordinator_core::{CoordinatorCore, CoordinatorLimits, Effect};
+use crate::coordinator_core::{CoordinatorCore, CoordinatorLimits, Effect, UpdateCounts};
 use crate::data::DataSummary;
 use crate::job::TrainingJob;
 use crate::messages::{
@@ -35,8 +35,8 @@ pub enum TrainingEvent {
     Pass(PassReport),
     /// A worker is out.
     WorkerDropped(WorkerId),
-    /// The job is over.
-    Ended(Result<Box<TrainedModel>, TrainError>),
+    /// The job is over, and what became of all updates.
+    Ended(Result<Box<TrainedModel>, TrainError>, UpdateCounts),
 }
 
 /// Hears what the coordinator tells; called on its arbiter, must not block.
@@ -237,7 +237,7 @@ impl Coordinator {
             // A worker that cannot be told learns it from its next JoinTraining, or from its agent.
             info!(%worker, ?told, "told a worker that the training has ended");
         }
-        (self.observer)(TrainingEvent::Ended(result));
+        (self.observer)(TrainingEvent::Ended(result, self.core.counts()));
     }
 
     fn set_timer(&mut self, context: &mut Context<Self>) {

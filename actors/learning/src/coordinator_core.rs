@@ -4,12 +4,16 @@
 //! reads no clock and no data, and does not start workers. However workers come, fail and answer,
 //! the model is the same, because partials are added along the fixed tree only.
 
+mod counts;
+mod worker;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use odeon_protocol::block::F64Block;
+pub use counts::UpdateCounts;
+use worker::{Owed, Worker, askable, idle, usual_block_time};
 
 use crate::{
     blocks::{BlockLayout, NodeId, Reduction, aligned_ranges, even_ranges, subtrees},
@@ -19,7 +23,6 @@ use crate::{
     messages::{ComputeError, ComputePartials, JoinError, Joined, Partial, WorkerId},
     model::TrainedModel,
     optimiser::solver::SolverChoice,
-    prepare::FittedStep,
     program::{Pass, Progress, Step, TrainError, Trainer},
 };
 
@@ -34,6 +37,13 @@ pub struct CoordinatorLimits {
     pub answer_wait: Duration,
     /// Bad partials after which a worker is dropped.
     pub bad_partials_max: u32,
+    /// Answers that nobody waited for after which a worker is dropped.
+    pub unsolicited_max: u32,
+    /// A worker is late when it takes so many times as long for a block as most others; what it owes is then asked of
+    /// those that are idle, too.
+    pub backup_factor: u32,
+    /// No worker is late before this.
+    pub backup_wait_min: Duration,
     /// Workers that may join over the life of a job.
     pub joins_max: usize,
     /// Workers, for each that is wanted, that may go one after the other without a partial from any of them: then it is
@@ -48,6 +58,9 @@ impl Default for CoordinatorLimits {
             no_worker_wait: Duration::from_secs(120),
             answer_wait: Duration::from_secs(120),
             bad_partials_max: 3,
+            unsolicited_max: 100,
+            backup_factor: 3,
+            backup_wait_min: Duration::from_millis(100),
             joins_max: 10_000,
             fruitless_drops_max: 10,
         }
@@ -99,6 +112,9 @@ pub enum DropReason {
     /// It sent partials that cannot be used; it stays out.
     #[error("{0} bad partials, the last: {1}")]
     BadPartials(u32, BadPartial),
+    /// It sent again and again what nobody waited for; it stays out.
+    #[error("{0} answers that nobody waited for")]
+    Unsolicited(u32),
 }
 
 /// Why a partial cannot be used.
@@ -140,6 +156,7 @@ pub struct CoordinatorCore {
     stranded: Option<Duration>,
     /// Who went last, and why; told if nobody comes after.
     last_drop: Option<String>,
+    counts: UpdateCounts,
 }
 
 #[derive(Debug)]
@@ -157,21 +174,8 @@ struct OpenPass {
     reduction: Reduction,
     /// Who has insisted that its sums are not finite.
     overflow: Option<WorkerId>,
-}
-
-/// What is known of one worker.
-#[derive(Debug, Default)]
-struct Worker {
-    /// Nodes asked for in this pass and not delivered.
-    open: BTreeSet<NodeId>,
-    /// Nodes of this pass that were delivered and counted.
-    delivered: BTreeSet<NodeId>,
-    answer_by: Duration,
-    bad_partials: u32,
-    /// Fitted steps of `[prepare]` that it was sent.
-    steps_known: usize,
-    /// The column means that it was sent.
-    mean_known: F64Block,
+    /// How long a block took each of those that have answered.
+    block_times: Vec<Duration>,
 }
 
 impl CoordinatorCore {
@@ -200,6 +204,7 @@ impl CoordinatorCore {
             fruitless_drops: 0,
             stranded: Some(now + limits.start_wait),
             last_drop: None,
+            counts: UpdateCounts::default(),
         })
     }
 
@@ -238,6 +243,7 @@ impl CoordinatorCore {
                 return Err(JoinError::TooManyWorkers(self.join_count));
             }
             self.join_count += 1;
+            self.counts.workers_joined += 1;
             self.stranded = None;
             self.workers.insert(worker, Worker::default());
             match &self.phase {
@@ -269,7 +275,7 @@ impl CoordinatorCore {
         out: &mut Vec<Effect>,
     ) {
         if pass_number != self.pass_number {
-            return;
+            return self.on_stale(now, worker, pass_number, partials.len() as u64, out);
         }
         let mut again = Vec::new();
         let mut last_fault = None;
@@ -285,6 +291,8 @@ impl CoordinatorCore {
         if let Some(fault) = last_fault {
             self.after_bad_partials(now, worker, again, fault, out);
         }
+        self.settle(now, worker, pass_number);
+        self.drop_if_unsolicited(now, worker, out);
         self.close_pass_if_complete(now, out);
     }
 
@@ -298,7 +306,7 @@ impl CoordinatorCore {
         out: &mut Vec<Effect>,
     ) {
         if pass_number != self.pass_number || !self.workers.contains_key(worker) {
-            return;
+            return self.on_stale(now, worker, pass_number, 0, out);
         }
         if self.workers.len() == 1 {
             return self.fail(TrainError::Worker { worker: worker.clone(), error }, out);
@@ -319,12 +327,12 @@ impl CoordinatorCore {
         {
             self.open_next_pass(now, out);
         }
-        let late = |worker: &Worker| !worker.open.is_empty() && worker.answer_by <= now;
-        let silent: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, worker)| late(worker)).map(|(id, _)| id.clone()).collect();
-        for worker in silent {
-            self.drop_worker(now, &worker, DropReason::Silent { pass_number: self.pass_number }, out);
+        let overdue = |owed: &Owed| owed.answer_by <= now;
+        let silent = self.workers.iter().filter_map(|(id, worker)| Some((id.clone(), worker.owed.filter(overdue)?)));
+        for (worker, Owed { pass_number, .. }) in silent.collect::<Vec<_>>() {
+            self.drop_worker(now, &worker, DropReason::Silent { pass_number }, out);
         }
+        self.back_up_late(now, out);
         if let Some(since) = self.stranded
             && now >= since + self.limits.no_worker_wait
             && !matches!(self.phase, Phase::Ended)
@@ -342,9 +350,9 @@ impl CoordinatorCore {
             Phase::Gathering { .. } | Phase::Running(_) => None,
             Phase::Ended => return None,
         };
-        let answers = self.workers.values().filter(|worker| !worker.open.is_empty()).map(|worker| worker.answer_by);
+        let answers = self.workers.values().filter_map(|worker| worker.owed).map(|owed| owed.answer_by);
         let give_up = self.stranded.map(|since| since + self.limits.no_worker_wait);
-        answers.chain(start).chain(give_up).min()
+        answers.chain(start).chain(give_up).chain(self.next_late()).min()
     }
 
     /// The solver of the job, and why it is this one; nothing if the model needs none.
@@ -357,6 +365,12 @@ impl CoordinatorCore {
     #[must_use]
     pub fn partial_len(&self, pass: &Pass) -> usize {
         pass.partial_len(self.trainer.feature_count())
+    }
+
+    /// What became of all updates so far.
+    #[must_use]
+    pub fn counts(&self) -> UpdateCounts {
+        self.counts
     }
 
     /// Workers that take part.
@@ -372,6 +386,8 @@ impl CoordinatorCore {
             return Ok(());
         };
         if sender.delivered.contains(&partial.node) {
+            self.counts.repeated += 1;
+            sender.unsolicited += 1;
             return Ok(());
         }
         if !sender.open.contains(&partial.node) {
@@ -385,12 +401,46 @@ impl CoordinatorCore {
         if !values.iter().all(|value| value.is_finite()) {
             return Err(BadPartial::NotFinite);
         }
-        let taken = open_pass.reduction.insert(partial.node, values);
-        assert_eq!(taken, Ok(()), "open nodes are disjoint nodes of the tree, and lengths were checked");
         sender.open.remove(&partial.node);
         sender.delivered.insert(partial.node);
+        if open_pass.reduction.covers_node(partial.node) {
+            self.counts.overtaken += 1;
+            return Ok(());
+        }
+        let taken = open_pass.reduction.supersede(partial.node, values);
+        assert_eq!(taken, Ok(()), "open nodes are nodes of the tree, and lengths were checked");
+        self.counts.counted += 1;
         self.fruitless_drops = 0;
         Ok(())
+    }
+
+    /// An answer to a pass that is over, of so many updates. Who gives it is free again, if it was waited for.
+    fn on_stale(&mut self, now: Duration, worker: &WorkerId, pass_number: u64, updates: u64, out: &mut Vec<Effect>) {
+        self.counts.stale += updates;
+        let Some(sender) = self.workers.get_mut(worker) else { return };
+        if sender.settle(now, pass_number).is_none() {
+            sender.unsolicited += 1;
+        }
+        self.drop_if_unsolicited(now, worker, out);
+        self.assign_missing(now, out);
+    }
+
+    /// A worker that has delivered all that was asked of it owes nothing.
+    fn settle(&mut self, now: Duration, worker: &WorkerId, pass_number: u64) {
+        let (Phase::Running(open_pass), Some(sender)) = (&mut self.phase, self.workers.get_mut(worker)) else { return };
+        if sender.open.is_empty()
+            && let Some(block_time) = sender.settle(now, pass_number)
+        {
+            open_pass.block_times.push(block_time);
+            sender.on_delivered();
+        }
+    }
+
+    fn drop_if_unsolicited(&mut self, now: Duration, worker: &WorkerId, out: &mut Vec<Effect>) {
+        let Some(unsolicited) = self.workers.get(worker).map(|sender| sender.unsolicited) else { return };
+        if unsolicited >= self.limits.unsolicited_max {
+            self.drop_worker(now, worker, DropReason::Unsolicited(unsolicited), out);
+        }
     }
 
     /// Asks once more for what came in bad shape, until the worker's patience is used up.
@@ -403,6 +453,7 @@ impl CoordinatorCore {
         out: &mut Vec<Effect>,
     ) {
         let (Phase::Running(open_pass), Some(sender)) = (&mut self.phase, self.workers.get_mut(worker)) else { return };
+        self.counts.refuse(fault);
         sender.bad_partials += 1;
         let bad_partials = sender.bad_partials;
         if bad_partials >= self.limits.bad_partials_max {
@@ -425,7 +476,10 @@ impl CoordinatorCore {
         }
         let last = format!("{worker}: {reason}");
         self.last_drop = Some(last.clone());
-        if matches!(reason, DropReason::Refused(_) | DropReason::BadPartials(..)) {
+        self.counts.workers_dropped += 1;
+        // Whoever was to help others may be the one that is gone.
+        self.workers.values_mut().for_each(|worker| worker.is_backed_up = false);
+        if matches!(reason, DropReason::Refused(_) | DropReason::BadPartials(..) | DropReason::Unsolicited(_)) {
             self.banned.insert(worker.clone());
         }
         out.push(Effect::WorkerDropped { worker: worker.clone(), reason });
@@ -469,35 +523,92 @@ impl CoordinatorCore {
         };
         self.pass_number += 1;
         let layout = self.trainer.layout(pass.split());
-        self.phase =
-            Phase::Running(OpenPass { reduction: Reduction::new(layout.block_count()), pass, layout, overflow: None });
-        for worker in self.workers.values_mut() {
-            worker.open.clear();
-            worker.delivered.clear();
-        }
+        let (reduction, block_times) = (Reduction::new(layout.block_count()), Vec::new());
+        self.phase = Phase::Running(OpenPass { reduction, pass, layout, overflow: None, block_times });
+        let pass_number = self.pass_number;
+        self.workers.values_mut().for_each(|worker| worker.begin_pass(pass_number));
         self.assign_missing(now, out);
     }
 
-    /// Spreads the blocks that nobody has delivered and nobody is asked for evenly over all workers.
+    /// Spreads the blocks that nobody has delivered and nobody is asked for evenly over the workers that are free.
+    ///
+    /// At the beginning of a pass every worker has a share, so that each keeps its rows; the shares of those that are not
+    /// free go to the others. One that was late the last time is on trial: others are asked for its share as well.
     fn assign_missing(&mut self, now: Duration, out: &mut Vec<Effect>) {
         let Phase::Running(open_pass) = &self.phase else { return };
-        let missing = open_pass.missing_blocks(&self.workers);
-        if missing.is_empty() || self.workers.is_empty() {
+        let mut missing = open_pass.missing_blocks(&self.workers);
+        let free = askable(&self.workers, self.pass_number);
+        if missing.is_empty() || free.is_empty() {
             return;
         }
-        let is_whole = missing.len() == open_pass.layout.block_count();
-        let cut = if is_whole { aligned_ranges } else { even_ranges };
-        let shares = cut(missing.len(), self.workers.len());
-        for ((id, worker), share) in self.workers.iter_mut().zip(shares) {
-            let nodes = nodes_of(&missing[share], open_pass.layout.block_count());
-            if nodes.is_empty() {
-                continue;
+        let reliable: Vec<WorkerId> =
+            free.iter().filter(|worker| self.workers[worker].is_reliable()).cloned().collect();
+        let reliable = if reliable.is_empty() { free.clone() } else { reliable };
+        let mut shares: BTreeMap<WorkerId, Vec<usize>> = BTreeMap::new();
+        if missing.len() == open_pass.layout.block_count() {
+            let (cut, mut left) = (aligned_ranges(missing.len(), self.workers.len()), Vec::new());
+            for ((worker, known), share) in self.workers.iter_mut().zip(cut) {
+                if free.contains(worker) {
+                    shares.entry(worker.clone()).or_default().extend(&missing[share.clone()]);
+                }
+                if !reliable.contains(worker) {
+                    left.extend(&missing[share]);
+                    known.begin_trial();
+                }
             }
-            worker.open.extend(&nodes);
-            worker.answer_by = now + self.limits.answer_wait;
-            let request = worker.request(self.pass_number, &open_pass.pass, nodes, self.trainer.steps());
-            out.push(Effect::Compute { worker: id.clone(), request });
+            missing = left;
         }
+        for (worker, share) in reliable.iter().zip(even_ranges(missing.len(), reliable.len())) {
+            shares.entry(worker.clone()).or_default().extend(&missing[share]);
+        }
+        for (worker, mut blocks) in shares {
+            blocks.sort_unstable();
+            self.ask(now, &worker, &blocks, out);
+        }
+    }
+
+    fn ask(&mut self, now: Duration, worker: &WorkerId, blocks: &[usize], out: &mut Vec<Effect>) {
+        let (Phase::Running(open_pass), Some(asked)) = (&self.phase, self.workers.get_mut(worker)) else { return };
+        let nodes = nodes_of(blocks, open_pass.layout.block_count());
+        if nodes.is_empty() {
+            return;
+        }
+        asked.open.extend(&nodes);
+        let answer_by = now + self.limits.answer_wait;
+        asked.owe(now, self.pass_number, blocks.len(), answer_by);
+        let request = asked.request(self.pass_number, &open_pass.pass, nodes, self.trainer.steps());
+        out.push(Effect::Compute { worker: worker.clone(), request });
+    }
+
+    /// Asks those that are idle for what late workers owe. Whose answer is first counts.
+    fn back_up_late(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let Phase::Running(open_pass) = &self.phase else { return };
+        let Some(per_block) = usual_block_time(open_pass, &self.workers) else { return };
+        let is_late = |worker: &Worker| worker.late_at(per_block, &self.limits).is_some_and(|at| at <= now);
+        let late = self.workers.iter().filter(|(_, worker)| is_late(worker)).map(|(id, _)| id.clone());
+        for late in late.collect::<Vec<_>>() {
+            let helpers = idle(&self.workers, self.pass_number);
+            let Phase::Running(open_pass) = &self.phase else { return };
+            let blocks = open_pass.owed_only_by(&late, &self.workers);
+            if helpers.is_empty() || blocks.is_empty() {
+                return;
+            }
+            self.workers.get_mut(&late).expect("it was just found").on_late(self.pass_number);
+            for (helper, share) in helpers.iter().zip(even_ranges(blocks.len(), helpers.len())) {
+                self.counts.backups += u64::from(!share.is_empty());
+                self.ask(now, helper, &blocks[share], out);
+            }
+        }
+    }
+
+    /// When the next worker is late, while somebody could help it.
+    fn next_late(&self) -> Option<Duration> {
+        let Phase::Running(open_pass) = &self.phase else { return None };
+        let per_block = usual_block_time(open_pass, &self.workers)?;
+        if idle(&self.workers, self.pass_number).is_empty() {
+            return None;
+        }
+        self.workers.values().filter_map(|worker| worker.late_at(per_block, &self.limits)).min()
     }
 
     fn fail(&mut self, error: TrainError, out: &mut Vec<Effect>) {
@@ -511,22 +622,18 @@ impl CoordinatorCore {
     }
 }
 
-impl Worker {
-    /// A request that brings the steps fitted since the last one, and column means if they are new.
-    fn request(&mut self, pass_number: u64, pass: &Pass, nodes: Vec<NodeId>, steps: &[FittedStep]) -> ComputePartials {
-        let steps_known = std::mem::replace(&mut self.steps_known, steps.len());
-        let mut pass = pass.clone();
-        if let Some(mean) = pass.mean_mut() {
-            match *mean == self.mean_known {
-                true => mean.0.clear(),
-                false => self.mean_known.clone_from(mean),
-            }
-        }
-        ComputePartials { pass_number, pass, nodes, steps_known, new_steps: steps[steps_known..].to_vec() }
-    }
-}
-
 impl OpenPass {
+    /// Blocks that nobody has delivered and only this worker is asked for.
+    fn owed_only_by(&self, worker: &WorkerId, workers: &BTreeMap<WorkerId, Worker>) -> Vec<usize> {
+        let blocks_of = |worker: &Worker| -> BTreeSet<usize> {
+            worker.open.iter().flat_map(|node| self.layout.blocks(*node).unwrap_or_default()).collect()
+        };
+        let others: BTreeSet<usize> =
+            workers.iter().filter(|(id, _)| *id != worker).flat_map(|(_, other)| blocks_of(other)).collect();
+        let owed = workers.get(worker).map(blocks_of).unwrap_or_default();
+        owed.into_iter().filter(|block| !self.reduction.covers(*block) && !others.contains(block)).collect()
+    }
+
     fn missing_blocks(&self, workers: &BTreeMap<WorkerId, Worker>) -> Vec<usize> {
         let asked: BTreeSet<usize> = workers
             .values()

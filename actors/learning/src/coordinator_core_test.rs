@@ -20,6 +20,10 @@ const LIMITS: CoordinatorLimits = CoordinatorLimits {
     no_worker_wait: Duration::from_secs(20),
     answer_wait: Duration::from_secs(30),
     bad_partials_max: 3,
+    unsolicited_max: 100,
+    backup_factor: 3,
+    // No worker is late, unless a test is about that.
+    backup_wait_min: Duration::from_secs(1_000_000),
     joins_max: 1000,
     fruitless_drops_max: 100,
 };
@@ -73,22 +77,27 @@ struct Simulation {
     replies: VecDeque<(WorkerId, Partials)>,
     seen: Vec<Effect>,
     next_worker: usize,
+    limits: CoordinatorLimits,
 }
 
 impl Simulation {
     fn new(workers: usize) -> Self {
-        Self::with(CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), LIMITS).unwrap(), workers)
+        Self::over(LIMITS, false, workers)
     }
 
     /// As [`Self::new`], with a checkpoint after each pass.
     fn with_checkpoints(workers: usize) -> Self {
-        let core = CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), LIMITS).unwrap();
-        Self::with(core.with_checkpoints(Duration::ZERO, None).unwrap(), workers)
+        Self::over(LIMITS, true, workers)
     }
 
-    fn with(core: CoordinatorCore, workers: usize) -> Self {
+    fn over(limits: CoordinatorLimits, checkpoints: bool, workers: usize) -> Self {
+        let mut core = CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), limits).unwrap();
+        if checkpoints {
+            core = core.with_checkpoints(Duration::ZERO, None).unwrap();
+        }
         let (stores, replies) = (BTreeMap::new(), VecDeque::new());
-        let mut simulation = Self { core, now: Duration::ZERO, stores, replies, seen: Vec::new(), next_worker: 0 };
+        let mut simulation =
+            Self { core, now: Duration::ZERO, stores, replies, seen: Vec::new(), next_worker: 0, limits };
         (0..workers).for_each(|_| simulation.join());
         simulation
     }
@@ -144,7 +153,7 @@ impl Simulation {
         if matches!(self.core.phase, Phase::Ended) {
             return;
         }
-        let core = CoordinatorCore::new(self.now, job(), iris().0.clone(), LIMITS).unwrap();
+        let core = CoordinatorCore::new(self.now, job(), iris().0.clone(), self.limits).unwrap();
         self.core = core.with_checkpoints(self.now, self.checkpoint()).unwrap();
         let workers = self.stores.len();
         self.stores.clear();
@@ -177,16 +186,23 @@ impl Simulation {
         }
     }
 
-    /// No block is asked of two workers, or asked for and counted; none is forgotten while someone could do it.
+    /// No block is asked of two workers, or asked for and counted, but where one of them is late; none is forgotten while
+    /// someone could do it.
     fn check_invariants(&self) {
         let Phase::Running(open_pass) = &self.core.phase else { return };
+        if self.core.workers.values().any(|worker| worker.owed.is_none()) {
+            assert!(open_pass.missing_blocks(&self.core.workers).is_empty(), "a block is forgotten");
+        }
+        if self.core.counts.backups > 0 {
+            return;
+        }
         let nodes = self.core.workers.values().flat_map(|worker| &worker.open);
         let mut asked: Vec<usize> = nodes.flat_map(|node| open_pass.layout.blocks(*node).unwrap()).collect();
         asked.sort_unstable();
         assert!(asked.windows(2).all(|pair| pair[0] < pair[1]), "a block is asked for twice");
         assert!(asked.iter().all(|block| !open_pass.reduction.covers(*block)), "a counted block is asked for");
         if !self.core.workers.is_empty() {
-            assert!(open_pass.missing_blocks(&self.core.workers).is_empty(), "a block is forgotten");
+            assert!(open_pass.missing_blocks(&self.core.workers).is_empty(), "a block waits for nobody");
         }
     }
 
@@ -258,7 +274,8 @@ proptest! {
         workers in 1..6_usize,
         events in prop::collection::vec(event(), 0..150),
     ) {
-        let mut simulation = Simulation::with_checkpoints(workers);
+        let limits = CoordinatorLimits { backup_wait_min: seconds(1), ..LIMITS };
+        let mut simulation = Simulation::over(limits, true, workers);
         for event in events {
             match event {
                 Event::Join => simulation.join(),
@@ -536,3 +553,6 @@ fn progress_counts_the_rounds_of_the_model() {
         .collect();
     assert_eq!(rounds, (1..=model.rounds).collect::<Vec<_>>());
 }
+
+#[path = "coordinator_core/backup_test.rs"]
+mod backup;

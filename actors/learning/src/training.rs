@@ -18,7 +18,7 @@ use tracing::debug;
 
 use crate::checkpoint::OpenedCheckpoint;
 use crate::coordinator::{Coordinator, CoordinatorSettings, TrainingEvent, WorkerEnded};
-use crate::coordinator_core::CoordinatorLimits;
+use crate::coordinator_core::{CoordinatorLimits, UpdateCounts};
 use crate::data::DataSummary;
 use crate::job::TrainingJob;
 use crate::model::TrainedModel;
@@ -69,6 +69,8 @@ pub struct Training {
     pub worker_count: usize,
     /// The tasks of all workers, those that were lost included.
     pub tasks: BTreeMap<TaskId, WorkerRecord>,
+    /// What became of the updates that they sent.
+    pub updates: UpdateCounts,
 }
 
 /// Why a job has ended without a model.
@@ -127,7 +129,7 @@ pub async fn train(
 ) -> Result<Training, TrainingError> {
     if let Some(model) = finished_before(&settings) {
         let worker_count = settings.job.train.workers as usize;
-        return Ok(Training { model, worker_count, tasks: BTreeMap::new() });
+        return Ok(Training { model, worker_count, tasks: BTreeMap::new(), updates: UpdateCounts::default() });
     }
     let builder = Node::builder("training").incarnation(settings.seed);
     let node = builder.transport(Arc::clone(&settings.transport)).start().await?;
@@ -138,7 +140,12 @@ pub async fn train(
         TrainingEvent::Progress(round) => news(TrainingNews::Round(round)),
         TrainingEvent::Pass(report) => news(TrainingNews::Pass(report)),
         TrainingEvent::WorkerDropped(worker) => debug!(%worker, "the training goes on without a worker"),
-        TrainingEvent::Ended(result) => drop(end.take().map(|end| end.send(result))),
+        TrainingEvent::Ended(result, updates) => {
+            if let Some(end) = end.take() {
+                // Who waited for it may be gone.
+                drop(end.send((result, updates)));
+            }
+        }
     };
     let (job, name) = (settings.job.clone(), format!("train {}", settings.job.name));
     let TrainingSettings { data, limits, checkpoint, .. } = settings;
@@ -185,15 +192,17 @@ fn finished_before(settings: &TrainingSettings) -> Option<TrainedModel> {
 }
 
 fn conclude(
-    result: Result<Result<Box<TrainedModel>, TrainError>, oneshot::error::RecvError>,
+    ended: Result<(Result<Box<TrainedModel>, TrainError>, UpdateCounts), oneshot::error::RecvError>,
     scheduler: TrainingScheduler,
     worker: Resources,
     worker_count: usize,
 ) -> Result<Training, TrainingError> {
-    match result {
-        Ok(Ok(model)) => Ok(Training { model: *model, worker_count, tasks: scheduler.into_tasks() }),
-        Ok(Err(_)) if scheduler.tasks().is_empty() => Err(TrainingError::NotPlaced { worker }),
-        Ok(Err(error)) => Err(error.into()),
+    match ended {
+        Ok((Ok(model), updates)) => {
+            Ok(Training { model: *model, worker_count, tasks: scheduler.into_tasks(), updates })
+        }
+        Ok((Err(_), _)) if scheduler.tasks().is_empty() => Err(TrainingError::NotPlaced { worker }),
+        Ok((Err(error), _)) => Err(error.into()),
         Err(_) => Err(TrainingError::Panicked(SchedulerPanicked)),
     }
 }
