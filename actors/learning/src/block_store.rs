@@ -27,8 +27,11 @@ use crate::{
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass},
     stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
-    tree::Window,
+    tree::{Window, histogram::TreeRows},
 };
+
+#[path = "block_trees.rs"]
+mod trees;
 
 /// The blocks a worker holds.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct BlockStore {
 #[derive(Debug)]
 struct HeldBlock {
     rows: StoredRows,
+    /// The rows as trees see them; the others are let go then.
+    trees: Option<TreeRows>,
     /// Steps of `[prepare]` that the rows have gone through.
     step_count: usize,
     last_pass: u64,
@@ -105,6 +110,10 @@ impl BlockStore {
             let unknown = ComputeError::UnknownNode { node: *node, block_count: layout.block_count() };
             blocks.extend(layout.blocks(*node).ok_or(unknown)?);
         }
+        if !matches!(request.pass, Pass::Trees(_)) {
+            // Whose rows are bins alone are of no use for other passes.
+            self.blocks.retain(|(of, _), held| *of != split || held.trees.is_none());
+        }
         self.load_missing(request.pass_number, split, layout, &blocks, load)?;
         self.prepare(split, layout, &blocks, steps)
     }
@@ -113,9 +122,12 @@ impl BlockStore {
     ///
     /// # Errors
     /// As [`Self::compute`].
-    pub fn sums(&self, request: &ComputePartials) -> Result<Vec<Partial>, ComputeError> {
+    pub fn sums(&mut self, request: &ComputePartials) -> Result<Vec<Partial>, ComputeError> {
         let split = request.pass.split();
         let layout = BlockLayout::new(self.order(split).len());
+        if let Pass::Trees(pass) = &request.pass {
+            return self.tree_sums(pass, &request.nodes, layout);
+        }
         let partial = |node: &NodeId| {
             let mut sums = |block| self.block_sums(&request.pass, split, layout, block);
             let values = sum_subtree(*node, layout.block_count(), &mut sums)?;
@@ -148,7 +160,8 @@ impl BlockStore {
             let numbers: Vec<usize> =
                 missing.iter().flat_map(|block| order[layout.rows(*block)].iter().copied()).collect();
             for (block, rows) in missing.iter().zip(self.load_rows(layout, &missing, &numbers, load)?) {
-                self.blocks.insert((split, *block), HeldBlock { rows, step_count: 0, last_pass: pass_number });
+                self.blocks
+                    .insert((split, *block), HeldBlock { rows, trees: None, step_count: 0, last_pass: pass_number });
             }
         }
         for block in wanted {
@@ -226,17 +239,21 @@ impl BlockStore {
                 rows.x.with_wide(|x| own_sums(pass, own, BlockView::new(x, rows.y.view())?))
             }
         };
-        let number_of = |row: usize| self.order(split)[layout.rows(block).start + row] + 1;
-        sums.map_err(|error| match error {
-            KernelError::ShapeMismatch { what, expected, actual } => {
-                ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }
-            }
-            KernelError::Label { value, row } => ComputeError::Label { value, row: number_of(row) },
-            KernelError::Target { value, row, reason } => ComputeError::Target { value, row: number_of(row), reason },
-            KernelError::Class { value, row, class_count } => {
-                ComputeError::Class { value, row: number_of(row), class_count }
-            }
-        })
+        sums.map_err(|error| told(error, |row| self.order(split)[layout.rows(block).start + row] + 1))
+    }
+}
+
+/// What is wrong with a block, with the numbers of data rows.
+fn told(error: KernelError, number_of: impl Fn(usize) -> usize) -> ComputeError {
+    match error {
+        KernelError::ShapeMismatch { what, expected, actual } => {
+            ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }
+        }
+        KernelError::Label { value, row } => ComputeError::Label { value, row: number_of(row) },
+        KernelError::Target { value, row, reason } => ComputeError::Target { value, row: number_of(row), reason },
+        KernelError::Class { value, row, class_count } => {
+            ComputeError::Class { value, row: number_of(row), class_count }
+        }
     }
 }
 
@@ -329,7 +346,8 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
         | Pass::ClassCurvature { .. }
         | Pass::OwnGradient { .. }
         | Pass::OwnCurvature { .. }
-        | Pass::EvaluateOwn { .. } => unreachable!("these have been summed before"),
+        | Pass::EvaluateOwn { .. }
+        | Pass::Trees(_) => unreachable!("these have been summed before"),
     }
 }
 

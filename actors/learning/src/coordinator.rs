@@ -101,6 +101,9 @@ impl Coordinator {
         if let Some(choice) = core.solver() {
             info!(solver = ?choice.kind, reason = choice.reason, "the solver is chosen");
         }
+        if let Some(choice) = core.tree_choice() {
+            info!(method = ?choice.method, reason = choice.reason, "where the tree is grown is chosen");
+        }
         let home = node.clone();
         let address = Self::create(move |context| {
             context.set_mailbox_capacity(MAILBOX_CAPACITY);

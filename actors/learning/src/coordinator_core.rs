@@ -24,6 +24,7 @@ use crate::{
     model::TrainedModel,
     optimiser::solver::SolverChoice,
     program::{Pass, Progress, Step, TrainError, Trainer},
+    tree::TreeChoice,
 };
 
 /// Waits and counts of a coordinator.
@@ -359,6 +360,12 @@ impl CoordinatorCore {
     #[must_use]
     pub fn solver(&self) -> Option<&SolverChoice> {
         self.trainer.solver()
+    }
+
+    /// Where the tree of the job is grown, and why there; nothing if the model is none.
+    #[must_use]
+    pub fn tree_choice(&self) -> Option<&TreeChoice> {
+        self.trainer.tree_choice()
     }
 
     /// Number of sums of a pass over the rows as they are now.

@@ -110,6 +110,9 @@ pub(crate) fn run_pass(
 }
 
 #[cfg(test)]
+#[path = "local_histogram_test.rs"]
+mod histogram_tests;
+#[cfg(test)]
 #[path = "local_svm_test.rs"]
 mod svm_tests;
 #[cfg(test)]

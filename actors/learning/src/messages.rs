@@ -189,6 +189,9 @@ pub enum ComputeError {
     /// The column means that were sent before are not here.
     #[error("the request counts on column means that were sent before, and none are here")]
     MeanMissing,
+    /// The bins or trees that were sent before are not here.
+    #[error("the request counts on trees that were sent before, and they are not here")]
+    TreesMissing,
     /// A vector of the pass does not fit the data.
     #[error("the data has {expected} {what}, the request has {actual}")]
     ShapeMismatch {
@@ -249,6 +252,27 @@ mod tests {
         assert_eq!((JoinTraining::LANE, ComputePartials::LANE), (Lane::Control, Lane::Bulk));
     }
 
+    fn of_trees() -> Pass {
+        use crate::tree::histogram::{
+            Bins, FlatNode, FlatTree, Loss, OpenTree, Part, Scales, Shared, TreePass, TreeState,
+        };
+        let tree = FlatTree { nodes: vec![FlatNode { feature: 1, left: 0, threshold: 0.1, value: -0.3 }] };
+        let state = TreeState {
+            bins: Shared::new(Bins::new(vec![vec![0.1, 0.2], Vec::new()])),
+            trees: Shared::new(vec![tree.clone()]),
+            trees_known: 4,
+            loss: Loss::Softmax(3),
+            base: vec![0.1, 0.2, 0.3].into(),
+            held_out: 0.1,
+            seed: u64::MAX,
+            is_bagged: true,
+            scales: Scales { gradient: 30, curvature: -28 },
+        };
+        let parts = vec![Part { tree: 0, node: 0, from: 0, to: 2 }];
+        let open = vec![OpenTree { number: 4, tree, is_final: false }];
+        Pass::Trees(Box::new(TreePass::Histograms { state, open, parts, sums: 12 }))
+    }
+
     #[test]
     fn messages_replies_and_errors_survive_the_wire() {
         let job = toml::from_str(include_str!("../../../examples/jobs/breast_cancer.toml")).unwrap();
@@ -283,6 +307,7 @@ mod tests {
             Pass::OwnGradient { at: vec![1.0].into() },
             Pass::OwnCurvature { at: vec![1.0].into() },
             Pass::EvaluateOwn { at: vec![1.0].into(), target_mean: Some(2.0) },
+            of_trees(),
             Pass::Prepare(PreparePass::Ranks {
                 targets: vec![RankTarget { column: 1, prefix: u64::MAX >> 4 }],
                 depth: 15,

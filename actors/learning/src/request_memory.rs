@@ -1,4 +1,5 @@
-//! What a worker remembers of earlier requests, so that it is sent once: fitted steps of `[prepare]`, and column means.
+//! What a worker remembers of earlier requests, so that it is sent once: fitted steps of `[prepare]`, column means, and
+//! what trees were grown before.
 //!
 //! It holds no rows and computes nothing.
 
@@ -8,12 +9,14 @@ use odeon_protocol::block::F64Block;
 
 use crate::messages::{ComputeError, ComputePartials};
 use crate::prepare::FittedStep;
+use crate::tree::histogram::TreeMemory;
 
 /// The memory of one worker; requests are to be completed in the order in which they come.
 #[derive(Debug, Clone, Default)]
 pub struct RequestMemory {
     steps: Arc<Vec<FittedStep>>,
     mean: F64Block,
+    trees: TreeMemory,
 }
 
 impl RequestMemory {
@@ -37,6 +40,9 @@ impl RequestMemory {
             Some(mean) if !mean.0.is_empty() => self.mean.clone_from(mean),
             Some(_) if self.mean.0.is_empty() => return Err(ComputeError::MeanMissing),
             Some(mean) => mean.clone_from(&self.mean),
+        }
+        if let Some(state) = request.pass.tree_state_mut() {
+            self.trees.complete(state).map_err(|_| ComputeError::TreesMissing)?;
         }
         Ok(Arc::clone(&self.steps))
     }

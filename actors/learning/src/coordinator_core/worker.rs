@@ -15,6 +15,7 @@ use crate::{
     messages::{ComputePartials, WorkerId},
     prepare::FittedStep,
     program::Pass,
+    tree::histogram::TreeMemory,
 };
 
 /// Most doublings of the passes for which a worker that was late is asked for nothing.
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     steps_known: usize,
     /// The column means that it was sent.
     mean_known: F64Block,
+    /// The bins and trees that it was sent.
+    trees_known: TreeMemory,
 }
 
 /// An answer that is under way.
@@ -71,6 +74,9 @@ impl Worker {
                 true => mean.0.clear(),
                 false => self.mean_known.clone_from(mean),
             }
+        }
+        if let Some(state) = pass.tree_state_mut() {
+            self.trees_known.leave_out(state);
         }
         ComputePartials { pass_number, pass, nodes, steps_known, new_steps: steps[steps_known..].to_vec() }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{JobError, require};
 use crate::kernel::{ClassLoss, Loss};
 use crate::model_registry::{ModelName, OwnModel};
+use crate::tree::histogram::BINS_MAX;
 use crate::tree::{Criterion, TreeSettings};
 
 /// Largest penalty: above it, sums of squares of weights no longer fit a number.
@@ -202,6 +203,9 @@ impl ModelSettings {
         require("model.tree.min_samples_leaf", tree.min_samples_leaf >= 1, || "a leaf has at least 1 row".to_owned())?;
         require("model.tree.max_leaf_nodes", tree.max_leaf_nodes.is_none_or(|leaves| leaves >= 2), || {
             "a tree that is split has at least 2 leaves".to_owned()
+        })?;
+        require("model.tree.max_bins", (2..=BINS_MAX).contains(&tree.max_bins), || {
+            format!("{} is not between 2 and {BINS_MAX}", tree.max_bins)
         })?;
         let least = tree.min_impurity_decrease;
         require("model.tree.min_impurity_decrease", (0.0..=f64::MAX).contains(&least), || {

@@ -296,7 +296,7 @@ fn add_products(upper: &mut [f64], curvature: &[f64], z: &[f64]) {
     }
 }
 
-pub(super) fn class_number(target: f64, class_count: usize, row: usize) -> Result<usize, KernelError> {
+pub(crate) fn class_number(target: f64, class_count: usize, row: usize) -> Result<usize, KernelError> {
     let is_class = target >= 0.0 && target < class_count as f64 && target.fract() == 0.0;
     if is_class { Ok(target as usize) } else { Err(KernelError::Class { value: target, row, class_count }) }
 }

@@ -48,7 +48,7 @@ const LOG_TERMS: [f64; 12] = [
 ///
 /// With `x = k·ln 2 + r`, `2^k` times the Taylor polynomial of degree 13, whose remainder is below 2^-57 for `|r| ≤ ln 2 / 2`.
 #[inline(always)]
-pub(super) fn exp_of_negative(x: f64) -> f64 {
+pub(crate) fn exp_of_negative(x: f64) -> f64 {
     let shifted = x * LOG2_E + TO_WHOLE;
     let whole = shifted - TO_WHOLE;
     let rest = (x - whole * LN_2_HIGH) - whole * LN_2_LOW;
@@ -63,7 +63,7 @@ pub(super) fn exp_of_negative(x: f64) -> f64 {
 /// With `1 + x = (1 + f)` or `2 (1 + f)`, `|f| ≤ 1/2` and `s = f / (2 + f)`, the series
 /// `log(1 + f) = 2 (s + s³/3 + s⁵/5 + …)`, arranged around `f - f²/2` so that the largest term is exact.
 #[inline(always)]
-pub(super) fn log_of_one_plus(x: f64) -> f64 {
+pub(crate) fn log_of_one_plus(x: f64) -> f64 {
     let is_large = x >= 0.5;
     let f = if is_large { 0.5 * (x - 1.0) } else { x };
     let s = f / (2.0 + f);

@@ -18,6 +18,7 @@ mod tile;
 mod tree;
 mod vector;
 
+pub(crate) use classes::class_number;
 pub use classes::{
     ClassLoss, ClassPredictor, class_counts, class_curvature, class_curvature_sums, class_gradient, class_outcome_sums,
     class_outcomes, largest, softmax,
@@ -25,6 +26,7 @@ pub use classes::{
 pub use columns::{centred_squares, column_sums};
 pub use curvature::{curvature_sums, objective_curvature};
 pub use evaluate::{CLASSIFICATION_SUMS, REGRESSION_SUMS, classification_sums, regression_sums};
+pub(crate) use exponential::{exp_of_negative, log_of_one_plus};
 pub use hinge::{HingeProblem, HingeStep, hinge_path, hinge_sums};
 pub use loss::Loss;
 use ndarray::{ArrayView1, ArrayView2};

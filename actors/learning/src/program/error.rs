@@ -8,7 +8,7 @@ use crate::{
     messages::{ComputeError, WorkerId},
     optimiser::solver::SolverError,
     prepare::PrepareError,
-    tree::TooManyValues,
+    tree::{TooManyValues, histogram::TooManyLeaves},
 };
 
 /// Why no model came out.
@@ -27,6 +27,15 @@ pub enum TrainError {
     /// There is too much data for a tree.
     #[error(transparent)]
     Tree(#[from] TooManyValues),
+    /// A tree has no end.
+    #[error(transparent)]
+    Leaves(#[from] TooManyLeaves),
+    /// Counts that no rows can have.
+    #[error("the counts of the bins do not add up to the {rows} rows that were read")]
+    BinCounts {
+        /// Rows that were read.
+        rows: usize,
+    },
     /// No solver does what the job asks for.
     #[error(transparent)]
     Solver(#[from] SolverError),

@@ -5,11 +5,13 @@
 
 mod error;
 mod finish;
+mod growth;
 mod hinge;
 mod own;
 mod pass;
 mod solving;
 mod state;
+mod trees;
 
 pub use error::TrainError;
 pub use own::PARAMETERS_MAX;
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     error::{check_row_count, check_sums},
+    growth::Growth,
     own::{OwnSolved, OwnSolver, steps_of},
     solving::{choose_solver, class_parameters, parameters},
 };
@@ -38,7 +41,7 @@ use crate::{
     },
     prepare::{FittedStep, Pipeline},
     scaling::ColumnScaling,
-    tree::{GatheredRows, Tree, Window},
+    tree::{GatheredRows, Tree, TreeChoice},
 };
 
 /// What a round achieved, for display.
@@ -72,6 +75,8 @@ pub struct Trainer {
     test_count: usize,
     /// Of a model that is solved for.
     choice: Option<SolverChoice>,
+    /// Of a tree.
+    tree_choice: Option<TreeChoice>,
     phase: Phase,
 }
 
@@ -85,6 +90,7 @@ enum Phase {
     Hinge { outputs: Outputs, target_mean: f64, machines: Vec<InteriorPoint> },
     Own { solver: OwnSolver },
     Gather { rows: GatheredRows },
+    Grow(Box<Growth>),
     TestTarget { fit: Fit },
     Evaluate { fit: Fit, target_mean: f64 },
     Finished(Box<TrainedModel>),
@@ -133,9 +139,10 @@ impl Trainer {
         let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len())?;
         let phase = match pipeline.pass() {
             Some(_) => Phase::Prepare,
-            None => first_phase(&job, train_count, pipeline.columns().len())?,
+            None => first_phase(&job, train_count, pipeline.columns().len(), classes.len())?,
         };
-        Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, phase })
+        let tree_choice = trees::choose_method(&job, train_count, pipeline.columns().len());
+        Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, tree_choice, phase })
     }
 
     /// The job.
@@ -148,6 +155,12 @@ impl Trainer {
     #[must_use]
     pub fn solver(&self) -> Option<&SolverChoice> {
         self.choice.as_ref()
+    }
+
+    /// Where a tree is grown, and why there; nothing if the model is none.
+    #[must_use]
+    pub fn tree_choice(&self) -> Option<&TreeChoice> {
+        self.tree_choice.as_ref()
     }
 
     /// Columns of the rows as [`Self::steps`] leave them.
@@ -185,10 +198,8 @@ impl Trainer {
             Phase::Hinge { outputs, machines, .. } => self.hinge_pass(outputs, machines),
             Phase::Own { solver } => self.own_pass(solver),
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
-            Phase::Gather { rows } => {
-                let Window { from, rows } = rows.window().expect("this phase ends with the last window");
-                Pass::Rows { from, rows, class_count: self.tree_classes() }
-            }
+            Phase::Gather { rows } => self.rows_pass(rows),
+            Phase::Grow(growth) => growth.pass(),
             Phase::Evaluate { fit, target_mean } => self.evaluation(fit, *target_mean),
             Phase::Finished(model) => return Step::Finished(model.clone()),
         })
@@ -224,6 +235,7 @@ impl Trainer {
             Phase::Hinge { .. } => return self.absorb_hinge(sums).map(Some),
             Phase::Own { .. } => return self.absorb_own_round(sums).map(Some),
             Phase::Gather { .. } => return Ok(self.absorb_rows(sums)),
+            Phase::Grow(_) => return self.absorb_growth(sums),
             Phase::TestTarget { fit } => {
                 let (_, target_mean) = column_means(self.test_count, sums)?;
                 Phase::Evaluate { fit: fit.clone(), target_mean }
@@ -241,31 +253,13 @@ impl Trainer {
         pipeline.absorb(sums)?;
         if pipeline.pass().is_none() {
             let feature_count = pipeline.columns().len();
-            let phase = first_phase(&self.job, self.train_count, feature_count)?;
+            let phase = first_phase(&self.job, self.train_count, feature_count, self.classes.len())?;
+            self.tree_choice = trees::choose_method(&self.job, self.train_count, feature_count);
             self.choice = choose_solver(&self.job, self.train_count, pipeline.columns(), self.classes.len())?;
             self.phase = phase;
         }
         self.pipeline = pipeline;
         Ok(())
-    }
-
-    /// Classes of the target, as a tree counts them.
-    fn tree_classes(&self) -> usize {
-        if self.job.model.kind.is_classifier() { self.classes.len() } else { 0 }
-    }
-
-    /// Takes a window of rows; with the last one the tree is grown.
-    fn absorb_rows(&mut self, sums: &[f64]) -> Option<Progress> {
-        let class_count = self.tree_classes();
-        let Phase::Gather { rows } = &mut self.phase else { unreachable!("called in this phase only") };
-        rows.absorb(sums);
-        if rows.window().is_some() {
-            return None;
-        }
-        let tree = rows.grow(class_count, &self.job.model.tree);
-        let objective = tree.remaining_impurity();
-        self.phase = self.after(Fit::Grown(tree));
-        Some(Progress { round: 1, objective, gradient_norm: 0.0 })
     }
 
     /// What follows a model: the mean of the test targets, if they are numbers, and then the test rows.
@@ -293,11 +287,16 @@ impl Trainer {
 }
 
 /// What comes when the columns are prepared.
-fn first_phase(job: &TrainingJob, train_count: usize, feature_count: usize) -> Result<Phase, TrainError> {
-    Ok(match job.model.kind.is_tree() {
-        true => Phase::Gather { rows: GatheredRows::new(train_count, feature_count)? },
-        false => Phase::Columns,
-    })
+fn first_phase(
+    job: &TrainingJob,
+    train_count: usize,
+    feature_count: usize,
+    class_count: usize,
+) -> Result<Phase, TrainError> {
+    match job.model.kind.is_tree() {
+        true => trees::first_phase(job, train_count, feature_count, class_count),
+        false => Ok(Phase::Columns),
+    }
 }
 
 /// Means of the features and of the target, from the sums of the columns.

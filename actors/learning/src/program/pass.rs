@@ -11,6 +11,7 @@ use crate::kernel::{
 use crate::optimiser::symmetric::triangle_len;
 use crate::prepare::PreparePass;
 use crate::tree::Tree;
+use crate::tree::histogram::{TreePass, TreeState};
 
 /// One reading of one split. Vectors are of shape `[features]`, in the units of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,8 @@ pub enum Pass {
         /// Classes of the target; 0 for a number.
         class_count: usize,
     },
+    /// Over training rows, for trees that are grown where the rows are.
+    Trees(Box<TreePass>),
     /// Over test rows; see [`crate::kernel::tree_outcomes`].
     EvaluateTree {
         /// The model.
@@ -187,7 +190,8 @@ impl Pass {
             | Self::HingePath { .. }
             | Self::OwnGradient { .. }
             | Self::OwnCurvature { .. }
-            | Self::Rows { .. } => Split::Train,
+            | Self::Rows { .. }
+            | Self::Trees(_) => Split::Train,
             Self::EvaluateRegression { .. }
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
@@ -208,6 +212,7 @@ impl Pass {
             Self::HingePath { .. } => "hinge_path",
             Self::ClassCounts { .. } => "class_counts",
             Self::Rows { .. } => "rows",
+            Self::Trees(pass) => pass.name(),
             Self::EvaluateRegression { .. }
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
@@ -252,6 +257,11 @@ impl Pass {
         }
     }
 
+    /// What a worker must know of trees that are growing; what it has had is left out of a request.
+    pub(crate) fn tree_state_mut(&mut self) -> Option<&mut TreeState> {
+        if let Self::Trees(pass) = self { pass.state_mut() } else { None }
+    }
+
     /// Number of sums over data of `feature_count` features.
     #[must_use]
     pub fn partial_len(&self, feature_count: usize) -> usize {
@@ -265,6 +275,7 @@ impl Pass {
             Self::ClassCurvature { at, .. } => class_curvature_sums(feature_count, at.intercepts.0.len()),
             Self::HingePath { machines, .. } => machines.len() * hinge_sums(feature_count),
             Self::Rows { rows, .. } => rows * (feature_count + 1),
+            Self::Trees(pass) => pass.partial_len(),
             Self::EvaluateTree { tree, .. } => tree_outcome_sums(tree),
             Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
             Self::OwnGradient { at } => 1 + at.0.len(),

@@ -11,6 +11,7 @@ use crate::{
     job::TrainingJob,
     optimiser::{interior_point::InteriorPoint, solver::SolverChoice},
     prepare::Pipeline,
+    tree::TreeChoice,
 };
 
 /// Where a trainer stands between two passes: fitted steps, scaling, the state of the solver.
@@ -18,6 +19,7 @@ use crate::{
 pub struct TrainerState {
     pipeline: Pipeline,
     choice: Option<SolverChoice>,
+    tree_choice: Option<TreeChoice>,
     phase: Phase,
 }
 
@@ -46,7 +48,8 @@ impl Trainer {
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> TrainerState {
-        TrainerState { pipeline: self.pipeline.clone(), choice: self.choice.clone(), phase: self.phase.clone() }
+        let (choice, tree_choice) = (self.choice.clone(), self.tree_choice.clone());
+        TrainerState { pipeline: self.pipeline.clone(), choice, tree_choice, phase: self.phase.clone() }
     }
 
     /// A trainer that stands where another of the same job and data stood, and goes on with the same bits.
@@ -54,7 +57,7 @@ impl Trainer {
     /// # Errors
     /// As [`Self::new`].
     pub fn resume(job: TrainingJob, data: &DataSummary, state: TrainerState) -> Result<Self, TrainError> {
-        let TrainerState { pipeline, choice, phase } = state;
-        Ok(Self { pipeline, choice, phase, ..Self::new(job, data)? })
+        let TrainerState { pipeline, choice, tree_choice, phase } = state;
+        Ok(Self { pipeline, choice, tree_choice, phase, ..Self::new(job, data)? })
     }
 }

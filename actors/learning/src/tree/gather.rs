@@ -14,7 +14,7 @@ const WINDOW_VALUES: usize = 1 << 17;
 /// Too many values for a tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[error(
-    "a tree is grown from at most {TREE_VALUES_MAX} values, {rows} training rows of {features} columns and a target have {values}: take fewer rows or columns"
+    "a tree is grown from at most {TREE_VALUES_MAX} values, {rows} training rows of {features} columns and a target have {values}: take fewer, or leave the rows where they are with model.tree.method = \"histogram\""
 )]
 pub struct TooManyValues {
     /// Training rows.

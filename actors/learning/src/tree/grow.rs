@@ -9,11 +9,7 @@ use std::collections::BinaryHeap;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::response::{Response, Summary};
-use super::{Tree, TreeNode, TreeSettings, TreeSplit, rounded};
-
-/// Part by which a cut must be better than one of an earlier feature or a lower threshold: less is the noise of sums that
-/// were added in another order.
-const TIE: f64 = 1e-12;
+use super::{TIE, Tree, TreeNode, TreeSettings, TreeSplit, between, rounded};
 
 /// Grows a tree from rows of shape `[rows, features]` and their targets, numbers of `class_count` classes, or numbers
 /// if that is 0. Features count with 32 bits. Of equal cuts the one of the first feature is made, and of its lowest threshold.
@@ -190,12 +186,6 @@ impl Grower<'_> {
             leaf_count += 1;
         }
     }
-}
-
-/// The middle, or the lower value where there is no number between the two.
-fn between(below: f64, above: f64) -> f64 {
-    let middle = below / 2.0 + above / 2.0;
-    if below < middle && middle < above { middle } else { below }
 }
 
 /// By gain, and of equal gain the earlier node.

@@ -1,10 +1,13 @@
-//! Decision trees: how they are grown from rows, and what they say of one.
+//! Decision trees: how they are grown, and what they say of a row.
 //!
-//! Plain functions over rows that are at hand; how the rows come here is the training program's.
+//! `grow` takes rows that are at hand, `histogram` sums of rows that are elsewhere; what brings either is the training
+//! program's.
 
 mod gather;
 mod grow;
 mod response;
+
+pub mod histogram;
 
 pub use gather::{GatheredRows, TooManyValues, Window};
 pub use grow::grow;
@@ -14,6 +17,32 @@ use serde::{Deserialize, Serialize};
 
 /// Most training values, targets included, from which a tree is grown: 16 MiB at the coordinator.
 pub const TREE_VALUES_MAX: usize = 1 << 21;
+
+/// Part by which a cut must be better than one of an earlier feature or a lower threshold: less is the noise of sums that
+/// were added in another order.
+const TIE: f64 = 1e-12;
+
+/// Where a tree is grown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TreeMethod {
+    /// Exact if the training rows are few enough for the coordinator, otherwise from histograms.
+    #[default]
+    Auto,
+    /// At the coordinator, from the rows themselves: every cut between two values is looked at.
+    Exact,
+    /// Where the rows are, from sums over bins of features.
+    Histogram,
+}
+
+/// Where a tree is grown, and why there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeChoice {
+    /// Exact or from histograms.
+    pub method: TreeMethod,
+    /// For people.
+    pub reason: String,
+}
 
 /// How the rows of a node differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +72,10 @@ pub struct TreeSettings {
     pub min_impurity_decrease: f64,
     /// Most leaves; the splits that take away most are made first.
     pub max_leaf_nodes: Option<usize>,
+    /// Where it is grown.
+    pub method: TreeMethod,
+    /// Most bins of a feature, if it is grown from histograms.
+    pub max_bins: usize,
 }
 
 impl Default for TreeSettings {
@@ -54,6 +87,8 @@ impl Default for TreeSettings {
             min_samples_leaf: 1,
             min_impurity_decrease: 0.0,
             max_leaf_nodes: None,
+            method: TreeMethod::Auto,
+            max_bins: histogram::BINS_MAX,
         }
     }
 }
@@ -86,6 +121,12 @@ fn rounded(value: f64) -> f64 {
     f64::from(value as f32)
 }
 
+/// The middle, or the lower value where there is no number between the two.
+fn between(below: f64, above: f64) -> f64 {
+    let middle = below / 2.0 + above / 2.0;
+    if below < middle && middle < above { middle } else { below }
+}
+
 /// Rows of at most the threshold go left.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TreeSplit {
@@ -97,6 +138,28 @@ pub struct TreeSplit {
     pub right: usize,
     /// Between the two values that it divides.
     pub threshold: f64,
+}
+
+impl TreeChoice {
+    /// What a job asks for, over so many training rows and features.
+    #[must_use]
+    pub fn new(asked: TreeMethod, rows: usize, features: usize) -> Self {
+        let values = rows.saturating_mul(features + 1);
+        let (method, reason) = match asked {
+            TreeMethod::Auto if values <= TREE_VALUES_MAX => {
+                let reason =
+                    format!("{values} training values are at most {TREE_VALUES_MAX}: the rows come to the coordinator");
+                (TreeMethod::Exact, reason)
+            }
+            TreeMethod::Auto => {
+                let reason =
+                    format!("{values} training values are more than {TREE_VALUES_MAX}: the rows stay where they are");
+                (TreeMethod::Histogram, reason)
+            }
+            asked => (asked, "the job says so".to_owned()),
+        };
+        Self { method, reason }
+    }
 }
 
 impl Tree {
