@@ -29,7 +29,7 @@ const DRIFT_PPM: u64 = 200;
 const JOURNAL_RECORDS: (u64, u64) = (8, 60);
 
 /// Each framework has a role of its own, or it could reserve nothing.
-fn role_of(framework: u32) -> Role {
+pub(crate) fn role_of(framework: u32) -> Role {
     Role::new(format!("framework-{framework}")).expect("letters, digits and a dash are a role")
 }
 

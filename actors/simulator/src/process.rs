@@ -22,17 +22,48 @@ pub(crate) struct Pid(pub(crate) u32);
 #[expect(clippy::large_enum_variant, reason = "an input is moved once, out of the queue")]
 pub(crate) enum Input {
     Start,
-    Request { from: NodeId, reply_to: Option<ReplyTo>, body: Body },
-    Answer { asked: Asked, answer: Result<Reply, NoAnswer>, node: Option<NodeId> },
-    LinkDown { node: NodeId },
-    Timer { generation: u64 },
+    Request {
+        from: NodeId,
+        reply_to: Option<ReplyTo>,
+        body: Body,
+    },
+    Answer {
+        asked: Asked,
+        answer: Result<Reply, NoAnswer>,
+        node: Option<NodeId>,
+    },
+    LinkDown {
+        node: NodeId,
+    },
+    Timer {
+        generation: u64,
+    },
     WriteEnded,
-    ExecutorOver { container_id: ContainerId, exit: Option<TaskExit> },
-    Unresponsive { container_id: ContainerId },
-    MailRetry { container_id: ContainerId, mailer: u64 },
-    TaskRuns { task_id: TaskId },
-    TaskOver { task_id: TaskId, end: TaskEnd },
-    JobArrives { job: u32 },
+    ExecutorOver {
+        container_id: ContainerId,
+        exit: Option<TaskExit>,
+    },
+    Unresponsive {
+        container_id: ContainerId,
+    },
+    MailRetry {
+        container_id: ContainerId,
+        mailer: u64,
+    },
+    TaskRuns {
+        task_id: TaskId,
+    },
+    TaskOver {
+        task_id: TaskId,
+        end: TaskEnd,
+    },
+    JobArrives {
+        job: u32,
+    },
+    /// An operator asks a master for something; the number decides for what.
+    OperatorAsks {
+        wish: u64,
+    },
 }
 
 impl Input {
@@ -51,6 +82,7 @@ impl Input {
             Self::TaskRuns { .. } => 107,
             Self::TaskOver { .. } => 108,
             Self::JobArrives { .. } => 109,
+            Self::OperatorAsks { .. } => 110,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Concern {
     Workload,
     /// What goes wrong.
     Faults,
+    /// What operators ask for.
+    Operators,
 }
 
 /// A sequence of numbers that a seed decides.

@@ -24,6 +24,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 /// A framework that stands still is brought its job later.
 const JOB_AGAIN_US: u64 = 500_000;
 
+/// With so many of a hundred jobs an operator comes as well.
+const OPERATOR_PERCENT: u64 = 40;
+
 /// Something that happens in the world.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -90,6 +93,7 @@ pub(crate) struct Chance {
     pub(crate) disk: Stream,
     pub(crate) process: Stream,
     pub(crate) identity: Stream,
+    operators: Stream,
 }
 
 /// A question that waits for its answer.
@@ -154,6 +158,7 @@ impl World {
             disk: stream(Concern::Disk),
             process: stream(Concern::Process),
             identity: stream(Concern::Identity),
+            operators: stream(Concern::Operators),
         };
         let workload = |(number, framework): (usize, &crate::plan::FrameworkPlan)| {
             let number = number as u32;
@@ -383,7 +388,17 @@ impl World {
         }
     }
 
+    fn let_operator_ask(&mut self) {
+        let wish = self.chance.operators.next();
+        if let Some(pid) = self.serving.get(&Site::Master).copied() {
+            self.give(pid, Input::OperatorAsks { wish });
+        }
+    }
+
     fn bring_job(&mut self, framework: u32, job: u32) {
+        if self.chance.operators.percent(OPERATOR_PERCENT) {
+            self.let_operator_ask();
+        }
         let site = Site::Framework(framework);
         if self.process_at(site).is_some_and(|process| process.paused) {
             // Whoever brings it waits as well.

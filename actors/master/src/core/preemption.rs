@@ -68,12 +68,12 @@ impl MasterCore {
     fn kill_for(&mut self, wanted: &TakeBack, out: &mut MasterOutbox) {
         let mut missing = wanted.resources.clone();
         for key in self.youngest_first(wanted) {
-            let helps = self.task(&key).is_some_and(|task| lessened(&missing, &task.info.resources) != missing);
+            let helps = self.task(&key).is_some_and(|task| lessened(&missing, &task.takes_plain()) != missing);
             if !helps {
                 continue;
             }
             if let Some(task) = self.task_mut(&key) {
-                missing = lessened(&missing, &task.info.resources);
+                missing = lessened(&missing, &task.takes_plain());
                 if !task.kill_asked {
                     task.preempted_for = Some(wanted.claimant_role.clone());
                     self.kill(&key, out);

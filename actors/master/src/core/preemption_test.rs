@@ -6,10 +6,11 @@ use odeon_protocol::framework::FrameworkInfo;
 use odeon_protocol::id::{AgentId, FrameworkId};
 use odeon_protocol::messages::master_scheduler::{CallError, DEMAND_UNITS_MAX, DeclareDemand, ReturnWanted};
 use odeon_protocol::messages::operations::SetRolePriority;
+use odeon_protocol::messages::reservations::ReserveResources;
 use odeon_protocol::resources::Resources;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const GRACE_MS: u64 = 30_000;
 
@@ -200,4 +201,29 @@ fn a_demand_that_is_too_long_or_anothers_is_refused() {
     let message = DeclareDemand { framework_id, roles: BTreeSet::from([role("x")]), units: None };
     let stranger = play.call(|core, _, _| core.on_declare_demand(&node("f"), message));
     assert_eq!(stranger, Err(CallError::UnknownRole(role("x"))));
+}
+
+#[test]
+fn a_task_that_takes_only_what_is_reserved_is_not_killed_for_others() {
+    let mut play = Play::new();
+    let agent_id = play.agent("a", "cpus:4;mem:1024");
+    let batch = play.subscribe("batch", None, in_role("batch"));
+    let offer = play.offers().remove(0);
+    play.accept("batch", &offer, vec![command_task("plain", "cpus:2;mem:64")]);
+    let resources_of_batch = ReserveResources {
+        agent_id,
+        resources: resources("cpus:2;mem:64").into(),
+        role: role("batch"),
+        labels: BTreeMap::new(),
+    };
+    play.call(|core, now, out| core.on_reserve_resources(&resources_of_batch, now, out)).unwrap();
+    play.wait(1_000);
+    let offer = play.offers().remove(0);
+    play.accept("batch", &offer, vec![command_task("reserved", "cpus:2;mem:64")]);
+    prioritise(&mut play, "prod", 10);
+    let prod = play.subscribe("prod", None, in_role("prod"));
+    demand(&mut play, "prod", &prod, Some(vec![resources("cpus:1;mem:64")])).unwrap();
+    play.wait(GRACE_MS + 2_000);
+    assert_eq!(killed(&mut play), ["plain"], "the younger one would give nothing back");
+    assert_eq!(play.state(&(batch, task_id("reserved"))), Some(TaskState::Staging));
 }

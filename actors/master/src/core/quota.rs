@@ -3,6 +3,7 @@
 //! What must hold between roles is in `quota_tree`; how quota is honoured is the allocator's business.
 
 use super::agents::Presence;
+use super::offers::by_class;
 use super::quota_tree::{QuotaTree, sum};
 use super::{MasterCore, MasterOutbox};
 use crate::record::Record;
@@ -14,7 +15,7 @@ use odeon_protocol::messages::quota::{
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
-use odeon_protocol::resources::Scalar;
+use odeon_protocol::resources::{Class, Scalar, TypedResources};
 use odeon_protocol::role::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -117,12 +118,14 @@ impl MasterCore {
         Ok(())
     }
 
-    /// Offers can be taken back, what tasks use cannot.
+    /// Offers can be taken back; what tasks use cannot, and what is reserved is not.
     fn check_use(&self, role: &Role, limits: &Amounts) -> Result<(), RoleQuotaError> {
         for (name, &limit) in limits {
             let shares = self.agents.values().flat_map(|agent| &agent.ledger.used);
             let theirs = shares.filter(|((_, user), _)| is_within(user, role));
-            let used = sum(theirs.map(|(_, share)| share.amount(name)));
+            let plain = theirs.map(|(_, share)| plain(share, name));
+            let reserved = self.agents.values().map(|agent| reserved_within(&agent.reserved_in_all(), role, name));
+            let used = sum(plain.chain(reserved));
             if used > limit {
                 return Err(RoleQuotaError::InUse { role: role.clone(), name: name.clone(), used, limit });
             }
@@ -135,7 +138,8 @@ impl MasterCore {
         for offer_id in self.offers_that(|offer| is_within(&offer.role, role)) {
             let consumed = self.allocator.consumed(role);
             let is_exceeded = |name: &str| limits.get(name).is_some_and(|limit| consumed.scalar(name) > *limit);
-            if self.offers[&offer_id].resources.scalars().any(|(name, _)| is_exceeded(name)) {
+            let plain = by_class(&self.offers[&offer_id]).of(&Class::default());
+            if plain.scalars().any(|(name, _)| is_exceeded(name)) {
                 self.rescind(&offer_id, now, out);
             }
         }
@@ -150,13 +154,13 @@ impl MasterCore {
         let needed = sum(guaranteed.iter().map(short));
         let offerable = self.agents.values().filter(|agent| agent.is_connected() && agent.may_be_offered());
         let free = offerable.map(|agent| {
-            let allocated = agent.ledger.allocated().unwrap_or_default();
-            missing(agent.info.resources.scalar(name), allocated.scalar(name))
+            let shares = agent.ledger.used.values().chain(agent.ledger.offered.values());
+            missing(plain(&agent.total(), name), sum(shares.map(|share| plain(share, name))))
         });
         let mut short = missing(needed, sum(free));
         let is_free_to_take = |offer: &Offer| !guaranteed.iter().any(|(role, _)| is_within(&offer.role, role));
         for offer_id in self.offers_that(is_free_to_take) {
-            let held = self.offers[&offer_id].resources.scalar(name);
+            let held = plain(&by_class(&self.offers[&offer_id]), name);
             if short > Scalar::ZERO && held > Scalar::ZERO {
                 self.rescind(&offer_id, now, out);
                 short = missing(short, held);
@@ -172,6 +176,17 @@ impl MasterCore {
 /// Whether a role is another one or below it.
 fn is_within(role: &Role, other: &Role) -> bool {
     role == other || role.is_below(other)
+}
+
+/// How much of a scalar is not reserved for anybody.
+fn plain(resources: &TypedResources, name: &str) -> Scalar {
+    resources.of(&Class::default()).scalar(name)
+}
+
+/// How much of a scalar is reserved for a role or those below it.
+fn reserved_within(reserved: &TypedResources, role: &Role, name: &str) -> Scalar {
+    let is_theirs = |class: &Class| class.reserved_for().is_some_and(|of| is_within(of, role));
+    sum(reserved.parts().filter(|(class, _)| is_theirs(class)).map(|(_, amounts)| amounts.scalar(name)))
 }
 
 /// What is missing of an amount; nothing if there is more.

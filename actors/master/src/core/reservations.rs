@@ -183,7 +183,10 @@ impl MasterCore {
             if self.allocator.free(agent_id).is_some_and(|free| free.contains(wanted)) {
                 return;
             }
-            self.rescind(&offer_id, now, out);
+            let offered = by_class(&self.offers[&offer_id]);
+            if wanted.parts().any(|(class, amounts)| !offered.of(class).common(amounts).is_empty()) {
+                self.rescind(&offer_id, now, out);
+            }
         }
     }
 

@@ -251,3 +251,36 @@ fn what_is_reserved_of_an_agent_ends_with_its_id() {
     let unknown = play.reserve(&agent_id, "cpus:1", "ads").unwrap_err();
     assert_eq!(unknown, ReservationError::UnknownAgent(agent_id));
 }
+
+#[test]
+fn only_offers_of_what_is_wanted_are_taken_back() {
+    let mut play = Play::new();
+    let agent_id = play.agent("a", "cpus:4;mem:1024");
+    play.reserve(&agent_id, "cpus:2;mem:512", "ads").unwrap();
+    play.subscribe("web", None, in_role("web"));
+    assert_eq!(play.offers().len(), 1);
+    let ads = play.subscribe("ads", None, in_role("ads"));
+    assert_eq!(play.offers().len(), 1);
+    assert_eq!(play.reserve(&agent_id, "cpus:1", "web"), Ok(()));
+    let left: Vec<_> = play.core.offers.values().map(|offer| offer.framework_id.clone()).collect();
+    assert_eq!(left, [ads]);
+}
+
+#[test]
+fn what_is_reserved_for_others_is_not_free_for_a_guarantee_and_counts_against_a_limit() {
+    let mut play = Play::new();
+    let agent_id = play.agent("a", "cpus:4;mem:1024");
+    play.reserve(&agent_id, "cpus:2", "ads").unwrap();
+    play.subscribe("web", None, in_role("web"));
+    assert_eq!(play.offers().len(), 1);
+    let two = || BTreeMap::from([("cpus".to_owned(), odeon_protocol::resources::Scalar::from_whole(2))]);
+    let quota = RoleQuota { guarantees: two(), ..RoleQuota::default() };
+    let message = SetRoleQuota { role: role("prod"), quota, force: false };
+    play.call(|core, now, out| core.on_set_role_quota(message, now, out)).unwrap();
+    assert_eq!(play.core.offers.len(), 0, "what is plain was all offered, and is needed");
+    play.reserve(&agent_id, "cpus:1", "ads").unwrap();
+    let quota = RoleQuota { limits: two(), ..RoleQuota::default() };
+    let message = SetRoleQuota { role: role("ads"), quota, force: false };
+    let refused = play.call(|core, now, out| core.on_set_role_quota(message, now, out)).unwrap_err();
+    assert!(refused.to_string().starts_with("role ads uses 3 of cpus, above the limit of 2"), "{refused}");
+}

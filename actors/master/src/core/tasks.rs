@@ -9,7 +9,7 @@ use crate::effect::SchedulerEvent;
 use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
 use odeon_protocol::messages::master_scheduler::TaskUpdated;
 use odeon_protocol::moment::Moment;
-use odeon_protocol::resources::{ResourcesError, TypedResources};
+use odeon_protocol::resources::{Class, Resources, ResourcesError, TypedResources};
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus};
 
@@ -54,6 +54,11 @@ impl Task {
     /// What it takes, by class.
     pub(super) fn takes(&self) -> TypedResources {
         self.taken.clone().unwrap_or_else(|| self.info.resources.clone().into())
+    }
+
+    /// What it takes that is not reserved; this alone others can have when it ends.
+    pub(super) fn takes_plain(&self) -> Resources {
+        self.taken.as_ref().map_or_else(|| self.info.resources.clone(), |taken| taken.of(&Class::default()))
     }
 
     /// Notes that it is charged, and for what.

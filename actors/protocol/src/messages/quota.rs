@@ -131,14 +131,16 @@ pub enum RoleQuotaError {
         /// What the agents have.
         total: Scalar,
     },
-    /// The role uses more than the limit. Tasks are not killed for a limit.
-    #[error("role {role} uses {used} of {name}, above the limit of {limit}: end tasks first, or force it")]
+    /// The role uses more than the limit. Tasks are not killed for a limit, and no reservation is ended.
+    #[error(
+        "role {role} uses {used} of {name}, above the limit of {limit}: end tasks or reservations first, or force it"
+    )]
     InUse {
         /// The role.
         role: Role,
         /// The scalar at fault.
         name: String,
-        /// What its tasks and those of roles below it use.
+        /// What its tasks and those of roles below it use, and what is reserved for them.
         used: Scalar,
         /// The limit.
         limit: Scalar,

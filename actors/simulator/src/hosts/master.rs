@@ -1,6 +1,6 @@
 //! The shell of a master, as `actors/master/src/actor.rs`.
 
-use super::{Fate, Me, spoil};
+use super::{Fate, Me, operator, spoil};
 use crate::commit::{Commits, Released};
 use crate::coverage::Step;
 use crate::defect::Defect;
@@ -42,6 +42,9 @@ impl MasterHost {
             }
             Input::LinkDown { node } if !world.is_linked(me.pid, &node) => {
                 self.core.on_node_lost(&node, me.now, &mut out);
+            }
+            Input::OperatorAsks { wish } => {
+                operator::ask(&mut self.core, wish, world.plan.frameworks.len(), me.now, &mut out);
             }
             Input::Timer { .. } => self.core.on_timer(me.now, &mut out),
             Input::WriteEnded => return self.on_write_ended(me, world),

@@ -8,6 +8,7 @@ mod agent;
 mod executor;
 mod mailer;
 mod master;
+mod operator;
 mod scheduler;
 mod spoil;
 
