@@ -42,6 +42,7 @@ const CORES: &[&str] = &[
     "actors/learning/src/coordinator_core.rs",
     "actors/learning/src/coordinator_core",
     "actors/learning/src/model.rs",
+    "actors/learning/src/scaling_model",
     "actors/simulator/src",
 ];
 

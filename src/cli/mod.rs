@@ -44,6 +44,7 @@ mod room;
 mod run;
 mod run_directory;
 mod simulate;
+mod simulate_training;
 mod task;
 mod task_output;
 mod tasks;
@@ -174,6 +175,7 @@ pub(crate) enum Command {
     Master(master::MasterArgs),
     Agent(agent::AgentArgs),
     Simulate(simulate::SimulateArgs),
+    SimulateTraining(simulate_training::SimulateTrainingArgs),
     Config(config::ConfigCommandArgs),
     Cert(cert::CertArgs),
     Bench(bench::BenchArgs),
@@ -211,6 +213,7 @@ impl Command {
             Self::Master(args) => master::master(args, environment).await,
             Self::Agent(args) => agent::agent(args, environment).await,
             Self::Simulate(args) => simulate::simulate_clusters(args, environment),
+            Self::SimulateTraining(args) => simulate_training::simulate_training(&args, environment),
             Self::Config(args) => config::config(args, environment),
             Self::Cert(args) => cert::cert(args),
             Self::Bench(args) => bench::bench(args, environment).await,

@@ -32,6 +32,7 @@ pub mod prepare;
 pub mod program;
 pub mod request_memory;
 pub mod scaling;
+pub mod scaling_model;
 pub mod scheduler;
 pub mod scores;
 pub mod stored_rows;
