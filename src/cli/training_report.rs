@@ -16,6 +16,9 @@ use super::models::{NumberRow, weight_rows};
 use crate::app::Environment;
 use crate::output::{Column, Format, JSON_VERSION, Listed, Style, escaped, render};
 
+/// Coefficients that a table shows: a model of sparse rows may have a million.
+const COEFFICIENTS_SHOWN_MAX: usize = 1000;
+
 /// What is told of a job that has a model.
 #[derive(Serialize)]
 pub(super) struct TrainingReport<'a> {
@@ -233,7 +236,9 @@ impl<'a> TrainingReport<'a> {
 
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
         let row = NumberRow::new;
-        let coefficients = weight_rows(self.model);
+        let mut coefficients = weight_rows(self.model);
+        let hidden = coefficients.len().saturating_sub(COEFFICIENTS_SHOWN_MAX);
+        coefficients.truncate(COEFFICIENTS_SHOWN_MAX);
         let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));
         let metrics: Vec<NumberRow> = [row("(objective)", self.objective)].into_iter().chain(metrics).collect();
         let mut text = render(&self.tasks, format, style)?;
@@ -251,6 +256,9 @@ impl<'a> TrainingReport<'a> {
         let Self { workers, train_rows, test_rows, .. } = self;
         let (name, what) = (escaped(self.name), if self.model.tree.is_some() { "importances" } else { "coefficients" });
         text.push_str(&format!("\n{what} of {name}\n{}", render(&coefficients, format, style)?));
+        if hidden > 0 {
+            writeln!(text, "and {hidden} more, which --out and -o json keep").expect("writing to memory cannot fail");
+        }
         text.push_str(&format!("\non {test_rows} held-out rows\n{}", render(&metrics, format, style)?));
         text.push_str(&confusion_lines(self.classes, self.confusion));
         let end = format!("\n{} over {train_rows} rows, {workers} workers", self.verdict());

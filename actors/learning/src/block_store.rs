@@ -16,16 +16,17 @@ use crate::{
         strata::Strata,
     },
     kernel::{
-        BlockView, Cell, ClassPredictor, HingeProblem, HingeStep, KernelError, OwnSums, Predictor, centred_squares,
-        class_counts, class_curvature, class_gradient, class_outcomes, classification_sums, column_sums,
-        curvature_sums, hinge_path, level_counts, moments, objective_curvature, objective_gradient, own_curvature,
-        own_gradient, own_outcomes, present_squares, present_sums, rank_counts, regression_sums, tree_outcomes,
-        window_rows,
+        BlockView, Cell, ClassPredictor, HingeProblem, HingeStep, KernelError, OwnSums, Predictor, SparsePredictor,
+        centred_squares, class_counts, class_curvature, class_gradient, class_outcomes, classification_sums,
+        column_sums, curvature_sums, hinge_path, level_counts, moments, objective_curvature, objective_gradient,
+        own_curvature, own_gradient, own_outcomes, present_squares, present_sums, rank_counts, regression_sums,
+        tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     model_registry::{ModelRegistry, OwnModel},
     prepare::{ApplyError, FittedStep, PreparePass, apply},
     program::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass},
+    sparse_pass,
     stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
     tree::{Window, histogram::TreeRows},
 };
@@ -37,6 +38,8 @@ mod trees;
 #[derive(Debug)]
 pub struct BlockStore {
     feature_count: usize,
+    /// Whether only cells that are not 0 are held.
+    is_sparse: bool,
     /// Whether numbers are rounded to 32 bits, as they are read and behind each step.
     rounds: bool,
     /// Of a user's model, what sums over rows.
@@ -63,10 +66,10 @@ impl BlockStore {
     /// [`SplitError`] if the rows cannot be split.
     pub fn new(joined: &Joined, strata: &Strata) -> Result<Self, SplitError> {
         let rows = joined.job.data.split_rows(&joined.data, strata)?;
-        let (row_count, feature_count) = (joined.data.row_count, joined.data.feature_names.len());
-        let rounds = rounds(joined.job.data.precision, row_count, feature_count);
+        let (feature_count, is_sparse) = (joined.data.feature_count(), joined.data.sparse.is_some());
+        let rounds = rounds(joined.job.data.precision, joined.data.cell_count());
         let own = joined.job.model.kind.own();
-        Ok(Self { feature_count, rounds, own, rows, blocks: BTreeMap::new() })
+        Ok(Self { feature_count, is_sparse, rounds, own, rows, blocks: BTreeMap::new() })
     }
 
     /// Blocks held now.
@@ -128,9 +131,17 @@ impl BlockStore {
         if let Pass::Trees(pass) = &request.pass {
             return self.tree_sums(pass, &request.nodes, layout);
         }
+        let sparse = if self.is_sparse {
+            sparse_pass::predictor(&request.pass).map_err(|error| told(error, |row| row))?
+        } else {
+            None
+        };
         let partial = |node: &NodeId| {
-            let mut sums = |block| self.block_sums(&request.pass, split, layout, block);
-            let values = sum_subtree(*node, layout.block_count(), &mut sums)?;
+            let mut sums = |block| self.block_sums(&request.pass, split, layout, block, sparse.as_ref());
+            let mut values = sum_subtree(*node, layout.block_count(), &mut sums)?;
+            if self.is_sparse {
+                values = sparse_pass::ordered(&request.pass, values);
+            }
             Ok(Partial { node: *node, values: F64Block(values) })
         };
         request.nodes.iter().map(partial).collect()
@@ -179,14 +190,19 @@ impl BlockStore {
         load: impl FnOnce(&[usize], &mut RowSink<'_>) -> Result<(), DataError>,
     ) -> Result<Vec<StoredRows>, ComputeError> {
         let (width, rounds) = (self.feature_count, self.rounds);
-        let builder = |block: &usize| RowsBuilder::new(layout.rows(*block).len(), width, rounds);
+        let new = if self.is_sparse { RowsBuilder::sparse } else { RowsBuilder::new };
+        let builder = |block: &usize| new(layout.rows(*block).len(), width, rounds);
         let mut builders: Vec<RowsBuilder> = blocks.iter().map(builder).collect();
         // Only the last block of all may be shorter than the first.
         let block_rows = layout.rows(blocks[0]).len();
         let mut wrong_width = None;
-        load(numbers, &mut |place, cells, target| match builders.get_mut(place / block_rows) {
-            Some(builder) if cells.len() == width => builder.set(place % block_rows, cells, target),
-            _ => wrong_width = Some(cells.len()),
+        load(numbers, &mut |place, cells, target| {
+            let is_taken = builders
+                .get_mut(place / block_rows)
+                .is_some_and(|builder| builder.set(place % block_rows, cells, target));
+            if !is_taken {
+                wrong_width = Some(cells.width_min());
+            }
         })?;
         let shape = |what: &str, expected, actual| match expected == actual {
             true => Ok(()),
@@ -228,11 +244,17 @@ impl BlockStore {
         split: Split,
         layout: BlockLayout,
         block: usize,
+        sparse: Option<&SparsePredictor>,
     ) -> Result<Vec<f64>, ComputeError> {
         let rows = &self.blocks[&(split, block)].rows;
-        let sums = match own_point(pass) {
-            None => pass_sums(pass, block, layout.rows(block).start, rows),
-            Some(at) => {
+        let sums = match (&rows.x, own_point(pass)) {
+            (Cells::Sparse(x), _) => {
+                let y = rows.y.as_slice().expect("the targets of a block follow each other");
+                let none = || ComputeError::NotForSparse { pass: pass.name().to_owned() };
+                sparse_pass::sums(pass, x, y, sparse).ok_or_else(none)?
+            }
+            (_, None) => pass_sums(pass, block, layout.rows(block).start, rows),
+            (_, Some(at)) => {
                 let code = self.own.and_then(|own| own.code());
                 let unknown = || ModelRegistry::new().unknown(self.own.as_ref().map_or("", |own| own.name()));
                 let own = OwnSums { code: code.ok_or_else(unknown)?, parameters: &at.0 };
@@ -287,6 +309,7 @@ fn pass_sums(pass: &Pass, number: usize, start: usize, rows: &StoredRows) -> Res
     let sums = match &rows.x {
         Cells::Narrow(x) => frequent_sums(pass, number, BlockView::new(x.view(), rows.y.view())?),
         Cells::Wide(x) => frequent_sums(pass, number, BlockView::new(x.view(), rows.y.view())?),
+        Cells::Sparse(_) => None,
     };
     sums.unwrap_or_else(|| rows.x.with_wide(|x| rare_sums(pass, start, x, rows)))
 }
@@ -390,7 +413,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{
-            Precision,
+            Precision, RowCells,
             split::{SplitKind, train_test_split},
         },
         kernel::Loss,
@@ -408,7 +431,9 @@ mod tests {
     /// Feature and target are the number of the data row.
     fn load(numbers: &[usize], each: &mut RowSink<'_>) -> Result<(), DataError> {
         // From the last to the first: any order will do.
-        (0..numbers.len()).rev().for_each(|place| each(place, &[numbers[place] as f64], numbers[place] as f64));
+        (0..numbers.len())
+            .rev()
+            .for_each(|place| each(place, RowCells::All(&[numbers[place] as f64]), numbers[place] as f64));
         Ok(())
     }
 
@@ -488,7 +513,7 @@ mod tests {
             store.compute(&request(1, &[FIRST]), &[], load).unwrap_err()
         };
         let wide = refused(|_, each| {
-            each(0, &[1.0, 2.0], 0.0);
+            each(0, RowCells::All(&[1.0, 2.0]), 0.0);
             Ok(())
         });
         assert_eq!(wide, ComputeError::ShapeMismatch { what: "features".into(), expected: 1, actual: 2 });

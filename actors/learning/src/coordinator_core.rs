@@ -27,6 +27,9 @@ use crate::{
     tree::TreeChoice,
 };
 
+/// Most numbers that are asked for in one reply, unless one node has more: a message of the fabric holds no more.
+const REPLY_NUMBERS_MAX: usize = 1_000_000;
+
 /// Waits and counts of a coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoordinatorLimits {
@@ -583,8 +586,11 @@ impl CoordinatorCore {
         asked.open.extend(&nodes);
         let answer_by = now + self.limits.answer_wait;
         asked.owe(now, self.pass_number, blocks.len(), answer_by);
-        let request = asked.request(self.pass_number, &open_pass.pass, nodes, self.trainer.steps());
-        out.push(Effect::Compute { worker: worker.clone(), request });
+        let at_once = (REPLY_NUMBERS_MAX / open_pass.pass.partial_len(self.trainer.feature_count()).max(1)).max(1);
+        for nodes in nodes.chunks(at_once) {
+            let request = asked.request(self.pass_number, &open_pass.pass, nodes.to_vec(), self.trainer.steps());
+            out.push(Effect::Compute { worker: worker.clone(), request });
+        }
     }
 
     /// Asks those that are idle for what late workers owe. Whose answer is first counts.

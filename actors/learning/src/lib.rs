@@ -35,6 +35,8 @@ pub mod scaling;
 pub mod scaling_model;
 pub mod scheduler;
 pub mod scores;
+mod sparse_pass;
+mod sparse_rows;
 pub mod stored_rows;
 pub mod trainable;
 pub mod training;

@@ -113,6 +113,9 @@ pub(crate) fn run_pass(
 #[path = "local_histogram_test.rs"]
 mod histogram_tests;
 #[cfg(test)]
+#[path = "local_sparse_test.rs"]
+mod sparse_tests;
+#[cfg(test)]
 #[path = "local_svm_test.rs"]
 mod svm_tests;
 #[cfg(test)]

@@ -297,6 +297,24 @@ fn second_derivatives_of_a_sample_lead_to_the_same_optimum_in_few_rounds() {
     }
 }
 
+#[test]
+fn generated_holes_are_filled_and_generated_words_become_columns() {
+    let text = "name = \"g\"\n[data]\npath = \"g\"\n[model]\ntype = \"logistic\"\nl2 = 1e-3\n\
+                [[prepare.steps]]\nstep = \"impute\"\nwith = \"median\"\n[[prepare.steps]]\nstep = \"one_hot\"\n";
+    let mut job: TrainingJob = toml::from_str(text).unwrap();
+    let name = "synthetic:dense?rows=500&cols=3&seed=1&holes=50&words=1&levels=4";
+    let data = source::scan(Path::new(name), &job.data_spec()).unwrap().summary().clone();
+    let missing: Vec<usize> = data.columns.iter().map(|column| column.missing_count).collect();
+    assert!(missing[..3].iter().all(|count| (10..50).contains(count)) && missing[3] == 0, "{missing:?}");
+    assert_eq!(data.columns[3].kind(), "categorical");
+    let model = fit_file(&job, Path::new(name), 3).unwrap();
+    let names: Vec<&str> = model.coefficients.iter().map(|coefficient| coefficient.name.as_str()).collect();
+    assert_eq!(names, ["x0", "x1", "x2", "c0=w0", "c0=w1", "c0=w2", "c0=w3"]);
+    job.prepare.steps.remove(0);
+    let refused = fit_file(&job, Path::new(name), 1).unwrap_err().to_string();
+    assert!(refused.ends_with("it has holes; add a [[prepare.steps]] with step = \"impute\""), "{refused}");
+}
+
 /// Generated cells are numbers of 32 bits, decimals of a file are not.
 #[test]
 fn how_rows_are_stored_changes_a_model_only_where_numbers_are_rounded() {

@@ -192,6 +192,12 @@ pub enum ComputeError {
     /// The bins or trees that were sent before are not here.
     #[error("the request counts on trees that were sent before, and they are not here")]
     TreesMissing,
+    /// A pass that sparse rows have no sums of.
+    #[error("sparse rows have no sums of a pass \"{pass}\"")]
+    NotForSparse {
+        /// The pass, by its name.
+        pass: String,
+    },
     /// A vector of the pass does not fit the data.
     #[error("the data has {expected} {what}, the request has {actual}")]
     ShapeMismatch {

@@ -5,7 +5,8 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use crate::data::Precision;
+use crate::data::{Precision, RowCells};
+use crate::sparse_rows::{SparseBuilder, SparseRows};
 
 /// Most cells of a job that keep 64 bits without being asked to: a matrix of 1 GiB.
 pub const EXACT_CELLS_MAX: usize = 1 << 27;
@@ -26,6 +27,8 @@ pub(crate) enum Cells {
     Narrow(Array2<f32>),
     /// Some number is none.
     Wide(Array2<f64>),
+    /// Most cells are 0.
+    Sparse(SparseRows),
 }
 
 /// Whether the numbers of a job are rounded to 32 bits.
@@ -33,9 +36,9 @@ pub(crate) enum Cells {
 /// `auto` rounds where the memory is worth it, and nowhere else: small data keep the decimals of their file, and so
 /// the digits of a model. It depends on the size of the data alone, so all workers do the same.
 #[must_use]
-pub fn rounds(precision: Precision, row_count: usize, feature_count: usize) -> bool {
+pub fn rounds(precision: Precision, cell_count: usize) -> bool {
     match precision {
-        Precision::Auto => row_count.saturating_mul(feature_count) > EXACT_CELLS_MAX,
+        Precision::Auto => cell_count > EXACT_CELLS_MAX,
         Precision::F32 => true,
         Precision::F64 => false,
     }
@@ -48,7 +51,7 @@ pub(crate) fn rounded(value: f64) -> f64 {
 }
 
 /// Whether 32 bits hold the number, a missing cell included.
-fn is_narrow(value: f64) -> bool {
+pub(crate) fn is_narrow(value: f64) -> bool {
     f64::from(value as f32).to_bits() == value.to_bits()
 }
 
@@ -63,6 +66,7 @@ impl Cells {
         match std::mem::replace(self, Self::Wide(Array2::zeros((0, 0)))) {
             Self::Narrow(x) => x.mapv(f64::from),
             Self::Wide(x) => x,
+            Self::Sparse(x) => x.dense(),
         }
     }
 
@@ -71,6 +75,7 @@ impl Cells {
         match self {
             Self::Narrow(x) => sums(x.mapv(f64::from).view()),
             Self::Wide(x) => sums(x.view()),
+            Self::Sparse(x) => sums(x.dense().view()),
         }
     }
 
@@ -91,31 +96,59 @@ impl Cells {
 /// Rows that come in any order, into their place.
 #[derive(Debug)]
 pub(crate) struct RowsBuilder {
-    rows: StoredRows,
+    x: CellsBuilder,
+    y: Array1<f64>,
+    feature_count: usize,
     filled: usize,
     rounds: bool,
+}
+
+#[derive(Debug)]
+enum CellsBuilder {
+    Dense(Cells),
+    Sparse(SparseBuilder),
 }
 
 impl RowsBuilder {
     /// Room for so many rows; memory is taken as they come.
     pub(crate) fn new(row_count: usize, feature_count: usize, rounds: bool) -> Self {
-        let x = Cells::Narrow(Array2::zeros((row_count, feature_count)));
-        Self { rows: StoredRows { x, y: Array1::zeros(row_count) }, filled: 0, rounds }
+        let x = CellsBuilder::Dense(Cells::Narrow(Array2::zeros((row_count, feature_count))));
+        Self { x, y: Array1::zeros(row_count), feature_count, filled: 0, rounds }
     }
 
-    /// Takes the row of a place that was empty.
-    pub(crate) fn set(&mut self, place: usize, cells: &[f64], target: f64) {
-        match self.rounds {
-            true => self.rows.x.set_row(place, cells.iter().copied().map(rounded)),
-            false => self.rows.x.set_row(place, cells.iter().copied()),
+    /// The same for sparse rows.
+    pub(crate) fn sparse(row_count: usize, feature_count: usize, rounds: bool) -> Self {
+        let x = CellsBuilder::Sparse(SparseBuilder::new(row_count, feature_count, rounds));
+        Self { x, y: Array1::zeros(row_count), feature_count, filled: 0, rounds }
+    }
+
+    /// Takes the row of a place that was empty; `false` if it is of another form or width.
+    pub(crate) fn set(&mut self, place: usize, cells: RowCells<'_>, target: f64) -> bool {
+        let is_taken = match (&mut self.x, cells) {
+            (CellsBuilder::Dense(x), RowCells::All(cells)) if cells.len() == self.feature_count => {
+                match self.rounds {
+                    true => x.set_row(place, cells.iter().copied().map(rounded)),
+                    false => x.set_row(place, cells.iter().copied()),
+                }
+                true
+            }
+            (CellsBuilder::Sparse(x), RowCells::Sparse { columns, values }) => x.set(place, columns, values),
+            _ => false,
+        };
+        if is_taken {
+            self.y[place] = target;
+            self.filled += 1;
         }
-        self.rows.y[place] = target;
-        self.filled += 1;
+        is_taken
     }
 
     /// The rows, and how many there are.
     pub(crate) fn finish(self) -> (StoredRows, usize) {
-        (self.rows, self.filled)
+        let x = match self.x {
+            CellsBuilder::Dense(x) => x,
+            CellsBuilder::Sparse(x) => Cells::Sparse(x.finish()),
+        };
+        (StoredRows { x, y: self.y }, self.filled)
     }
 }
 
@@ -125,7 +158,7 @@ mod tests {
 
     fn built(rows: &[(usize, [f64; 2])], rounds: bool) -> StoredRows {
         let mut builder = RowsBuilder::new(rows.len(), 2, rounds);
-        rows.iter().for_each(|(place, cells)| builder.set(*place, cells, *place as f64));
+        rows.iter().for_each(|(place, cells)| assert!(builder.set(*place, RowCells::All(cells), *place as f64)));
         let (stored, filled) = builder.finish();
         assert_eq!(filled, rows.len());
         stored
@@ -163,7 +196,7 @@ mod tests {
 
     #[test]
     fn only_the_size_of_the_data_and_the_job_decide() {
-        assert!(!rounds(Precision::Auto, 1 << 20, 128) && rounds(Precision::Auto, (1 << 20) + 1, 128));
-        assert!(rounds(Precision::F32, 1, 1) && !rounds(Precision::F64, usize::MAX, 2));
+        assert!(!rounds(Precision::Auto, 1 << 27) && rounds(Precision::Auto, (1 << 27) + 1));
+        assert!(rounds(Precision::F32, 1) && !rounds(Precision::F64, usize::MAX));
     }
 }

@@ -1,6 +1,6 @@
 //! `odeon bench train`: a logistic regression on a local cluster, beside what this machine reads from memory.
 //!
-//! A first training, by Newton's method, gives the optimum; the second one is measured against it. The training rows
+//! A first training, by Newton's method or of sparse rows by L-BFGS, gives the optimum; the second one is measured against it. The training rows
 //! are those of the name; the generator makes one more, which is the test row that a job needs.
 
 use std::cell::RefCell;
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use odeon_learning::coordinator_core::CoordinatorLimits;
-use odeon_learning::data::{DataSummary, SYNTHETIC, source};
+use odeon_learning::data::source::{self, Table};
+use odeon_learning::data::{DataError, DataSummary, RowCells, SYNTHETIC};
 use odeon_learning::job::{TrainingJob, WORKERS_MAX};
 use odeon_learning::measure::read_bandwidth;
 use odeon_learning::pass_report::PassReport;
@@ -39,7 +40,7 @@ const FLOOR_MIB: std::ops::RangeInclusive<usize> = 128..=1024;
 /// Measures a training on generated rows with a cluster of its own, beside what the machine reads from memory
 #[derive(Debug, Args)]
 pub(crate) struct TrainBenchArgs {
-    /// The rows: synthetic:dense?rows=N&cols=N&seed=N
+    /// The rows: synthetic:dense?rows=N&cols=N&seed=N, or sparse in place of dense
     #[arg(long, value_name = "NAME", default_value = "synthetic:dense?rows=200000&cols=100&seed=1")]
     data: String,
     /// Workers, each with a core to itself if there are as many
@@ -62,16 +63,17 @@ pub(crate) struct TrainBenchArgs {
 /// Trains, measures the machine, and prints the figures.
 pub(crate) async fn train(args: TrainBenchArgs, environment: &Environment) -> Result<i32, Failure> {
     let job = args.job(&args.solver)?;
-    let data = source::scan_source(&job.data.source(), &job.data_spec()).or_exit(Exit::Usage)?.summary().clone();
+    let table = source::scan_source(&job.data.source(), &job.data_spec()).or_exit(Exit::Usage)?;
+    let (data, matrix_bytes) = (table.summary().clone(), matrix_bytes(&table).or_exit(Exit::Usage)?);
     let optimum = match args.optimum {
         Some(optimum) => optimum,
         None => args.optimum(&data, environment).await?,
     };
     let mut run = one_training(&job, &data, environment).await?;
-    run.optimum = optimum;
+    (run.optimum, run.matrix_bytes) = (optimum, matrix_bytes);
     // Last, so that its memory is not counted as that of the training.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(args.workers as usize);
-    let mib = ((run.row_count * run.column_count * 4) >> 20).clamp(*FLOOR_MIB.start(), *FLOOR_MIB.end());
+    let mib = (matrix_bytes >> 20).clamp(*FLOOR_MIB.start(), *FLOOR_MIB.end());
     run.read_bandwidth = read_bandwidth(mib.div_ceil(threads), threads, FLOOR_RUNS);
     let format = if args.json { Format::Json } else { Format::Table };
     let style = Style::of(&std::io::stdout(), &environment.variables);
@@ -89,6 +91,7 @@ impl TrainBenchArgs {
         let text = format!(
             "name = \"bench\"\n\
              data = {{ path = \"{path}\", target = \"label\", split = \"ordered\", test_size = {test_size:e} }}\n\
+             prepare = {{ scale = \"none\" }}\n\
              model = {{ type = \"logistic\", l2 = {l2:e} }}\n\
              train = {{ workers = {workers}, solver = \"{solver}\", tolerance = {TOLERANCE:e} }}\n"
         );
@@ -99,12 +102,13 @@ impl TrainBenchArgs {
 
     /// The objective where the gradient has vanished.
     async fn optimum(&self, data: &DataSummary, environment: &Environment) -> Result<f64, Failure> {
-        let run = one_training(&self.job("newton")?, data, environment).await?;
+        let solver = if data.sparse.is_some() { "lbfgs" } else { "newton" };
+        let run = one_training(&self.job(solver)?, data, environment).await?;
         match run.rounds().last() {
             Some(last) if run.gradient_norm <= OPTIMUM_GRADIENT_MAX => Ok(last.objective.min(run.objective)),
             _ => {
                 let text = format!(
-                    "Newton's method left a gradient of {:e}: no optimum to compare with; give --optimum",
+                    "the first training left a gradient of {:e}: no optimum to compare with; give --optimum",
                     run.gradient_norm
                 );
                 Err(Failure::new(Exit::NotConverged, text))
@@ -113,10 +117,28 @@ impl TrainBenchArgs {
     }
 }
 
+/// Bytes of all rows as workers keep them: 4 a cell, and of sparse rows 8 for each that is not 0.
+fn matrix_bytes(table: &Table) -> Result<usize, DataError> {
+    let data = table.summary();
+    if data.sparse.is_none() {
+        return Ok(data.cell_count() * 4);
+    }
+    let (all, mut stored): (Vec<usize>, _) = ((0..data.row_count).collect(), 0);
+    table.each_row(&all, &mut |_, cells, _| {
+        if let RowCells::Sparse { columns, .. } = cells {
+            stored += columns.len();
+        }
+    })?;
+    Ok(stored * 8)
+}
+
 /// The name with one row more, and the number of rows that it has then.
 fn one_row_more(name: &str) -> Result<(String, usize), Failure> {
-    let refused =
-        || Failure::usage(format!("--data {name}: only generated rows, {SYNTHETIC}dense?rows=N&cols=N&seed=N"));
+    let refused = || {
+        Failure::usage(format!(
+            "--data {name}: only generated rows, {SYNTHETIC}dense?rows=N&cols=N&seed=N, or sparse in place of dense"
+        ))
+    };
     let rest = name.strip_prefix(SYNTHETIC).ok_or_else(refused)?;
     let start = rest.find("rows=").ok_or_else(refused)? + "rows=".len();
     let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
@@ -167,7 +189,7 @@ async fn in_cluster(job: &TrainingJob, data: &DataSummary, master: &Endpoint) ->
         passes,
         peak_bytes,
         row_count: training.model.train_row_count,
-        column_count: data.feature_names.len(),
+        matrix_bytes: 0,
         objective: training.model.objective,
         gradient_norm: training.model.gradient_norm,
         optimum: f64::NAN,

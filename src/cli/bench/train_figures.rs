@@ -9,16 +9,14 @@ use serde::Serialize;
 use super::times::Times;
 use crate::output::{Column, Listed};
 
-/// Bytes of a cell as the matrix is counted.
-const CELL_BYTES: usize = 4;
-
 /// A training, and what it is compared with.
 pub(super) struct Run {
     pub(super) passes: Vec<PassReport>,
     /// Of all processes together.
     pub(super) peak_bytes: Option<u64>,
     pub(super) row_count: usize,
-    pub(super) column_count: usize,
+    /// Of the rows as they are kept: 4 a cell, and of sparse rows 8 for each that is not 0.
+    pub(super) matrix_bytes: usize,
     pub(super) objective: f64,
     pub(super) gradient_norm: f64,
     pub(super) optimum: f64,
@@ -93,7 +91,7 @@ impl Run {
     }
 
     fn matrix_bytes(&self) -> f64 {
-        (self.row_count * self.column_count * CELL_BYTES) as f64
+        self.matrix_bytes as f64
     }
 
     /// How far an objective is above the optimum, as part of it.
@@ -190,13 +188,13 @@ mod tests {
             pass("gradient", 10, Some(0.5004)),
             pass("gradient", 12, Some(0.5)),
         ];
-        let (row_count, column_count, read_bandwidth) = (1_000_000, 10, 8e9);
+        let (row_count, matrix_bytes, read_bandwidth) = (1_000_000, 40_000_000, 8e9);
         let (objective, gradient_norm, optimum) = (0.5, 0.0, 0.5);
         Run {
             passes,
             peak_bytes: Some(50_000_000),
             row_count,
-            column_count,
+            matrix_bytes,
             objective,
             gradient_norm,
             optimum,

@@ -192,6 +192,18 @@ pub enum DataError {
         /// The cell, cut if long.
         text: String,
     },
+    /// A piece of a libsvm line.
+    #[error("{file}: row {row}: \"{text}\" {reason}")]
+    BadEntry {
+        /// The file.
+        file: String,
+        /// Line in the file.
+        row: u64,
+        /// The piece, cut if long.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A level that an ordered or already learned column does not have.
     #[error("{file}: row {row}, column \"{column}\": \"{text}\" is none of the words of the column{}", did_you_mean(.nearest))]
     UnknownLevel {

@@ -7,7 +7,11 @@ mod infer;
 mod line_ends;
 mod mersenne;
 mod open;
+mod reader;
+mod sparse_table;
+mod svm;
 mod synthetic;
+mod synthetic_sparse;
 
 pub mod csv;
 pub mod fold;
@@ -21,7 +25,7 @@ pub use error::DataError;
 pub(crate) use error::nearest;
 use ndarray::{Array1, Array2};
 pub use paths::{DataPaths, DataSource};
-pub use schema::{BadRows, ColumnSetting, DataColumn, DataSpec, DataSummary, LeftOut};
+pub use schema::{BadRows, ColumnSetting, DataColumn, DataSpec, DataSummary, LeftOut, SparseColumns};
 use serde::{Deserialize, Serialize};
 pub use synthetic::SCHEME as SYNTHETIC;
 
@@ -41,8 +45,48 @@ pub enum Precision {
     F64,
 }
 
+/// The features of a row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RowCells<'a> {
+    /// All of them.
+    All(&'a [f64]),
+    /// Those that are not 0.
+    Sparse {
+        /// Their columns, ascending.
+        columns: &'a [u32],
+        /// One for each column.
+        values: &'a [f64],
+    },
+}
+
+impl RowCells<'_> {
+    /// How many columns a row must have at least for these cells.
+    #[must_use]
+    pub fn width_min(&self) -> usize {
+        match self {
+            Self::All(cells) => cells.len(),
+            Self::Sparse { columns, .. } => columns.last().map_or(0, |column| *column as usize + 1),
+        }
+    }
+
+    /// Writes them over the cells of a row, whose width fits and which are 0 before.
+    pub fn fill<'c>(&self, row: impl Iterator<Item = &'c mut f64>) {
+        match self {
+            Self::All(cells) => row.zip(*cells).for_each(|(cell, value)| *cell = *value),
+            Self::Sparse { columns, values } => {
+                let mut stored = columns.iter().zip(*values).peekable();
+                for (column, cell) in (0_u32..).zip(row) {
+                    if let Some((_, value)) = stored.next_if(|(next, _)| **next == column) {
+                        *cell = *value;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Hears rows one by one: the place that was asked for, the features, the target.
-pub type RowSink<'a> = dyn FnMut(usize, &[f64], f64) + 'a;
+pub type RowSink<'a> = dyn FnMut(usize, RowCells<'_>, f64) + 'a;
 
 /// Chosen rows, in the order they were asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +102,8 @@ impl Rows {
     pub fn tell(&self, each: &mut RowSink<'_>) {
         for (place, (row, target)) in self.x.rows().into_iter().zip(&self.y).enumerate() {
             match row.as_slice() {
-                Some(cells) => each(place, cells, *target),
-                None => each(place, &row.to_vec(), *target),
+                Some(cells) => each(place, RowCells::All(cells), *target),
+                None => each(place, RowCells::All(&row.to_vec()), *target),
             }
         }
     }

@@ -72,6 +72,9 @@ pub struct DataSpec {
     /// Whether rows that repeat an earlier one in all columns read are left out.
     #[serde(default)]
     pub drop_duplicate_rows: bool,
+    /// Whether rows of a sparse form are told with all their zeros.
+    #[serde(default)]
+    pub dense: bool,
     /// Whether the class of each row is wanted, for a split that keeps their proportion.
     #[serde(default)]
     pub stratified: bool,
@@ -112,7 +115,7 @@ pub struct LeftOut {
 pub struct DataSummary {
     /// Rows below the header, without those left out.
     pub row_count: usize,
-    /// Features, in the order of the matrix columns.
+    /// Features, in the order of the matrix columns; none of sparse rows, whose columns are numbered.
     pub feature_names: Vec<String>,
     /// The target column; empty if it was not read.
     pub target: String,
@@ -125,6 +128,9 @@ pub struct DataSummary {
     /// Rows left out.
     #[serde(default)]
     pub left_out: LeftOut,
+    /// The columns, if rows are sparse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<SparseColumns>,
     /// The last rows are those of files of their own, for testing; so many of those that were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_row_count: Option<usize>,
@@ -133,7 +139,49 @@ pub struct DataSummary {
     pub strata: Vec<Stratum>,
 }
 
+/// The columns of sparse rows: all are numeric, and have their numbers for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SparseColumns {
+    /// The number of the first.
+    pub first: u32,
+    /// How many there are.
+    pub count: usize,
+    /// Cells of all rows that are not 0; 0 if nobody has counted.
+    pub value_count: usize,
+}
+
+impl SparseColumns {
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = String> {
+        (self.first..).take(self.count).map(|number| number.to_string())
+    }
+}
+
 impl DataSummary {
+    /// Features of a row.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        self.sparse.map_or(self.feature_names.len(), |columns| columns.count)
+    }
+
+    /// Cells that are stored of all rows.
+    #[must_use]
+    pub fn cell_count(&self) -> usize {
+        match self.sparse {
+            Some(columns) => columns.value_count,
+            None => self.row_count.saturating_mul(self.feature_names.len()),
+        }
+    }
+
+    /// What each feature is, also of sparse rows.
+    #[must_use]
+    pub fn all_columns(&self) -> Vec<DataColumn> {
+        match self.sparse {
+            Some(columns) => columns.names().map(|name| DataColumn { name, ..DataColumn::default() }).collect(),
+            None => self.columns.clone(),
+        }
+    }
+
     /// A summary of numeric columns without holes.
     #[must_use]
     pub fn numeric(row_count: usize, feature_names: &[&str], target: &str) -> Self {

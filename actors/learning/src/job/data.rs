@@ -23,13 +23,14 @@ pub const REPEATS_MAX: u32 = 100;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// CSV file with a header, present on every host that runs a worker, a pattern or a list of such; or
-    /// `synthetic:dense?rows=N&cols=N&seed=N`.
+    /// CSV file with a header or libsvm file, present on every host that runs a worker, a pattern or a list of such; or
+    /// `synthetic:dense?rows=N&cols=N&seed=N`, or the same with `sparse`.
     pub path: DataPaths,
     /// Files with the rows for testing, in place of a split; all rows of `path` are for training then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_path: Option<DataPaths>,
-    /// Column to predict.
+    /// Column to predict; of a libsvm file a name of your own for what begins each line.
+    #[serde(default = "default_target")]
     pub target: String,
     /// Columns to predict from; all but the target if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +44,9 @@ pub struct DataSettings {
     /// Words that stand for a missing cell, as an empty cell does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_words: Vec<String>,
+    /// Whether rows of a libsvm file are kept with all their zeros, and so are like those of any other file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dense: bool,
     /// Fraction of rows kept for testing, strictly between 0 and 1.
     #[serde(default = "default_test_size")]
     pub test_size: f64,
@@ -176,6 +180,10 @@ impl DataSettings {
         }
         Ok(())
     }
+}
+
+fn default_target() -> String {
+    "label".to_owned()
 }
 
 fn default_test_size() -> f64 {

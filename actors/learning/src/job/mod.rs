@@ -77,6 +77,7 @@ impl TrainingJob {
             missing_is_filled: prepare.fills_missing(),
             drop_missing_rows: prepare.drop_missing_rows,
             drop_duplicate_rows: prepare.drop_duplicate_rows,
+            dense: data.dense,
             stratified: data.split.is_stratified(),
         }
     }

@@ -29,9 +29,9 @@ pub struct ClassPredictor<'a> {
 }
 
 /// The derivatives of one row's cost by its margins.
-struct ClassRow {
-    margins: Vec<f64>,
-    slopes: Vec<f64>,
+pub(super) struct ClassRow {
+    pub(super) margins: Vec<f64>,
+    pub(super) slopes: Vec<f64>,
     /// Probabilities that the softmax gives, and what each leaves to the others.
     shares: Vec<(f64, f64)>,
     /// Second derivatives, shape `[classes · classes]`.
@@ -97,9 +97,20 @@ pub fn class_curvature<T: Cell>(
 /// # Errors
 /// [`KernelError::Class`] if a target is no class.
 pub fn class_counts(block: BlockView<'_>, class_count: usize) -> Result<Vec<f64>, KernelError> {
+    class_counts_of(block.y, class_count)
+}
+
+/// As [`class_counts`], of targets alone.
+///
+/// # Errors
+/// [`KernelError::Class`] if a target is no class.
+pub fn class_counts_of<'y>(
+    targets: impl IntoIterator<Item = &'y f64>,
+    class_count: usize,
+) -> Result<Vec<f64>, KernelError> {
     let mut counts = vec![0.0; class_count];
-    for (index, (_, target)) in block.rows().enumerate() {
-        counts[class_number(target, class_count, index)?] += 1.0;
+    for (index, target) in targets.into_iter().enumerate() {
+        counts[class_number(*target, class_count, index)?] += 1.0;
     }
     Ok(counts)
 }
@@ -154,7 +165,7 @@ impl ClassPredictor<'_> {
 }
 
 impl ClassRow {
-    fn new(class_count: usize) -> Self {
+    pub(super) fn new(class_count: usize) -> Self {
         let zeros = || vec![0.0; class_count];
         Self {
             margins: zeros(),
@@ -174,14 +185,14 @@ impl ClassRow {
 
     /// Fills the slopes for a row of `class`, and returns its cost.
     #[inline(always)]
-    fn differentiate(&mut self, loss: ClassLoss, class: usize, row: usize) -> Result<f64, KernelError> {
+    pub(super) fn differentiate(&mut self, loss: ClassLoss, class: usize, row: usize) -> Result<f64, KernelError> {
         match loss {
             ClassLoss::Softmax => Ok(self.softmax(class)),
             ClassLoss::OneVsRestSquaredHinge => self.squared_hinge(class, row),
         }
     }
 
-    fn softmax(&mut self, class: usize) -> f64 {
+    pub(super) fn softmax(&mut self, class: usize) -> f64 {
         let (top, others) = self.share();
         for (k, (slope, (share, rest))) in self.slopes.iter_mut().zip(&self.shares).enumerate() {
             *slope = if k == class { -rest } else { *share };

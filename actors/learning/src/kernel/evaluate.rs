@@ -18,15 +18,20 @@ pub fn regression_sums(
     target_mean: f64,
 ) -> Result<Vec<f64>, KernelError> {
     predictor.check(&block)?;
+    Ok(regression_of(block.rows().map(|(row, target)| (predictor.margin(row), target)), target_mean))
+}
+
+/// The sums of [`regression_sums`], of predictions and targets.
+pub(super) fn regression_of(rows: impl Iterator<Item = (f64, f64)>, target_mean: f64) -> Vec<f64> {
     let mut sums = vec![0.0; REGRESSION_SUMS];
-    for (row, target) in block.rows() {
-        let error = predictor.margin(row) - target;
+    for (prediction, target) in rows {
+        let error = prediction - target;
         sums[0] += 1.0;
         sums[1] += error * error;
         sums[2] += error.abs();
         sums[3] += (target - target_mean) * (target - target_mean);
     }
-    Ok(sums)
+    sums
 }
 
 /// `[Σ log loss, true positives, false positives, false negatives, true negatives]`.
@@ -38,10 +43,14 @@ pub fn regression_sums(
 /// target is neither 0 nor 1.
 pub fn classification_sums(block: BlockView<'_>, predictor: Predictor<'_>) -> Result<Vec<f64>, KernelError> {
     predictor.check(&block)?;
+    classification_of(block.rows().map(|(row, target)| (predictor.margin(row), target)))
+}
+
+/// The sums of [`classification_sums`], of margins and labels.
+pub(super) fn classification_of(rows: impl Iterator<Item = (f64, f64)>) -> Result<Vec<f64>, KernelError> {
     let mut sums = vec![0.0; CLASSIFICATION_SUMS];
-    for (index, (row, target)) in block.rows().enumerate() {
+    for (index, (margin, target)) in rows.enumerate() {
         check_label(target, index)?;
-        let margin = predictor.margin(row);
         sums[0] += logistic(margin, target).cost;
         let outcome = match (margin > 0.0, target == 1.0) {
             (true, true) => 1,

@@ -14,14 +14,15 @@ mod loss;
 mod objective;
 mod own;
 mod prepare;
+mod sparse;
 mod tile;
 mod tree;
 mod vector;
 
 pub(crate) use classes::class_number;
 pub use classes::{
-    ClassLoss, ClassPredictor, class_counts, class_curvature, class_curvature_sums, class_gradient, class_outcome_sums,
-    class_outcomes, largest, softmax,
+    ClassLoss, ClassPredictor, class_counts, class_counts_of, class_curvature, class_curvature_sums, class_gradient,
+    class_outcome_sums, class_outcomes, largest, softmax,
 };
 pub use columns::{centred_squares, column_sums};
 pub use curvature::{curvature_sums, objective_curvature};
@@ -33,6 +34,10 @@ use ndarray::{ArrayView1, ArrayView2};
 pub use objective::objective_gradient;
 pub(crate) use own::{OWN_COST_MAX, OwnSums, own_curvature, own_gradient, own_outcomes};
 pub use prepare::{level_counts, moments, present_squares, present_sums, rank_counts};
+pub use sparse::{
+    SparsePredictor, SparseView, by_output, sparse_centred_squares, sparse_class_gradient, sparse_class_outcomes,
+    sparse_classification_sums, sparse_column_sums, sparse_gradient, sparse_regression_sums,
+};
 pub use tile::Cell;
 use tile::LANES;
 pub use tree::{tree_outcome_sums, tree_outcomes, window_rows};

@@ -175,7 +175,7 @@ impl Pipeline {
     /// # Errors
     /// [`PrepareError`] if the steps do not fit the columns, as far as that can be known without the rows.
     pub fn new(settings: &PrepareSettings, data: &DataSummary, row_count: usize) -> Result<Self, PrepareError> {
-        let columns: Vec<PreparedColumn> = data.columns.iter().map(PreparedColumn::of).collect();
+        let columns: Vec<PreparedColumn> = data.all_columns().iter().map(PreparedColumn::of).collect();
         let settings = settings.steps.clone();
         let mut pipeline =
             Self { settings, row_count, columns, fitted: Vec::new(), scores: Vec::new(), done: 0, open: None };

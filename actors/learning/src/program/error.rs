@@ -39,6 +39,14 @@ pub enum TrainError {
     /// No solver does what the job asks for.
     #[error(transparent)]
     Solver(#[from] SolverError),
+    /// Sparse rows do not take what the job asks for.
+    #[error("the rows are sparse, and {what}: {advice}")]
+    Sparse {
+        /// What they do not take.
+        what: String,
+        /// What to do.
+        advice: String,
+    },
     /// Sums of the wrong length.
     #[error("a pass of {expected} sums came back with {actual}")]
     WrongShape {

@@ -10,12 +10,14 @@ mod hinge;
 mod own;
 mod pass;
 mod solving;
+mod sparse;
 mod state;
 mod trees;
 
 pub use error::TrainError;
 pub use own::PARAMETERS_MAX;
 pub use pass::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass};
+pub use sparse::SPARSE_NUMBERS_MAX;
 pub use state::TrainerState;
 
 use odeon_protocol::block::F64Block;
@@ -70,6 +72,7 @@ pub struct Trainer {
     job: TrainingJob,
     input: Vec<DataColumn>,
     classes: Vec<String>,
+    is_sparse: bool,
     pipeline: Pipeline,
     train_count: usize,
     test_count: usize,
@@ -132,17 +135,19 @@ impl Trainer {
     /// [`TrainError::Job`], [`TrainError::Split`] or [`TrainError::Solver`].
     pub fn new(mut job: TrainingJob, data: &DataSummary) -> Result<Self, TrainError> {
         job.validate()?;
+        sparse::check(&job, data)?;
         let (train_count, test_count) = job.data.part_sizes(data)?;
         job.model = job.model.with_penalties(train_count);
         let pipeline = Pipeline::new(&steps_of(&job), data, train_count)?;
         let (input, classes) = (data.columns.clone(), data.classes.clone());
-        let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len())?;
+        let is_sparse = data.sparse.is_some();
+        let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len(), is_sparse)?;
         let phase = match pipeline.pass() {
             Some(_) => Phase::Prepare,
             None => first_phase(&job, train_count, pipeline.columns().len(), classes.len())?,
         };
         let tree_choice = trees::choose_method(&job, train_count, pipeline.columns().len());
-        Ok(Self { job, input, classes, pipeline, train_count, test_count, choice, tree_choice, phase })
+        Ok(Self { job, input, classes, is_sparse, pipeline, train_count, test_count, choice, tree_choice, phase })
     }
 
     /// The job.
@@ -255,7 +260,8 @@ impl Trainer {
             let feature_count = pipeline.columns().len();
             let phase = first_phase(&self.job, self.train_count, feature_count, self.classes.len())?;
             self.tree_choice = trees::choose_method(&self.job, self.train_count, feature_count);
-            self.choice = choose_solver(&self.job, self.train_count, pipeline.columns(), self.classes.len())?;
+            let (columns, class_count) = (pipeline.columns(), self.classes.len());
+            self.choice = choose_solver(&self.job, self.train_count, columns, class_count, self.is_sparse)?;
             self.phase = phase;
         }
         self.pipeline = pipeline;

@@ -31,7 +31,8 @@ pub enum Pass {
         /// Mean of the target.
         target_mean: f64,
     },
-    /// Over training rows; see [`crate::kernel::objective_gradient`].
+    /// Over training rows; see [`crate::kernel::objective_gradient`], and [`crate::kernel::sparse_gradient`] of sparse
+    /// rows, whose sums have the means not taken off.
     ObjectiveGradient {
         /// Loss of a row.
         loss: Loss,
@@ -53,7 +54,7 @@ pub enum Pass {
         /// Classes of the target.
         class_count: usize,
     },
-    /// Over training rows; see [`crate::kernel::class_gradient`].
+    /// Over training rows; see [`crate::kernel::class_gradient`], with the same difference for sparse rows.
     ClassGradient {
         /// Loss of a row.
         loss: ClassLoss,

@@ -1,11 +1,14 @@
 //! The passes of a model that is solved for, and what the solver is told of their sums.
 
+use std::borrow::Cow;
+
 use odeon_protocol::block::F64Block;
 
 use super::{
     ClassParameters, Fit, Parameters, Pass, Phase, Progress, Solved, Step, Trainer,
     error::{TrainError, check_finite, check_row_count},
     own::choose_own_solver,
+    sparse,
 };
 use crate::{
     blocks::Split,
@@ -18,6 +21,7 @@ use crate::{
     },
     prepare::PreparedColumn,
     scaling::ColumnScaling,
+    sparse_pass::take_means_off,
 };
 
 /// Rows of a sample of second derivatives, for each variable.
@@ -99,7 +103,11 @@ impl Trainer {
         // The labels are known to be 0 or 1 now: the workers checked them in this pass.
         check_both_classes(self.job.model.kind, *target_mean)?;
         let (sums, triangle) = sums.split_at(1 + outputs.variable_count());
-        let (value, gradient) = outputs.objective(solver.point(), sums);
+        let sums = match self.is_sparse {
+            true => Cow::Owned(take_means_off(sums, &outputs.first().scaling.mean)),
+            false => Cow::Borrowed(sums),
+        };
+        let (value, gradient) = outputs.objective(solver.point(), &sums);
         check_finite(std::iter::once(&value).chain(&gradient))?;
         let curvature = solver.wants_curvature().then(|| match weight {
             Some(weight) => outputs.curvature(&triangle.iter().map(|sum| weight * sum).collect::<Vec<_>>()),
@@ -134,6 +142,7 @@ pub(super) fn choose_solver(
     rows: usize,
     columns: &[PreparedColumn],
     class_count: usize,
+    is_sparse: bool,
 ) -> Result<Option<SolverChoice>, TrainError> {
     let (kind, feature_count) = (job.model.kind, columns.len());
     if kind.is_tree() {
@@ -147,7 +156,10 @@ pub(super) fn choose_solver(
     let is_curved = kind.class_loss().is_none() && !kind.loss().has_constant_curvature();
     let (variables, l1) = (outputs * (feature_count + 1), job.model.l1 > 0.0);
     let size = ProblemSize { variables, rows, l1, is_curved, has_corners: !job.model.loss.is_squared() };
-    Ok(Some(SolverChoice::new(job.train.solver, size)?))
+    match is_sparse {
+        true => sparse::choose(job.train.solver, size).map(Some),
+        false => Ok(Some(SolverChoice::new(job.train.solver, size)?)),
+    }
 }
 
 /// The parameters of the only output.
