@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::listing::{ListingArgs, ShowFormat, lines};
 use super::run_directory::{MODEL, all_metrics, read_model};
+use super::training_report::TreeShape;
 use crate::app::Environment;
 use crate::exit::Exit;
 use crate::failure::{Failure, OrExit};
@@ -249,7 +250,7 @@ pub(super) fn weight_rows(model: &TrainedModel) -> Vec<NumberRow> {
 }
 
 fn facts(model: &TrainedModel) -> [(&'static str, String); 10] {
-    let tree = model.tree.as_ref().map(|tree| format!("{} leaves, depth {}", tree.leaf_count(), tree.depth()));
+    let tree = TreeShape::of(model).map(|shape| shape.to_string());
     let steps = model.steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
     [
         ("name", model.name.clone()),

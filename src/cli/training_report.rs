@@ -8,6 +8,7 @@ use odeon_learning::data::{DataColumn, DataSummary, LeftOut};
 use odeon_learning::model::{Coefficient, TrainedModel};
 use odeon_learning::prepare::ColumnScore;
 use odeon_learning::training::Training;
+use odeon_learning::tree::{Tree, ensemble::Ensemble};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -63,7 +64,10 @@ pub(super) struct TrainingReport<'a> {
 
 /// How large a tree is.
 #[derive(Serialize)]
-struct TreeShape {
+pub(super) struct TreeShape {
+    /// If the model is many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trees: Option<usize>,
     leaves: usize,
     depth: usize,
 }
@@ -157,6 +161,27 @@ impl Listed for ScoreRow<'_> {
     }
 }
 
+impl TreeShape {
+    /// The shape of a model that is one tree or many.
+    pub(super) fn of(model: &TrainedModel) -> Option<Self> {
+        let many = |ensemble: &Ensemble| Self {
+            trees: Some(ensemble.trees.len()),
+            leaves: ensemble.leaf_count(),
+            depth: ensemble.depth(),
+        };
+        let one = |tree: &Tree| Self { trees: None, leaves: tree.leaf_count(), depth: tree.depth() };
+        model.ensemble.as_ref().map(many).or(model.tree.as_ref().map(one))
+    }
+}
+
+impl std::fmt::Display for TreeShape {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { trees, leaves, depth } = self;
+        trees.map_or(Ok(()), |trees| write!(formatter, "{trees} trees, "))?;
+        write!(formatter, "{leaves} leaves, depth {depth}")
+    }
+}
+
 impl<'a> TrainingReport<'a> {
     /// The report of a finished job over its data.
     pub(super) fn new(training: &'a Training, data: &'a DataSummary) -> Self {
@@ -174,7 +199,7 @@ impl<'a> TrainingReport<'a> {
             metrics: &model.metrics,
             coefficients: &model.coefficients,
             importances: &model.importances,
-            tree: model.tree.as_ref().map(|tree| TreeShape { leaves: tree.leaf_count(), depth: tree.depth() }),
+            tree: TreeShape::of(model),
             intercept: model.intercept,
             intercepts: model.classes.iter().map(String::as_str).zip(model.intercepts.iter().copied()).collect(),
             classes: &model.classes,
@@ -207,7 +232,7 @@ impl<'a> TrainingReport<'a> {
     /// How the training ended.
     fn verdict(&self) -> String {
         match (&self.tree, self.converged) {
-            (Some(TreeShape { leaves, depth }), _) => format!("grown to {leaves} leaves and depth {depth}"),
+            (Some(shape), _) => format!("grown to {shape}"),
             (None, true) => format!("converged in {} rounds{}", self.rounds, self.gap()),
             (None, false) => format!("did not converge in {} rounds{}", self.rounds, self.gap()),
         }
@@ -254,7 +279,7 @@ impl<'a> TrainingReport<'a> {
         }
         text.push_str(&self.remarkable_updates());
         let Self { workers, train_rows, test_rows, .. } = self;
-        let (name, what) = (escaped(self.name), if self.model.tree.is_some() { "importances" } else { "coefficients" });
+        let (name, what) = (escaped(self.name), if self.model.is_of_trees() { "importances" } else { "coefficients" });
         text.push_str(&format!("\n{what} of {name}\n{}", render(&coefficients, format, style)?));
         if hidden > 0 {
             writeln!(text, "and {hidden} more, which --out and -o json keep").expect("writing to memory cannot fail");

@@ -91,7 +91,16 @@ fn an_exported_onnx_file_predicts_the_same_in_onnxruntime() {
         Err(reason) => return println!("ONNX: SKIP, no onnxruntime here: {reason}"),
     };
     let stage = Stage::new();
-    let jobs = ["iris", "breast_cancer", "breast_cancer_svm", "iris_classes", "iris_svm", "iris_tree", "penguins"];
+    let jobs = [
+        "iris",
+        "breast_cancer",
+        "breast_cancer_svm",
+        "iris_classes",
+        "iris_svm",
+        "iris_tree",
+        "penguins",
+        "breast_cancer_boosted",
+    ];
     let jobs = jobs.map(|name| (name.to_owned(), example_job(name)));
     for (name, job) in jobs.into_iter().chain([("penguins_every_step".to_owned(), every_step(&stage))]) {
         stage.odeon(["train", &job, "--out", &name]).end().expect(0);

@@ -18,9 +18,9 @@ use crate::{
     kernel::{
         BlockView, Cell, ClassPredictor, HingeProblem, HingeStep, KernelError, OwnSums, Predictor, SparsePredictor,
         centred_squares, class_counts, class_curvature, class_gradient, class_outcomes, classification_sums,
-        column_sums, curvature_sums, hinge_path, level_counts, moments, objective_curvature, objective_gradient,
-        own_curvature, own_gradient, own_outcomes, present_squares, present_sums, rank_counts, regression_sums,
-        tree_outcomes, window_rows,
+        column_sums, curvature_sums, ensemble_outcomes, hinge_path, level_counts, moments, objective_curvature,
+        objective_gradient, own_curvature, own_gradient, own_outcomes, present_squares, present_sums, rank_counts,
+        regression_sums, tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     model_registry::{ModelRegistry, OwnModel},
@@ -357,6 +357,7 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
             window_rows(block, start, Window { from: *from, rows: *rows }, *class_count)
         }
         Pass::EvaluateTree { tree, target_mean } => tree_outcomes(block, tree, *target_mean),
+        Pass::EvaluateEnsemble { ensemble, target_mean } => ensemble_outcomes(block, ensemble, *target_mean),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
         Pass::EvaluateClassification { at } => classification_sums(block, predictor(at)),
         Pass::Prepare(PreparePass::Sums {})

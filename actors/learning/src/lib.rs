@@ -10,6 +10,7 @@
 
 pub mod block_store;
 pub mod blocks;
+pub mod boosting;
 pub mod checkpoint;
 pub mod coordinator;
 pub mod coordinator_core;

@@ -110,6 +110,9 @@ pub(crate) fn run_pass(
 }
 
 #[cfg(test)]
+#[path = "local_boosting_test.rs"]
+mod boosting_tests;
+#[cfg(test)]
 #[path = "local_histogram_test.rs"]
 mod histogram_tests;
 #[cfg(test)]

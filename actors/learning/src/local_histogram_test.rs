@@ -58,7 +58,7 @@ fn the_tree_is_the_same_bits_for_any_number_of_workers() {
 }
 
 /// Every pass is answered by a worker that has never seen the job: what it knows is the request, and its rows.
-fn fit_with_strangers(job: &TrainingJob, path: &Path) -> TrainedModel {
+pub(super) fn fit_with_strangers(job: &TrainingJob, path: &Path) -> TrainedModel {
     let table = source::scan(path, &job.data_spec()).unwrap();
     let mut trainer = Trainer::new(job.clone(), table.summary()).unwrap();
     let joined = Joined { job: job.clone(), data: table.summary().clone() };

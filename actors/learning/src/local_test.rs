@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::{
     data::Precision,
-    job::{ModelKind, ModelSettings, Scale},
+    job::{ModelKind, Scale},
     optimiser::{lbfgs::StopReason, solver::SolverSetting},
 };
 
@@ -468,7 +468,7 @@ fn a_round_bound_that_is_reached_is_told() {
 fn a_tolerance_that_rounding_hides_ends_at_the_rounding_and_not_at_the_round_bound() {
     let (mut job, path) = example("breast_cancer");
     job.train.tolerance = 1e-30;
-    job.model = ModelSettings { kind: ModelKind::Linear, l2: 0.01, ..job.model };
+    job.model = toml::from_str("type = \"linear\"\nl2 = 0.01").unwrap();
     let model = fit_file(&job, &path, 1).unwrap();
     assert!(model.gradient_norm < 1e-15 && model.rounds < job.train.rounds_max, "{model:?}");
 }

@@ -15,6 +15,7 @@ use crate::model_registry::OwnModel;
 use crate::optimiser::lbfgs::StopReason;
 use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
 use crate::tree::Tree;
+use crate::tree::ensemble::Ensemble;
 
 /// Version of the model's form in bytes.
 pub const MODEL_VERSION: u32 = 1;
@@ -35,6 +36,9 @@ pub struct TrainedModel {
     pub confusion: Vec<Vec<u64>>,
     /// Whether the solver met its tolerance.
     pub converged: bool,
+    /// In place of coefficients, if the model is many trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Ensemble>,
     /// Of a support vector machine with the hinge: the objective less a lower bound of its minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duality_gap: Option<f64>,
@@ -188,7 +192,7 @@ impl TrainedModel {
     #[must_use]
     pub fn named_intercepts(&self) -> Vec<(String, f64)> {
         match self.intercepts.is_empty() {
-            true if self.tree.is_some() || self.model.own().is_some() => Vec::new(),
+            true if self.is_of_trees() || self.model.own().is_some() => Vec::new(),
             true => vec![("(intercept)".to_owned(), self.intercept)],
             false => {
                 let of_class = |(class, value): (&String, &f64)| (format!("{class}: (intercept)"), *value);
@@ -197,13 +201,19 @@ impl TrainedModel {
         }
     }
 
+    /// Whether it is one tree or many, and has importances in place of coefficients.
+    #[must_use]
+    pub fn is_of_trees(&self) -> bool {
+        self.tree.is_some() || self.ensemble.is_some()
+    }
+
     /// Names of the columns of a row that has gone through the steps.
     #[must_use]
     pub fn feature_names(&self) -> Vec<&str> {
-        let of_features = match (self.model.own(), &self.tree) {
+        let of_features = match (self.model.own(), self.is_of_trees()) {
             (Some(_), _) => return self.features.iter().map(String::as_str).collect(),
-            (None, Some(_)) => &self.importances[..],
-            (None, None) => &self.coefficients[..self.coefficients.len() / self.output_count()],
+            (None, true) => &self.importances[..],
+            (None, false) => &self.coefficients[..self.coefficients.len() / self.output_count()],
         };
         of_features.iter().map(|coefficient| coefficient.name.as_str()).collect()
     }
@@ -261,6 +271,9 @@ impl TrainedModel {
         if let Some(tree) = &self.tree {
             return tree.leaf(row).value.clone();
         }
+        if let Some(ensemble) = &self.ensemble {
+            return ensemble.scores(row);
+        }
         let mut margins: Vec<f64> = (0..self.output_count()).map(|output| self.margin(row, output)).collect();
         match self.model {
             ModelKind::Logistic => margins[0] = 1.0 / (1.0 + libm::exp(-margins[0])),
@@ -306,6 +319,7 @@ mod tests {
             confusion: Vec::new(),
             converged: true,
             duality_gap: None,
+            ensemble: None,
             features: Vec::new(),
             gradient_norm: 1e-17,
             importances: Vec::new(),

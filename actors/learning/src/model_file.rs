@@ -9,6 +9,7 @@ use crate::job::ModelKind;
 use crate::kernel::largest;
 use crate::model::{MODEL_VERSION, TrainedModel};
 use crate::prepare::width_after;
+use crate::tree::ensemble::Ensemble;
 use crate::tree::{Tree, TreeSplit};
 
 /// What a model file begins with.
@@ -54,6 +55,9 @@ pub fn weights_csv(model: &TrainedModel) -> Vec<u8> {
     if let Some(tree) = &model.tree {
         return nodes_csv(model, tree);
     }
+    if let Some(ensemble) = &model.ensemble {
+        return ensemble_csv(model, ensemble);
+    }
     let mut csv = csv::Writer::from_writer(Vec::new());
     let weights = model.coefficients.iter().map(|weight| (weight.label(), weight.value));
     let weights = weights.chain(model.named_intercepts());
@@ -72,13 +76,7 @@ fn nodes_csv(model: &TrainedModel, tree: &Tree) -> Vec<u8> {
     let mut write = |line: &[String]| csv.write_record(line).expect("writing to memory cannot fail");
     write(&header.map(str::to_owned));
     for (number, node) in tree.nodes.iter().enumerate() {
-        let of_split = match &node.split {
-            Some(TreeSplit { feature, left, right, threshold }) => {
-                let name = model.importances[*feature].name.clone();
-                [name, threshold.to_string(), left.to_string(), right.to_string()]
-            }
-            None => Default::default(),
-        };
+        let of_split = split_cells(model, node.split.as_ref());
         let prediction = match model.classes.get(largest(&node.value)) {
             Some(class) => class.clone(),
             None => node.value[0].to_string(),
@@ -87,6 +85,34 @@ fn nodes_csv(model: &TrainedModel, tree: &Tree) -> Vec<u8> {
         write(&[&[number.to_string()][..], &of_split, &of_rows].concat());
     }
     csv.into_inner().expect("writing to memory cannot fail")
+}
+
+/// A line for each node of each tree; the value of a leaf is what the tree adds to its output.
+fn ensemble_csv(model: &TrainedModel, ensemble: &Ensemble) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let header = ["tree", "output", "node", "feature", "threshold", "left", "right", "rows", "value"];
+    let mut write = |line: &[String]| csv.write_record(line).expect("writing to memory cannot fail");
+    write(&header.map(str::to_owned));
+    for (number, tree) in ensemble.trees.iter().enumerate() {
+        let output = number % ensemble.base.len();
+        for (place, node) in tree.nodes.iter().enumerate() {
+            let of_split = split_cells(model, node.split.as_ref());
+            let of_tree = [number, output, place].map(|number| number.to_string());
+            write(&[&of_tree[..], &of_split, &[node.rows.to_string(), node.value[0].to_string()]].concat());
+        }
+    }
+    csv.into_inner().expect("writing to memory cannot fail")
+}
+
+/// The feature and threshold of a split, and the children; of a leaf nothing.
+fn split_cells(model: &TrainedModel, split: Option<&TreeSplit>) -> [String; 4] {
+    match split {
+        Some(TreeSplit { feature, left, right, threshold }) => {
+            let name = model.importances[*feature].name.clone();
+            [name, threshold.to_string(), left.to_string(), right.to_string()]
+        }
+        None => Default::default(),
+    }
 }
 
 /// The model of a model file, or of its canonical bytes alone.
@@ -143,6 +169,9 @@ fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
     if let Some(tree) = &model.tree {
         tree.check(coefficients).map_err(ModelFileError::Inconsistent)?;
     }
+    if let Some(ensemble) = &model.ensemble {
+        ensemble.check(coefficients, model.classes.len()).map_err(ModelFileError::Inconsistent)?;
+    }
     if let Some(scaling) = &model.scaling
         && (scaling.mean.len(), scaling.scale.len()) != (coefficients, coefficients)
     {
@@ -158,7 +187,9 @@ fn check_classes(model: &TrainedModel) -> Result<(), ModelFileError> {
     let fits = match (model.model, model.model.class_loss()) {
         (ModelKind::DecisionTreeClassifier, _) => classes >= 2 && of_tree == Some(classes),
         (ModelKind::DecisionTreeRegressor, _) => classes == 0 && of_tree == Some(0),
-        _ if of_tree.is_some() => false,
+        (ModelKind::BoostedTreesClassifier, _) => classes >= 2 && of_tree.is_none() && model.ensemble.is_some(),
+        (ModelKind::BoostedTreesRegressor, _) => classes == 0 && of_tree.is_none() && model.ensemble.is_some(),
+        _ if model.is_of_trees() => false,
         (_, None) => (classes == 0 || classes == 2) && intercepts == 0,
         (_, Some(_)) => classes >= 2 && intercepts == classes && coefficients.is_multiple_of(classes),
     };

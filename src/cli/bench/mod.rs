@@ -10,6 +10,7 @@ mod tasks;
 mod times;
 mod train;
 mod train_figures;
+mod trees;
 
 use clap::{Args, Subcommand};
 
@@ -31,6 +32,7 @@ enum Part {
     Fabric(fabric::FabricArgs),
     Tasks(tasks::TasksBenchArgs),
     Train(train::TrainBenchArgs),
+    Trees(trees::TreesBenchArgs),
     #[command(hide = true)]
     FabricPeer(fabric::FabricPeerArgs),
 }
@@ -42,6 +44,7 @@ pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<
         Part::Fabric(args) => fabric::fabric(args, environment).await,
         Part::Tasks(args) => tasks::tasks(args, environment).await,
         Part::Train(args) => train::train(args, environment).await,
+        Part::Trees(args) => trees::trees(args, environment).await,
         Part::FabricPeer(args) => fabric::fabric_peer(args, environment).await,
     }
 }

@@ -133,7 +133,7 @@ fn matrix_bytes(table: &Table) -> Result<usize, DataError> {
 }
 
 /// The name with one row more, and the number of rows that it has then.
-fn one_row_more(name: &str) -> Result<(String, usize), Failure> {
+pub(super) fn one_row_more(name: &str) -> Result<(String, usize), Failure> {
     let refused = || {
         Failure::usage(format!(
             "--data {name}: only generated rows, {SYNTHETIC}dense?rows=N&cols=N&seed=N, or sparse in place of dense"
@@ -148,7 +148,11 @@ fn one_row_more(name: &str) -> Result<(String, usize), Failure> {
 }
 
 /// Trains once on a cluster of its own, as `odeon train` does.
-async fn one_training(job: &TrainingJob, data: &DataSummary, environment: &Environment) -> Result<Run, Failure> {
+pub(super) async fn one_training(
+    job: &TrainingJob,
+    data: &DataSummary,
+    environment: &Environment,
+) -> Result<Run, Failure> {
     let config = load::<LocalConfig>(None, &environment.variables, &[("port", "0".to_owned())]).or_exit(Exit::Usage)?;
     let cluster = LocalCluster::start(&config.value, environment).await?;
     let run = tokio::select! {

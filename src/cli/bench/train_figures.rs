@@ -75,11 +75,21 @@ fn short(value: f64) -> String {
 }
 
 impl Figure {
-    fn new(name: impl Into<String>, value: Option<f64>, unit: &'static str) -> Self {
+    pub(super) fn new(name: impl Into<String>, value: Option<f64>, unit: &'static str) -> Self {
         Self { name: name.into(), value, unit, beside_name: None, beside: None, ratio: None }
     }
 
-    fn beside(self, name: &'static str, beside: f64) -> Self {
+    #[cfg(test)]
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cfg(test)]
+    pub(super) fn value(&self) -> Option<f64> {
+        self.value
+    }
+
+    pub(super) fn beside(self, name: &'static str, beside: f64) -> Self {
         let ratio = self.value.map(|value| value / beside);
         Self { beside_name: Some(name), beside: Some(beside), ratio, ..self }
     }
@@ -90,7 +100,7 @@ impl Run {
         self.passes.iter().filter_map(|pass| pass.progress)
     }
 
-    fn matrix_bytes(&self) -> f64 {
+    pub(super) fn matrix_bytes(&self) -> f64 {
         self.matrix_bytes as f64
     }
 

@@ -284,6 +284,7 @@ mod tests {
             include_str!("../../../../examples/jobs/penguins.toml"),
             include_str!("../../../../examples/jobs/iris_classes.toml"),
             include_str!("../../../../examples/jobs/iris_svm.toml"),
+            include_str!("../../../../examples/jobs/breast_cancer_boosted.toml"),
         ];
         for text in examples {
             assert_eq!(job(text).validate(), Ok(()));

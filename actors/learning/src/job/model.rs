@@ -6,6 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{JobError, require};
+use crate::boosting::BoostingSettings;
 use crate::kernel::{ClassLoss, Loss};
 use crate::model_registry::{ModelName, OwnModel};
 use crate::tree::histogram::BINS_MAX;
@@ -44,6 +45,9 @@ pub struct ModelSettings {
     /// `[model.tree]`: when a decision tree stops growing.
     #[serde(default)]
     pub tree: TreeSettings,
+    /// `[model.boosting]`: how trees are boosted.
+    #[serde(default)]
+    pub boosting: BoostingSettings,
 }
 
 /// Which penalty `C` stands for, in scikit-learn's words.
@@ -99,6 +103,10 @@ pub enum ModelKind {
     DecisionTreeClassifier,
     /// Decision tree of a number.
     DecisionTreeRegressor,
+    /// Boosted trees of any number of classes.
+    BoostedTreesClassifier,
+    /// Boosted trees of a number.
+    BoostedTreesRegressor,
     /// One that the user has registered: see [`crate::trainable`].
     Own(OwnModel),
 }
@@ -134,12 +142,20 @@ impl ModelSettings {
         })?;
         self.validate_inverse_penalty()?;
         self.validate_loss()?;
-        match self.kind.is_tree() {
-            true => self.validate_tree(),
-            false => require("model.tree", self.tree == TreeSettings::default(), || {
-                "it is for decision trees, and the model is none".to_owned()
-            }),
+        let has_penalty = self.l1 != 0.0 || self.l2 != 0.0 || self.penalise_intercept;
+        require("model", !has_penalty || !self.kind.is_of_trees(), || {
+            "a decision tree has no weights to penalise: leave l1 and l2 out".to_owned()
+        })?;
+        require("model.tree", self.kind.is_tree() || self.tree == TreeSettings::default(), || {
+            "it is for decision trees, and the model is none".to_owned()
+        })?;
+        require("model.boosting", self.kind.is_boosted() || self.boosting == BoostingSettings::default(), || {
+            "it is for boosted trees, and the model is none".to_owned()
+        })?;
+        if let Some((key, problem)) = self.boosting.fault() {
+            return require(&format!("model.boosting.{key}"), false, || problem);
         }
+        if self.kind.is_tree() { self.validate_tree() } else { Ok(()) }
     }
 
     fn validate_inverse_penalty(&self) -> Result<(), JobError> {
@@ -187,10 +203,6 @@ impl ModelSettings {
     }
 
     fn validate_tree(&self) -> Result<(), JobError> {
-        let has_penalty = self.l1 != 0.0 || self.l2 != 0.0 || self.penalise_intercept;
-        require("model", !has_penalty, || {
-            "a decision tree has no weights to penalise: leave l1 and l2 out".to_owned()
-        })?;
         let tree = &self.tree;
         let is_of_numbers = tree.criterion == Some(Criterion::SquaredError);
         let fits = tree.criterion.is_none() || is_of_numbers == (self.kind == ModelKind::DecisionTreeRegressor);
@@ -216,7 +228,7 @@ impl ModelSettings {
 
 impl ModelKind {
     /// All but those that users have registered.
-    pub const BUILT_IN: [Self; 7] = [
+    pub const BUILT_IN: [Self; 9] = [
         Self::Linear,
         Self::Logistic,
         Self::LinearSvc,
@@ -224,6 +236,8 @@ impl ModelKind {
         Self::LinearSvcOvr,
         Self::DecisionTreeClassifier,
         Self::DecisionTreeRegressor,
+        Self::BoostedTreesClassifier,
+        Self::BoostedTreesRegressor,
     ];
 
     /// As in a job file.
@@ -237,6 +251,8 @@ impl ModelKind {
             Self::LinearSvcOvr => "linear_svc_ovr",
             Self::DecisionTreeClassifier => "decision_tree_classifier",
             Self::DecisionTreeRegressor => "decision_tree_regressor",
+            Self::BoostedTreesClassifier => "boosted_trees_classifier",
+            Self::BoostedTreesRegressor => "boosted_trees_regressor",
             Self::Own(own) => own.name(),
         }
     }
@@ -265,7 +281,10 @@ impl ModelKind {
             Self::LinearSvc => Loss::SquaredHinge,
             Self::Multinomial => ClassLoss::Softmax.of_one_class(),
             Self::LinearSvcOvr => ClassLoss::OneVsRestSquaredHinge.of_one_class(),
-            Self::DecisionTreeClassifier | Self::DecisionTreeRegressor => panic!("a tree is grown, not solved for"),
+            Self::DecisionTreeClassifier
+            | Self::DecisionTreeRegressor
+            | Self::BoostedTreesClassifier
+            | Self::BoostedTreesRegressor => panic!("a tree is grown, not solved for"),
             Self::Own(_) => panic!("a user's model sums its own losses"),
         }
     }
@@ -282,10 +301,22 @@ impl ModelKind {
         matches!(self, Self::DecisionTreeClassifier | Self::DecisionTreeRegressor)
     }
 
+    /// Whether it is boosted trees.
+    #[must_use]
+    pub fn is_boosted(self) -> bool {
+        matches!(self, Self::BoostedTreesClassifier | Self::BoostedTreesRegressor)
+    }
+
+    /// Whether it is one tree or many.
+    #[must_use]
+    pub fn is_of_trees(self) -> bool {
+        self.is_tree() || self.is_boosted()
+    }
+
     /// Whether a row has a score for each class.
     #[must_use]
     pub fn has_class_scores(self) -> bool {
-        self.class_loss().is_some() || self == Self::DecisionTreeClassifier
+        self.class_loss().is_some() || matches!(self, Self::DecisionTreeClassifier | Self::BoostedTreesClassifier)
     }
 
     /// The loss of one row of a model with weights for each class.
@@ -297,6 +328,8 @@ impl ModelKind {
             | Self::LinearSvc
             | Self::DecisionTreeClassifier
             | Self::DecisionTreeRegressor
+            | Self::BoostedTreesClassifier
+            | Self::BoostedTreesRegressor
             | Self::Own(_) => None,
             Self::Multinomial => Some(ClassLoss::Softmax),
             Self::LinearSvcOvr => Some(ClassLoss::OneVsRestSquaredHinge),
@@ -308,7 +341,7 @@ impl ModelKind {
     pub fn is_classifier(self) -> bool {
         match self {
             Self::Own(own) => own.has_labels(),
-            _ => !matches!(self, Self::Linear | Self::DecisionTreeRegressor),
+            _ => !matches!(self, Self::Linear | Self::DecisionTreeRegressor | Self::BoostedTreesRegressor),
         }
     }
 
@@ -317,7 +350,10 @@ impl ModelKind {
     pub fn has_probabilities(self) -> bool {
         match self {
             Self::Own(own) => own.has_labels(),
-            _ => matches!(self, Self::Logistic | Self::Multinomial | Self::DecisionTreeClassifier),
+            _ => matches!(
+                self,
+                Self::Logistic | Self::Multinomial | Self::DecisionTreeClassifier | Self::BoostedTreesClassifier
+            ),
         }
     }
 }

@@ -40,7 +40,7 @@ pub use sparse::{
 };
 pub use tile::Cell;
 use tile::LANES;
-pub use tree::{tree_outcome_sums, tree_outcomes, window_rows};
+pub use tree::{ensemble_outcomes, outcome_sums, tree_outcomes, window_rows};
 
 /// One block: `x` of shape `[rows, features]`, stored in 64 or 32 bits, `y` of shape `[rows]`, in the units of the data.
 #[derive(Debug, Clone, Copy)]

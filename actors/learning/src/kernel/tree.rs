@@ -2,6 +2,7 @@
 
 use super::classes::class_number;
 use super::{BlockView, KernelError, REGRESSION_SUMS, check_shape, class_outcome_sums, largest};
+use crate::tree::ensemble::FlatEnsemble;
 use crate::tree::{Tree, Window};
 
 /// Least probability in a log loss: the resolution of a 64-bit number.
@@ -42,26 +43,58 @@ pub fn window_rows(
 pub fn tree_outcomes(block: BlockView<'_>, tree: &Tree, target_mean: f64) -> Result<Vec<f64>, KernelError> {
     let fits = tree.check(block.feature_count()).is_ok();
     check_shape("features of the tree", block.feature_count(), if fits { block.feature_count() } else { 0 })?;
-    let mut sums = vec![0.0; tree_outcome_sums(tree)];
+    let mut sums = vec![0.0; outcome_sums(tree.class_count)];
     for (index, (row, target)) in block.rows().enumerate() {
         let value = &tree.leaf(row.into()).value;
-        if tree.class_count == 0 {
-            let error = value[0] - target;
-            let terms = [1.0, error * error, error.abs(), (target - target_mean) * (target - target_mean)];
-            sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
-        } else {
-            let class = class_number(target, tree.class_count, index)?;
-            sums[0] -= libm::log(value[class].max(PROBABILITY_MIN));
-            sums[1 + class * tree.class_count + largest(value)] += 1.0;
-        }
+        add_outcome(&mut sums, value, (target, target_mean), tree.class_count, index)?;
     }
     Ok(sums)
 }
 
-/// Number of sums of [`tree_outcomes`].
+/// The same of many trees.
+///
+/// # Errors
+/// As [`tree_outcomes`].
+pub fn ensemble_outcomes(
+    block: BlockView<'_>,
+    ensemble: &FlatEnsemble,
+    target_mean: f64,
+) -> Result<Vec<f64>, KernelError> {
+    let fits = ensemble.is_sound(block.feature_count());
+    check_shape("features of the trees", block.feature_count(), if fits { block.feature_count() } else { 0 })?;
+    let class_count = ensemble.class_count();
+    let (mut sums, mut scores) = (vec![0.0; outcome_sums(class_count)], Vec::new());
+    for (index, (row, target)) in block.rows().enumerate() {
+        ensemble.scores(row, &mut scores);
+        add_outcome(&mut sums, &scores, (target, target_mean), class_count, index)?;
+    }
+    Ok(sums)
+}
+
+/// Adds what a row is told to be beside what it is.
+fn add_outcome(
+    sums: &mut [f64],
+    value: &[f64],
+    (target, target_mean): (f64, f64),
+    class_count: usize,
+    row: usize,
+) -> Result<(), KernelError> {
+    if class_count == 0 {
+        let error = value[0] - target;
+        let terms = [1.0, error * error, error.abs(), (target - target_mean) * (target - target_mean)];
+        sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+    } else {
+        let class = class_number(target, class_count, row)?;
+        sums[0] -= libm::log(value[class].max(PROBABILITY_MIN));
+        sums[1 + class * class_count + largest(value)] += 1.0;
+    }
+    Ok(())
+}
+
+/// Number of sums of [`tree_outcomes`] and [`ensemble_outcomes`] of so many classes, or of a number if there are none.
 #[must_use]
-pub fn tree_outcome_sums(tree: &Tree) -> usize {
-    if tree.class_count == 0 { REGRESSION_SUMS } else { class_outcome_sums(tree.class_count) }
+pub fn outcome_sums(class_count: usize) -> usize {
+    if class_count == 0 { REGRESSION_SUMS } else { class_outcome_sums(class_count) }
 }
 
 #[cfg(test)]

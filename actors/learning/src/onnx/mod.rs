@@ -1,21 +1,21 @@
 //! A model as an ONNX file: the columns of the file go in, each by its name; predictions come out.
 //!
 //! All numbers are doubles. A tree finds its leaf with the 32 bits that trees see (`TreeEnsembleRegressor`), and what
-//! the leaf says is looked up in doubles. Operators are of ONNX opset 17 and `ai.onnx.ml` 3. Deliberately absent: reading
+//! the leaf says is looked up in doubles; `trees` does that, for one or many. Operators are of ONNX opset 17 and `ai.onnx.ml` 3. Deliberately absent: reading
 //! ONNX, and what a model says of its training.
 
 mod format;
 mod graph;
 mod steps;
+mod trees;
 
 use format::{Element, Entry, ModelProto, OperatorSet};
-use graph::{Graph, ML, Value, floats, int, ints, strings};
+use graph::{Graph, ML, Value, int, ints, strings};
 use prost::Message;
 
 use crate::data::DataColumn;
 use crate::job::ModelKind;
 use crate::model::{Coefficient, TrainedModel};
-use crate::tree::Tree;
 
 /// The version of the format of the file.
 const IR_VERSION: i64 = 8;
@@ -43,9 +43,10 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
         let next = steps::add(step, &mut graph, &rows, width);
         (next, crate::prepare::width_after(step, width).expect("the steps of a model fit each other"))
     });
-    let scores = match &model.tree {
-        Some(tree) => leaf_values(tree, &mut graph, &rows.0),
-        None => linear_scores(model, &mut graph, rows.0),
+    let scores = match (&model.tree, &model.ensemble) {
+        (Some(tree), _) => trees::leaf_values(tree, &mut graph, &rows.0),
+        (None, Some(ensemble)) => trees::ensemble_scores(ensemble, &mut graph, &rows.0),
+        (None, None) => linear_scores(model, &mut graph, rows.0),
     };
     give_out(model, &mut graph, &scores);
     let facts = [("odeon.model", model.model.name().to_owned()), ("odeon.sha256", model.model_sha256())];
@@ -111,47 +112,6 @@ fn linear_scores(model: &TrainedModel, graph: &mut Graph, mut rows: Value) -> Va
         ModelKind::Multinomial => graph.op_with("", "Softmax", &[&margins], vec![int("axis", 1)]),
         _ => margins,
     }
-}
-
-/// What the leaf of each row says, shape `[rows, outputs]`.
-fn leaf_values(tree: &Tree, graph: &mut Graph, rows: &str) -> Value {
-    let features = graph.cast(rows, Element::Float);
-    let leaves: Vec<usize> = (0..tree.nodes.len()).filter(|node| tree.nodes[*node].split.is_none()).collect();
-    let of_node = |of_split: fn(&crate::tree::TreeSplit) -> i64| {
-        tree.nodes.iter().map(|node| node.split.as_ref().map_or(0, of_split)).collect::<Vec<i64>>()
-    };
-    let modes = tree.nodes.iter().map(|node| if node.split.is_some() { "BRANCH_LEQ" } else { "LEAF" }.to_owned());
-    let thresholds =
-        tree.nodes.iter().map(|node| node.split.as_ref().map_or(0.0, |split| rounded_down(split.threshold)));
-    let numbers = |count: usize| (0..count).map(|number| number as i64).collect::<Vec<i64>>();
-    let attributes = vec![
-        ints("nodes_treeids", vec![0; tree.nodes.len()]),
-        ints("nodes_nodeids", numbers(tree.nodes.len())),
-        ints("nodes_featureids", of_node(|split| split.feature as i64)),
-        strings("nodes_modes", modes.collect()),
-        floats("nodes_values", thresholds.collect()),
-        ints("nodes_truenodeids", of_node(|split| split.left as i64)),
-        ints("nodes_falsenodeids", of_node(|split| split.right as i64)),
-        ints("target_treeids", vec![0; leaves.len()]),
-        ints("target_nodeids", leaves.iter().map(|node| *node as i64).collect()),
-        ints("target_ids", vec![0; leaves.len()]),
-        // The number of the leaf: there are fewer than a float counts exactly.
-        floats("target_weights", (0..leaves.len()).map(|number| number as f32).collect()),
-        int("n_targets", 1),
-    ];
-    let leaf = graph.op_with(ML, "TreeEnsembleRegressor", &[&features], attributes);
-    let leaf = graph.cast(&leaf, Element::Int64);
-    let leaf = graph.flat(&leaf);
-    let outputs = tree.nodes[0].value.len();
-    let values = leaves.iter().flat_map(|node| tree.nodes[*node].value.iter().copied()).collect();
-    let values = graph.doubles(&[leaves.len(), outputs], values);
-    graph.op_with("", "Gather", &[&values, &leaf], vec![int("axis", 0)])
-}
-
-/// The largest number of 32 bits that is not above: what is at most this number is at most the threshold.
-fn rounded_down(threshold: f64) -> f32 {
-    let nearest = threshold as f32;
-    if f64::from(nearest) > threshold { nearest.next_down() } else { nearest }
 }
 
 fn give_out(model: &TrainedModel, graph: &mut Graph, scores: &str) {

@@ -1,7 +1,9 @@
 //! What must hold of every file that is written; what it computes is compared in `tests/cluster/models.rs`.
 
+use super::trees::rounded_down;
 use super::*;
 use crate::prepare::{FittedStep, Levels};
+use crate::tree::Tree;
 use crate::tree::{TreeNode, TreeSplit};
 use format::{GraphProto, TensorProto};
 use std::collections::BTreeSet;

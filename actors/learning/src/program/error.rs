@@ -27,6 +27,16 @@ pub enum TrainError {
     /// There is too much data for a tree.
     #[error(transparent)]
     Tree(#[from] TooManyValues),
+    /// There may be too many trees, or too large ones.
+    #[error(
+        "the trees may have {nodes} nodes together, and a model has at most {most}: lower max_iter or max_leaf_nodes"
+    )]
+    EnsembleTooLarge {
+        /// As the job asks for.
+        nodes: usize,
+        /// As there may be.
+        most: usize,
+    },
     /// A tree has no end.
     #[error(transparent)]
     Leaves(#[from] TooManyLeaves),

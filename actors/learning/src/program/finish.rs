@@ -13,7 +13,7 @@ use crate::{
     model::{Coefficient, MODEL_VERSION, ModelScaling, TrainedModel},
     prepare::PreparedColumn,
     scaling::ColumnScaling,
-    tree::Tree,
+    tree::{Tree, ensemble::Ensemble},
 };
 
 impl Trainer {
@@ -61,10 +61,15 @@ impl Trainer {
                 (sums[1..].iter().sum(), classification_metrics(sums), Vec::new())
             }
             ModelKind::Own(_) => (sums[0], regression_metrics(sums), Vec::new()),
-            ModelKind::Linear | ModelKind::DecisionTreeRegressor => (sums[0], regression_metrics(sums), Vec::new()),
+            ModelKind::Linear | ModelKind::DecisionTreeRegressor | ModelKind::BoostedTreesRegressor => {
+                (sums[0], regression_metrics(sums), Vec::new())
+            }
             ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums), Vec::new()),
             ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums), Vec::new()),
-            ModelKind::Multinomial | ModelKind::LinearSvcOvr | ModelKind::DecisionTreeClassifier => {
+            ModelKind::Multinomial
+            | ModelKind::LinearSvcOvr
+            | ModelKind::DecisionTreeClassifier
+            | ModelKind::BoostedTreesClassifier => {
                 let (metrics, counted) = class_metrics(sums, kind.has_probabilities());
                 (sums[1..].iter().sum(), metrics, counted.counts().to_vec())
             }
@@ -73,6 +78,12 @@ impl Trainer {
         check_finite(metrics.values())?;
         match fit {
             Fit::Grown(tree) => Ok(self.with_tree(tree, self.unfitted(metrics, confusion))),
+            Fit::Boosted { ensemble, rounds, loss } => {
+                let model = self.unfitted(metrics, confusion);
+                let importances = self.importances(ensemble.importances(self.pipeline.columns().len()));
+                let ensemble = Some(Ensemble::clone(ensemble));
+                Ok(TrainedModel { ensemble, importances, objective: *loss, rounds: *rounds, ..model })
+            }
             Fit::Own(solved) => Ok(self.with_parameters(solved, self.unfitted(metrics, confusion))),
             Fit::Solved(solved) => self.with_weights(solved, self.unfitted(metrics, confusion)),
         }
@@ -81,7 +92,7 @@ impl Trainer {
     /// All of the model that does not depend on what came of the training rows.
     pub(super) fn unfitted(&self, metrics: BTreeMap<String, f64>, confusion: Vec<Vec<u64>>) -> TrainedModel {
         let has_input = !self.steps().is_empty()
-            || self.job.model.kind.is_tree()
+            || self.job.model.kind.is_of_trees()
             || self.job.model.kind.own().is_some()
             || self.input.iter().any(|column| column.has_levels());
         TrainedModel {
@@ -90,6 +101,7 @@ impl Trainer {
             confusion,
             converged: true,
             duality_gap: None,
+            ensemble: None,
             features: Vec::new(),
             gradient_norm: 0.0,
             importances: Vec::new(),
@@ -119,12 +131,14 @@ impl Trainer {
     }
 
     pub(super) fn with_tree(&self, tree: &Tree, model: TrainedModel) -> TrainedModel {
-        let columns = self.pipeline.columns();
-        let values = tree.importances(columns.len());
+        let importances = self.importances(tree.importances(self.pipeline.columns().len()));
+        TrainedModel { importances, objective: tree.remaining_impurity(), tree: Some(tree.clone()), ..model }
+    }
+
+    fn importances(&self, values: Vec<f64>) -> Vec<Coefficient> {
         let importance =
             |(column, value): (&PreparedColumn, f64)| Coefficient { class: None, name: column.name.clone(), value };
-        let importances = columns.iter().zip(values).map(importance).collect();
-        TrainedModel { importances, objective: tree.remaining_impurity(), tree: Some(tree.clone()), ..model }
+        self.pipeline.columns().iter().zip(values).map(importance).collect()
     }
 
     pub(super) fn with_weights(&self, solved: &Solved, model: TrainedModel) -> Result<TrainedModel, TrainError> {

@@ -43,7 +43,10 @@ use crate::{
     },
     prepare::{FittedStep, Pipeline},
     scaling::ColumnScaling,
-    tree::{GatheredRows, Tree, TreeChoice},
+    tree::{
+        GatheredRows, Tree, TreeChoice,
+        ensemble::{Ensemble, FlatEnsemble},
+    },
 };
 
 /// What a round achieved, for display.
@@ -105,6 +108,7 @@ enum Fit {
     Solved(Box<Solved>),
     Own(Box<OwnSolved>),
     Grown(Tree),
+    Boosted { ensemble: Box<Ensemble>, rounds: u32, loss: f64 },
 }
 
 /// Where the solver ended.
@@ -123,6 +127,7 @@ impl Fit {
         match self {
             Self::Solved(solved) => solved.rounds,
             Self::Own(solved) => solved.rounds,
+            Self::Boosted { rounds, .. } => *rounds,
             Self::Grown(_) => 1,
         }
     }
@@ -144,7 +149,7 @@ impl Trainer {
         let choice = choose_solver(&job, train_count, pipeline.columns(), classes.len(), is_sparse)?;
         let phase = match pipeline.pass() {
             Some(_) => Phase::Prepare,
-            None => first_phase(&job, train_count, pipeline.columns().len(), classes.len())?,
+            None => first_phase(&job, train_count, pipeline.columns().len(), &classes)?,
         };
         let tree_choice = trees::choose_method(&job, train_count, pipeline.columns().len());
         Ok(Self { job, input, classes, is_sparse, pipeline, train_count, test_count, choice, tree_choice, phase })
@@ -258,7 +263,7 @@ impl Trainer {
         pipeline.absorb(sums)?;
         if pipeline.pass().is_none() {
             let feature_count = pipeline.columns().len();
-            let phase = first_phase(&self.job, self.train_count, feature_count, self.classes.len())?;
+            let phase = first_phase(&self.job, self.train_count, feature_count, &self.classes)?;
             self.tree_choice = trees::choose_method(&self.job, self.train_count, feature_count);
             let (columns, class_count) = (pipeline.columns(), self.classes.len());
             self.choice = choose_solver(&self.job, self.train_count, columns, class_count, self.is_sparse)?;
@@ -280,6 +285,9 @@ impl Trainer {
     fn evaluation(&self, fit: &Fit, target_mean: f64) -> Pass {
         let solved = match fit {
             Fit::Grown(tree) => return Pass::EvaluateTree { tree: tree.clone(), target_mean },
+            Fit::Boosted { ensemble, .. } => {
+                return Pass::EvaluateEnsemble { ensemble: FlatEnsemble::of(ensemble), target_mean };
+            }
             Fit::Own(solved) => return self.own_evaluation(solved, target_mean),
             Fit::Solved(solved) => solved,
         };
@@ -297,10 +305,10 @@ fn first_phase(
     job: &TrainingJob,
     train_count: usize,
     feature_count: usize,
-    class_count: usize,
+    classes: &[String],
 ) -> Result<Phase, TrainError> {
-    match job.model.kind.is_tree() {
-        true => trees::first_phase(job, train_count, feature_count, class_count),
+    match job.model.kind.is_of_trees() {
+        true => trees::first_phase(job, train_count, feature_count, classes),
         false => Ok(Phase::Columns),
     }
 }

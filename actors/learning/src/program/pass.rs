@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Split;
 use crate::kernel::{
     CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
-    hinge_sums, tree_outcome_sums,
+    hinge_sums, outcome_sums,
 };
 use crate::optimiser::symmetric::triangle_len;
 use crate::prepare::PreparePass;
 use crate::tree::Tree;
+use crate::tree::ensemble::FlatEnsemble;
 use crate::tree::histogram::{TreePass, TreeState};
 
 /// One reading of one split. Vectors are of shape `[features]`, in the units of the data.
@@ -117,6 +118,13 @@ pub enum Pass {
         /// Mean target of the test rows, if it is a number.
         target_mean: Option<f64>,
     },
+    /// Over test rows; see [`crate::kernel::ensemble_outcomes`].
+    EvaluateEnsemble {
+        /// The model.
+        ensemble: FlatEnsemble,
+        /// Mean target of the test rows.
+        target_mean: f64,
+    },
     /// Over test rows; see [`crate::kernel::regression_sums`].
     EvaluateRegression {
         /// The model.
@@ -197,7 +205,8 @@ impl Pass {
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
-            | Self::EvaluateTree { .. } => Split::Test,
+            | Self::EvaluateTree { .. }
+            | Self::EvaluateEnsemble { .. } => Split::Test,
         }
     }
 
@@ -218,7 +227,8 @@ impl Pass {
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
-            | Self::EvaluateTree { .. } => "evaluate",
+            | Self::EvaluateTree { .. }
+            | Self::EvaluateEnsemble { .. } => "evaluate",
         }
     }
 
@@ -277,7 +287,8 @@ impl Pass {
             Self::HingePath { machines, .. } => machines.len() * hinge_sums(feature_count),
             Self::Rows { rows, .. } => rows * (feature_count + 1),
             Self::Trees(pass) => pass.partial_len(),
-            Self::EvaluateTree { tree, .. } => tree_outcome_sums(tree),
+            Self::EvaluateTree { tree, .. } => outcome_sums(tree.class_count),
+            Self::EvaluateEnsemble { ensemble, .. } => outcome_sums(ensemble.class_count()),
             Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),
             Self::OwnGradient { at } => 1 + at.0.len(),
             Self::OwnCurvature { at } => 1 + at.0.len() + triangle_len(at.0.len()),

@@ -145,7 +145,7 @@ pub(super) fn choose_solver(
     is_sparse: bool,
 ) -> Result<Option<SolverChoice>, TrainError> {
     let (kind, feature_count) = (job.model.kind, columns.len());
-    if kind.is_tree() {
+    if kind.is_of_trees() {
         return Ok(None);
     }
     if let Some(code) = kind.own().and_then(|own| own.code()) {

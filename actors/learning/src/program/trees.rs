@@ -1,4 +1,4 @@
-//! The passes of a decision tree: its rows come to the coordinator, or it is grown where they are.
+//! The passes of trees: the rows of one come to the coordinator, or trees are grown where the rows are.
 
 use super::{Fit, Pass, Phase, Progress, Trainer, error::TrainError, growth::Growth};
 use crate::{
@@ -36,8 +36,8 @@ impl Trainer {
     pub(super) fn absorb_growth(&mut self, sums: &[f64]) -> Result<Option<Progress>, TrainError> {
         let Phase::Grow(growth) = &mut self.phase else { unreachable!("called in this phase only") };
         let progress = growth.absorb(sums)?;
-        if let Some(tree) = growth.take() {
-            self.phase = self.after(Fit::Grown(tree));
+        if let Some(fit) = growth.take() {
+            self.phase = self.after(fit);
         }
         Ok(progress)
     }
@@ -45,22 +45,25 @@ impl Trainer {
 
 /// Where a tree is grown; nothing for a model that is not one.
 pub(super) fn choose_method(job: &TrainingJob, rows: usize, feature_count: usize) -> Option<TreeChoice> {
-    job.model.kind.is_tree().then(|| TreeChoice::new(job.model.tree.method, rows, feature_count))
+    let is_one = job.model.kind.is_tree();
+    is_one.then(|| TreeChoice::new(job.model.tree.method, rows, feature_count))
 }
 
-/// The first phase of a tree.
+/// The first phase of trees.
 pub(super) fn first_phase(
     job: &TrainingJob,
     rows: usize,
     feature_count: usize,
-    class_count: usize,
+    classes: &[String],
 ) -> Result<Phase, TrainError> {
+    let classes = if job.model.kind.is_classifier() { classes } else { &[] };
+    if job.model.kind.is_boosted() {
+        let growth = Growth::boosted(job.model.boosting, rows, feature_count, classes)?;
+        return Ok(Phase::Grow(Box::new(growth)));
+    }
     let settings = &job.model.tree;
     Ok(match TreeChoice::new(settings.method, rows, feature_count).method {
-        TreeMethod::Histogram => {
-            let class_count = if job.model.kind.is_classifier() { class_count } else { 0 };
-            Phase::Grow(Box::new(Growth::of_tree(settings, rows, feature_count, class_count)))
-        }
+        TreeMethod::Histogram => Phase::Grow(Box::new(Growth::of_tree(settings, rows, feature_count, classes.len()))),
         _ => Phase::Gather { rows: GatheredRows::new(rows, feature_count)? },
     })
 }

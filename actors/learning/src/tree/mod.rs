@@ -7,6 +7,7 @@ mod gather;
 mod grow;
 mod response;
 
+pub mod ensemble;
 pub mod histogram;
 
 pub use gather::{GatheredRows, TooManyValues, Window};
@@ -127,6 +128,14 @@ fn between(below: f64, above: f64) -> f64 {
     if below < middle && middle < above { middle } else { below }
 }
 
+/// Each as a part of their sum; all stay 0 if they are.
+fn as_parts(importances: &mut [f64]) {
+    let whole: f64 = importances.iter().sum();
+    if whole > 0.0 {
+        importances.iter_mut().for_each(|importance| *importance /= whole);
+    }
+}
+
 /// Rows of at most the threshold go left.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TreeSplit {
@@ -194,19 +203,21 @@ impl Tree {
     /// The part that each of so many features has in what all splits take away; all 0 of a tree without splits.
     #[must_use]
     pub fn importances(&self, feature_count: usize) -> Vec<f64> {
-        let weight = |node: &TreeNode| node.rows as f64 * node.impurity;
         let mut importances = vec![0.0; feature_count];
+        self.add_importances(&mut importances);
+        as_parts(&mut importances);
+        importances
+    }
+
+    /// Adds what the splits take away to the places of their features.
+    fn add_importances(&self, importances: &mut [f64]) {
+        let weight = |node: &TreeNode| node.rows as f64 * node.impurity;
         for node in &self.nodes {
             if let Some(split) = &node.split {
                 let below = weight(&self.nodes[split.left]) + weight(&self.nodes[split.right]);
                 importances[split.feature] += weight(node) - below;
             }
         }
-        let whole: f64 = importances.iter().sum();
-        if whole > 0.0 {
-            importances.iter_mut().for_each(|importance| *importance /= whole);
-        }
-        importances
     }
 
     /// The mean impurity of the leaves, by their rows: what is left of the root's.

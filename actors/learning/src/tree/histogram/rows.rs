@@ -28,6 +28,8 @@ pub(crate) struct TreeRows {
     first: usize,
     /// What the trees so far say, output by output.
     scores: Vec<f64>,
+    /// Of more than two classes `log Σ exp` of the scores of each row.
+    norms: Vec<f64>,
     /// Trees in the scores.
     scored: usize,
     slots: Vec<Slot>,
@@ -71,7 +73,16 @@ impl TreeRows {
                 codes[feature * count + row] = bins.code(feature, cell.wide());
             }
         }
-        Ok(Self { bins, codes, targets: targets.to_vec(), first, scores: Vec::new(), scored: 0, slots: Vec::new() })
+        Ok(Self {
+            bins,
+            codes,
+            targets: targets.to_vec(),
+            first,
+            scores: Vec::new(),
+            norms: Vec::new(),
+            scored: 0,
+            slots: Vec::new(),
+        })
     }
 
     /// Features of a row.
@@ -117,6 +128,7 @@ impl TreeRows {
         if self.scored > state.trees.0.len() || self.scores.len() != count * outputs {
             self.scores = state.base.0.iter().flat_map(|base| std::iter::repeat_n(*base, count)).collect();
             self.scored = 0;
+            self.norms.clear();
         }
         for (number, tree) in state.trees.0.iter().enumerate().skip(self.scored) {
             let output = number % outputs.max(1);
@@ -125,6 +137,11 @@ impl TreeRows {
                 let leaf = tree.leaf(|feature| f64::from(codes[feature as usize * count + row]));
                 *score += tree.nodes[leaf].value;
             }
+        }
+        if let Loss::Softmax(classes) = state.loss
+            && (self.scored < state.trees.0.len() || self.norms.len() != count)
+        {
+            self.norms = (0..count).map(|row| self.norm(classes, row)).collect();
         }
         self.scored = state.trees.0.len();
     }
@@ -157,22 +174,20 @@ impl TreeRows {
             Loss::Softmax(classes) => {
                 // The trees of a round stand in the order of the classes.
                 let class = number % classes;
-                (self.shares(classes, row).1[class], self.targets[row] == class as f64)
+                let log = self.scores[class * self.targets.len() + row] - self.norms[row];
+                (exp_of_negative(log.min(0.0)), self.targets[row] == class as f64)
             }
             _ => (chance(self.scores[row]), self.targets[row] == 1.0),
         };
         (p - f64::from(u8::from(is_class)), p * (1.0 - p))
     }
 
-    /// `log Σ exp f_k` of a row and the part of each class in it.
-    fn shares(&self, classes: usize, row: usize) -> (f64, Vec<f64>) {
+    /// `log Σ exp f_k` of a row.
+    fn norm(&self, classes: usize, row: usize) -> f64 {
         let count = self.targets.len();
-        let score = |class: usize| self.scores[class * count + row];
-        let most = (0..classes).map(score).fold(f64::NEG_INFINITY, f64::max);
-        let mut parts: Vec<f64> = (0..classes).map(|class| exp_of_negative(score(class) - most)).collect();
-        let sum: f64 = parts.iter().sum();
-        parts.iter_mut().for_each(|part| *part /= sum);
-        (most + libm::log(sum), parts)
+        let scores = (0..classes).map(|class| self.scores[class * count + row]);
+        let most = scores.clone().fold(f64::NEG_INFINITY, f64::max);
+        most + libm::log(scores.map(|score| exp_of_negative(score - most)).sum())
     }
 
     /// Whether a row is held out of all trees.
@@ -205,8 +220,8 @@ impl TreeRows {
                     score.max(0.0) - target * score + log_of_one_plus(exp_of_negative(-score.abs()))
                 }
                 Loss::Softmax(classes) => {
-                    let class = *target as usize;
-                    self.shares(classes, row).0 - self.scores[class * self.targets.len() + row]
+                    let class = (*target as usize).min(classes - 1);
+                    self.norms[row] - self.scores[class * self.targets.len() + row]
                 }
             };
             let part = 2 * usize::from(self.is_held_out(state, row));
