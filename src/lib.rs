@@ -7,6 +7,7 @@ pub mod app;
 pub mod cluster;
 pub mod config;
 pub mod deployments;
+pub mod estimators;
 pub mod exit;
 pub mod failure;
 pub mod logging;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use odeon_learning::checkpoint::content_sha256;
 use odeon_learning::data::fold::Fold;
+use odeon_learning::data::split::SplitKind;
 use odeon_learning::data::{DataSource, source};
 use odeon_learning::job::{FOLDS_MAX, REPEATS_MAX, TrainingJob};
 use odeon_learning::metrics;
@@ -137,6 +138,10 @@ fn read_jobs(args: &TrainArgs, environment: &Environment) -> Result<Vec<Training
         let mut job = read_job(&args.job, &set, args.workers)?;
         let unknown = |error| Failure::usage(format!("{}: model.type: {error}", args.job.display()));
         environment.models.resolve_job(&mut job).map_err(unknown)?;
+        if job.data.split == SplitKind::Whole {
+            let text = "data.split: \"whole\" leaves no rows to judge the model by; it is for estimators of a program";
+            return Err(Failure::usage(format!("{}: {text}", args.job.display())));
+        }
         rank_metric(args, &job)?;
         if let Some(first) = jobs.first()
             && (first.data.source() != job.data.source() || first.data_spec() != job.data_spec())

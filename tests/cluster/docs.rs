@@ -79,6 +79,8 @@ fn the_examples_say_what_they_should() {
     let policy = example("supervisor_policy");
     let last = "half of 0: Err(Stopped)\nGaveUp { panic: \"the licence has expired\" }\n";
     assert!(policy.contains("half of 6: Ok(3)\n") && policy.ends_with(last), "{policy}");
+    let estimators = "a tree on 100.0 %\nthree workers give the same bits: true\n";
+    assert!(example("estimators").ends_with(estimators));
     assert!(example("custom_framework").ends_with("the sum of the squares is 30\n"));
     stage.assert_nothing_left();
 }

@@ -6,7 +6,8 @@
 //! A model has the same bits for any number of workers: only the tree fixes the order of sums.
 //!
 //! Deliberately absent from these modules: actors, sockets, clocks. Only `data` and `checkpoint` open files.
-//! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together; `measure` is for benches.
+//! The actors come last: `worker`, `coordinator`, `scheduler`, and `training`, which puts them together; `estimator` does the same
+//! in one process, over arrays; `measure` is for benches.
 
 pub mod block_store;
 pub mod blocks;
@@ -15,6 +16,7 @@ pub mod checkpoint;
 pub mod coordinator;
 pub mod coordinator_core;
 pub mod data;
+pub mod estimator;
 pub mod folds;
 pub mod job;
 pub mod kernel;

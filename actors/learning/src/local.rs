@@ -6,11 +6,12 @@ use std::path::Path;
 
 use crate::{
     block_store::BlockStore,
-    blocks::{NodeId, ReduceError, Reduction, even_ranges, subtrees},
+    blocks::{BlockLayout, NodeId, ReduceError, Reduction, even_ranges, subtrees},
     data::{DataError, DataSource, DataSummary, RowSink, Rows, source, split::SplitError, strata::Strata},
     job::TrainingJob,
     messages::{ComputeError, ComputePartials, Joined},
     model::TrainedModel,
+    prepare::{FittedStep, Pipeline, PreparedColumn},
     program::{Pass, Step, TrainError, Trainer},
 };
 
@@ -63,6 +64,36 @@ pub fn fit_local(
     worker_count: usize,
 ) -> Result<TrainedModel, LocalError> {
     fit(job, data, &Strata::default(), |numbers, each| load(numbers).map(|rows| rows.tell(each)), worker_count)
+}
+
+/// The steps of `[prepare]` of a job, fitted to its training rows, and the columns behind them.
+///
+/// # Errors
+/// [`LocalError`] of the first step that fails.
+pub fn fit_steps(
+    job: &TrainingJob,
+    data: &DataSummary,
+    load: impl Fn(&[usize]) -> Result<Rows, DataError>,
+) -> Result<(Vec<FittedStep>, Vec<PreparedColumn>), LocalError> {
+    let (train_count, _) = job.data.part_sizes(data)?;
+    job.validate().map_err(TrainError::Job)?;
+    let mut pipeline = Pipeline::new(&job.prepare, data, train_count).map_err(TrainError::Prepare)?;
+    let mut store = BlockStore::new(&Joined { job: job.clone(), data: data.clone() }, &Strata::default())?;
+    let block_count = BlockLayout::new(train_count).block_count();
+    let nodes = subtrees(0..block_count, block_count);
+    let mut pass_number = 0;
+    while let Some(pass) = pipeline.pass() {
+        pass_number += 1;
+        let (pass, nodes) = (Pass::Prepare(pass), nodes.clone());
+        let request = ComputePartials { pass_number, pass, nodes, steps_known: 0, new_steps: Vec::new() };
+        let loaded = |numbers: &[usize], each: &mut RowSink<'_>| load(numbers).map(|rows| rows.tell(each));
+        let partials = store.compute(&request, pipeline.fitted(), loaded)?.partials;
+        let mut reduction = Reduction::new(block_count);
+        partials.into_iter().try_for_each(|partial| reduction.insert(partial.node, partial.values.0))?;
+        let sums = reduction.root().expect("the request covers every block");
+        pipeline.absorb(sums).map_err(TrainError::Prepare)?;
+    }
+    Ok((pipeline.fitted().to_vec(), pipeline.columns().to_vec()))
 }
 
 fn fit(

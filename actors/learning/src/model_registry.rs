@@ -157,6 +157,12 @@ impl ModelRegistry {
         Ok(self)
     }
 
+    /// The model of a name, if a user has added it.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<ModelKind> {
+        self.models.get(name).map(|model| ModelKind::Own(*model))
+    }
+
     /// The kind with its code, if it is one of a user's.
     ///
     /// # Errors

@@ -110,7 +110,7 @@ pub fn class_name(model: &TrainedModel, class: usize) -> String {
 }
 
 /// The class of a row with these scores.
-fn class_of(model: &TrainedModel, scores: &[f64]) -> usize {
+pub(crate) fn class_of(model: &TrainedModel, scores: &[f64]) -> usize {
     match (model.model.has_class_scores(), model.model.has_probabilities()) {
         (true, _) => largest(scores),
         (false, true) => usize::from(scores[0] > 0.5),

@@ -118,7 +118,7 @@ impl TrainBenchArgs {
 }
 
 /// Bytes of all rows as workers keep them: 4 a cell, and of sparse rows 8 for each that is not 0.
-fn matrix_bytes(table: &Table) -> Result<usize, DataError> {
+pub(super) fn matrix_bytes(table: &Table) -> Result<usize, DataError> {
     let data = table.summary();
     if data.sparse.is_none() {
         return Ok(data.cell_count() * 4);

@@ -7,7 +7,7 @@ use odeon_learning::data::source;
 use odeon_learning::job::{TrainingJob, WORKERS_MAX};
 use odeon_learning::pass_report::PassReport;
 
-use super::train::{one_row_more, one_training};
+use super::train::{matrix_bytes, one_row_more, one_training};
 use super::train_figures::{Figure, Run};
 use crate::app::Environment;
 use crate::exit::Exit;
@@ -37,8 +37,9 @@ pub(crate) struct TreesBenchArgs {
 /// Trains and prints the figures.
 pub(crate) async fn trees(args: TreesBenchArgs, environment: &Environment) -> Result<i32, Failure> {
     let job = args.job()?;
-    let data = source::scan_source(&job.data.source(), &job.data_spec()).or_exit(Exit::Usage)?.summary().clone();
-    let run = one_training(&job, &data, environment).await?;
+    let table = source::scan_source(&job.data.source(), &job.data_spec()).or_exit(Exit::Usage)?;
+    let mut run = one_training(&job, table.summary(), environment).await?;
+    run.matrix_bytes = matrix_bytes(&table).or_exit(Exit::Usage)?;
     let format = if args.json { Format::Json } else { Format::Table };
     let style = Style::of(&std::io::stdout(), &environment.variables);
     print(&render(&figures(&run), format, style).or_exit(Exit::WorkFailed)?).or_exit(Exit::WorkFailed)?;

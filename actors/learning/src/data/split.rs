@@ -47,6 +47,8 @@ pub enum SplitKind {
     Stratified,
     /// As they stand in the file, but for the proportion of the classes; folds only.
     StratifiedOrdered,
+    /// None is held out: all rows are for training, and judged by the model that has learned from them.
+    Whole,
 }
 
 impl SplitKind {
@@ -78,6 +80,10 @@ impl SplitKind {
             Self::Ordered => ordered_split(row_count, test_size),
             Self::Stratified => strata.split(split_sizes(row_count, test_size)?, seed),
             Self::StratifiedOrdered => Err(SplitError::FoldsOnly),
+            Self::Whole => {
+                let all: Vec<usize> = (0..row_count).collect();
+                Ok(TrainTestSplit { train: all.clone(), test: all })
+            }
         }
     }
 
@@ -89,9 +95,12 @@ impl SplitKind {
         if self.is_shuffled() {
             shuffled_count(row_count)?;
         }
+        if self == Self::Whole && row_count > 0 {
+            return Ok((row_count, row_count));
+        }
         let sizes = split_sizes(row_count, test_size)?;
         match self {
-            Self::Shuffled | Self::Ordered => {}
+            Self::Shuffled | Self::Ordered | Self::Whole => {}
             Self::Stratified => strata::check_sizes(strata, sizes)?,
             Self::StratifiedOrdered => return Err(SplitError::FoldsOnly),
         }

@@ -91,6 +91,26 @@ impl DataSettings {
 }
 
 impl DataSettings {
+    /// All rows of some file for training, none held out.
+    #[must_use]
+    pub fn of_all_rows() -> Self {
+        Self {
+            path: "".into(),
+            test_path: None,
+            target: String::new(),
+            features: None,
+            columns: BTreeMap::new(),
+            bad_rows: BadRows::Fail,
+            missing_words: Vec::new(),
+            test_size: default_test_size(),
+            split: SplitKind::Whole,
+            seed: default_seed(),
+            precision: Precision::F64,
+            fold: None,
+            dense: false,
+        }
+    }
+
     /// Where the rows are.
     #[must_use]
     pub fn source(&self) -> DataSource {
@@ -149,6 +169,9 @@ impl DataSettings {
                 "\"stratified_ordered\" is for folds; \"stratified\" is for one split".to_owned()
             });
         };
+        require("data.split", self.split != SplitKind::Whole, || {
+            "\"whole\" holds no rows out, and a fold does".to_owned()
+        })?;
         require("data.fold", (2..=FOLDS_MAX).contains(&of) && number < of, || {
             format!("number {number} of {of}: there are 2 to {FOLDS_MAX} folds, and they count from 0")
         })?;

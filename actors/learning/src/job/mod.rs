@@ -174,7 +174,11 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 53] = [
+        let faults: [(&str, Break); 54] = [
+            ("data.split", |job| {
+                job.data.split = SplitKind::Whole;
+                job.data.fold = Some(Fold { number: 0, of: 2, repeat: 0 });
+            }),
             ("data.split", |job| job.data.split = SplitKind::Stratified),
             ("data.split", |job| job.data.split = SplitKind::StratifiedOrdered),
             ("data.fold", |job| job.data.fold = Some(Fold { number: 0, of: 2, repeat: REPEATS_MAX })),

@@ -127,6 +127,22 @@ impl<'de> Deserialize<'de> for ModelKind {
 }
 
 impl ModelSettings {
+    /// A model of this kind without penalties, all else as it is where a job does not say.
+    #[must_use]
+    pub fn of_kind(kind: ModelKind) -> Self {
+        Self {
+            kind,
+            c: None,
+            penalty: Penalty::default(),
+            loss: MarginLoss::default(),
+            l2: 0.0,
+            l1: 0.0,
+            penalise_intercept: false,
+            tree: TreeSettings::default(),
+            boosting: BoostingSettings::default(),
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
