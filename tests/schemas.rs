@@ -17,6 +17,7 @@ use odeon_protocol::messages::master_scheduler::*;
 use odeon_protocol::messages::members::*;
 use odeon_protocol::messages::operations::*;
 use odeon_protocol::messages::quota::*;
+use odeon_protocol::messages::reservations::*;
 use odeon_protocol::messages::sandbox::*;
 use odeon_protocol::messages::topics::*;
 use odeon_protocol::schema::Schema;
@@ -45,7 +46,7 @@ fn schemas() -> BTreeMap<&'static str, &'static Schema> {
         RegisterAgent RemoveRoleQuota ReviveOffers SetRolePriority SetRoleQuota SetRoleWeight Subscribe
         SuppressOffers TeardownFramework TeardownFrameworkByOperator WatchMembers GetFigures AgentLost
         FrameworkFailed OfferRescinded OffersMade ReturnWanted TasksUpdated Published SubscribeToTopic
-        WatchTopic
+        WatchTopic ReserveResources UnreserveResources
     }
 }
 
