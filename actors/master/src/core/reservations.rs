@@ -77,7 +77,8 @@ pub(super) fn check_info(info: &AgentInfo) -> Result<(), RegisterAgentError> {
         if info.reserved.parts().any(|(class, _)| !is_static(class)) {
             return Err(ReservationError::Special(info.reserved.clone()));
         }
-        Ok(drop(info.by_class()?))
+        info.by_class()?;
+        Ok(())
     };
     let refused =
         |cause| RegisterAgentError::Reservations { hostname: hostname(), reserved: info.reserved.clone(), cause };
