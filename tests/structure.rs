@@ -34,6 +34,7 @@ const CORES: &[&str] = &[
     "actors/deployer/src/state.rs",
     "actors/deployer/src/topics.rs",
     "actors/learning/src/blocks.rs",
+    "actors/learning/src/combine",
     "actors/learning/src/kernel",
     "actors/learning/src/optimiser",
     "actors/learning/src/prepare",

@@ -314,6 +314,25 @@ fn an_interrupted_training_ends_with_130_and_leaves_nothing() {
 }
 
 #[test]
+fn trainings_without_rounds_come_to_the_optimum_of_those_with_rounds() {
+    let stage = Stage::new();
+    let settings = ["model.l2=0.1", "train.solver=auto", "train.tolerance=1e-6", "train.rounds_max=20000"];
+    let objective = |combine: &str| {
+        let combine = format!("train.combine={combine}");
+        let set: Vec<&str> = settings.iter().chain([&combine.as_str()]).flat_map(|set| ["--set", set]).collect();
+        let trained = train(&stage, "iris", &set);
+        assert_eq!(trained.0["converged"], true);
+        trained.number("/objective")
+    };
+    let optimum = objective("synchronous");
+    for combine in ["stale_synchronous", "asynchronous"] {
+        let found = objective(combine);
+        assert!((found - optimum).abs() <= ALLOWED * optimum, "{combine}: {found} and not {optimum}");
+    }
+    stage.assert_nothing_left();
+}
+
+#[test]
 fn a_training_that_does_not_converge_says_so_and_ends_with_6() {
     let stage = Stage::new();
     let job = fs::read_to_string(example_job("breast_cancer")).expect("the example job is there");

@@ -135,6 +135,12 @@ impl Coordinator {
             && let Some(effect) = self.behind.pop_front()
         {
             match effect {
+                Effect::ComputeBatch { worker, request } => {
+                    if self.meter.is_open() {
+                        self.close_pass(self.reading());
+                    }
+                    self.ask(worker, request, context);
+                }
                 Effect::Checkpoint(checkpoint) => self.write(checkpoint, context),
                 Effect::Compute { worker, request } => {
                     self.measure(&request);

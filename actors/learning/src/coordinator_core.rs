@@ -5,6 +5,7 @@
 //! the model is the same, because partials are added along the fixed tree only.
 
 mod counts;
+mod descent;
 mod worker;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use counts::UpdateCounts;
+use descent::OpenDescent;
 use worker::{Owed, Worker, askable, idle, usual_block_time};
 
 use crate::{
@@ -76,6 +78,13 @@ impl Default for CoordinatorLimits {
 pub enum Effect {
     /// Send the request to the worker.
     Compute {
+        /// Whom to ask.
+        worker: WorkerId,
+        /// What for.
+        request: ComputePartials,
+    },
+    /// The same, for a batch of a descent: it belongs to no pass.
+    ComputeBatch {
         /// Whom to ask.
         worker: WorkerId,
         /// What for.
@@ -167,6 +176,7 @@ pub struct CoordinatorCore {
 enum Phase {
     Gathering { start_at: Duration },
     Running(OpenPass),
+    Descending(Box<OpenDescent>),
     Ended,
 }
 
@@ -249,7 +259,7 @@ impl CoordinatorCore {
             self.join_count += 1;
             self.counts.workers_joined += 1;
             self.stranded = None;
-            self.workers.insert(worker, Worker::default());
+            self.workers.insert(worker.clone(), Worker::default());
             match &self.phase {
                 Phase::Gathering { start_at } => {
                     let wanted = self.trainer.job().train.workers as usize;
@@ -258,6 +268,7 @@ impl CoordinatorCore {
                     }
                 }
                 Phase::Running(_) => self.assign_missing(now, out),
+                Phase::Descending(_) => self.join_descent(now, &worker, out),
                 Phase::Ended => {}
             }
         }
@@ -278,6 +289,9 @@ impl CoordinatorCore {
         partials: Vec<Partial>,
         out: &mut Vec<Effect>,
     ) {
+        if matches!(self.phase, Phase::Descending(_)) {
+            return self.on_batch(now, worker, pass_number, partials, out);
+        }
         if pass_number != self.pass_number {
             return self.on_stale(now, worker, pass_number, partials.len() as u64, out);
         }
@@ -309,7 +323,10 @@ impl CoordinatorCore {
         error: ComputeError,
         out: &mut Vec<Effect>,
     ) {
-        if pass_number != self.pass_number || !self.workers.contains_key(worker) {
+        let is_owed =
+            self.workers.get(worker).and_then(|known| known.owed).is_some_and(|it| it.pass_number == pass_number);
+        let is_open = pass_number == self.pass_number || (is_owed && matches!(self.phase, Phase::Descending(_)));
+        if !is_open || !self.workers.contains_key(worker) {
             return self.on_stale(now, worker, pass_number, 0, out);
         }
         if self.workers.len() == 1 {
@@ -351,7 +368,7 @@ impl CoordinatorCore {
     pub fn next_deadline(&self) -> Option<Duration> {
         let start = match self.phase {
             Phase::Gathering { start_at } if !self.workers.is_empty() => Some(start_at),
-            Phase::Gathering { .. } | Phase::Running(_) => None,
+            Phase::Gathering { .. } | Phase::Running(_) | Phase::Descending(_) => None,
             Phase::Ended => return None,
         };
         let answers = self.workers.values().filter_map(|worker| worker.owed).map(|owed| owed.answer_by);
@@ -405,12 +422,7 @@ impl CoordinatorCore {
         }
         let expected = open_pass.pass.partial_len(self.trainer.feature_count());
         let values = partial.values.0;
-        if values.len() != expected {
-            return Err(BadPartial::WrongShape { expected, actual: values.len() });
-        }
-        if !values.iter().all(|value| value.is_finite()) {
-            return Err(BadPartial::NotFinite);
-        }
+        check_values(expected, &values)?;
         sender.open.remove(&partial.node);
         sender.delivered.insert(partial.node);
         if open_pass.reduction.covers_node(partial.node) {
@@ -501,10 +513,11 @@ impl CoordinatorCore {
             // While gathering, the wait for a first worker goes on as if this one had not come.
             self.stranded = Some(match self.phase {
                 Phase::Gathering { start_at } => start_at.max(now),
-                Phase::Running(_) | Phase::Ended => now,
+                Phase::Running(_) | Phase::Descending(_) | Phase::Ended => now,
             });
         }
         self.assign_missing(now, out);
+        self.leave_descent(now, worker, out);
     }
 
     fn close_pass_if_complete(&mut self, now: Duration, out: &mut Vec<Effect>) {
@@ -516,14 +529,20 @@ impl CoordinatorCore {
         };
         let is_last = self.trainer.is_finished();
         if self.checkpoints.as_mut().is_some_and(|clock| clock.on_pass(now, is_last)) {
-            let checkpoint = Checkpoint { passes: self.pass_number, state: self.trainer.state() };
-            out.push(Effect::Checkpoint(Box::new(checkpoint)));
+            out.push(self.checkpoint());
         }
         out.extend(progress.map(Effect::Progress));
         self.open_next_pass(now, out);
     }
 
+    fn checkpoint(&self) -> Effect {
+        Effect::Checkpoint(Box::new(Checkpoint { passes: self.pass_number, state: self.trainer.state() }))
+    }
+
     fn open_next_pass(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        if let Some(descent) = self.trainer.descent() {
+            return self.begin_descent(now, descent, out);
+        }
         let pass = match self.trainer.step() {
             Step::Compute(pass) => pass,
             Step::Finished(model) => {
@@ -656,6 +675,17 @@ impl OpenPass {
         let free = |block: &usize| !self.reduction.covers(*block) && !asked.contains(block);
         (0..self.layout.block_count()).filter(free).collect()
     }
+}
+
+/// Whether sums can be those of a pass that has so many.
+fn check_values(expected: usize, values: &[f64]) -> Result<(), BadPartial> {
+    if values.len() != expected {
+        return Err(BadPartial::WrongShape { expected, actual: values.len() });
+    }
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(BadPartial::NotFinite);
+    }
+    Ok(())
 }
 
 /// The fewest nodes that cover exactly the given blocks, which are ascending.

@@ -78,6 +78,7 @@ struct Simulation {
     seen: Vec<Effect>,
     next_worker: usize,
     limits: CoordinatorLimits,
+    job: TrainingJob,
 }
 
 impl Simulation {
@@ -91,13 +92,17 @@ impl Simulation {
     }
 
     fn over(limits: CoordinatorLimits, checkpoints: bool, workers: usize) -> Self {
-        let mut core = CoordinatorCore::new(Duration::ZERO, job(), iris().0.clone(), limits).unwrap();
+        Self::of(job(), limits, checkpoints, workers)
+    }
+
+    fn of(job: TrainingJob, limits: CoordinatorLimits, checkpoints: bool, workers: usize) -> Self {
+        let mut core = CoordinatorCore::new(Duration::ZERO, job.clone(), iris().0.clone(), limits).unwrap();
         if checkpoints {
             core = core.with_checkpoints(Duration::ZERO, None).unwrap();
         }
         let (stores, replies) = (BTreeMap::new(), VecDeque::new());
         let mut simulation =
-            Self { core, now: Duration::ZERO, stores, replies, seen: Vec::new(), next_worker: 0, limits };
+            Self { core, now: Duration::ZERO, stores, replies, seen: Vec::new(), next_worker: 0, limits, job };
         (0..workers).for_each(|_| simulation.join());
         simulation
     }
@@ -106,7 +111,7 @@ impl Simulation {
         let mut out = Vec::new();
         act(&mut self.core, self.now, &mut out);
         for effect in out {
-            if let Effect::Compute { worker, request } = &effect
+            if let Effect::Compute { worker, request } | Effect::ComputeBatch { worker, request } = &effect
                 && let Some((store, memory)) = self.stores.get_mut(worker)
             {
                 let mut request = request.clone();
@@ -123,7 +128,7 @@ impl Simulation {
     fn join(&mut self) {
         let worker = id(self.next_worker);
         self.next_worker += 1;
-        let joined = Joined { job: job(), data: iris().0.clone() };
+        let joined = Joined { job: self.job.clone(), data: iris().0.clone() };
         let store = BlockStore::new(&joined, &crate::data::strata::Strata::default()).unwrap();
         self.stores.insert(worker.clone(), (store, RequestMemory::default()));
         self.act(|core, now, out| {
@@ -153,7 +158,7 @@ impl Simulation {
         if matches!(self.core.phase, Phase::Ended) {
             return;
         }
-        let core = CoordinatorCore::new(self.now, job(), iris().0.clone(), self.limits).unwrap();
+        let core = CoordinatorCore::new(self.now, self.job.clone(), iris().0.clone(), self.limits).unwrap();
         self.core = core.with_checkpoints(self.now, self.checkpoint()).unwrap();
         let workers = self.stores.len();
         self.stores.clear();
@@ -176,6 +181,16 @@ impl Simulation {
         if let Some(deadline) = self.core.next_deadline() {
             self.now = self.now.max(deadline);
             self.act(CoordinatorCore::on_timer);
+        }
+    }
+
+    /// Delivers all but what this worker says, which gets lost.
+    fn settle_without(&mut self, silent: &WorkerId) {
+        while !self.replies.is_empty() {
+            match self.replies[0].0 == *silent {
+                true => drop(self.replies.pop_front()),
+                false => self.deliver(0, false),
+            }
         }
     }
 
@@ -556,3 +571,5 @@ fn progress_counts_the_rounds_of_the_model() {
 
 #[path = "coordinator_core/backup_test.rs"]
 mod backup;
+#[path = "coordinator_core/descent_test.rs"]
+mod descent;

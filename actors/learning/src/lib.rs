@@ -13,6 +13,7 @@ pub mod block_store;
 pub mod blocks;
 pub mod boosting;
 pub mod checkpoint;
+mod combine;
 pub mod coordinator;
 pub mod coordinator_core;
 pub mod data;

@@ -59,6 +59,11 @@ pub(crate) struct Reading {
 }
 
 impl PassMeter {
+    /// Whether a pass is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Whether a request is the first of its pass.
     pub(crate) fn is_new(&self, request: &ComputePartials) -> bool {
         self.open.as_ref().is_none_or(|open| open.report.number != request.pass_number)

@@ -33,6 +33,8 @@ pub(super) struct Worker {
     pub(super) bad_partials: u32,
     /// Answers that nobody waited for.
     pub(super) unsolicited: u32,
+    /// Of a descent: the epoch whose nodes are in `delivered`, as a pass.
+    pub(super) epoch: u64,
     /// Whether what it owes in this pass is asked of others as well.
     pub(super) is_backed_up: bool,
     /// Whether others were asked at once for what it was asked for, because it was late the last time.

@@ -14,7 +14,7 @@ pub use data::{DataSettings, FOLDS_MAX, REPEATS_MAX};
 pub use model::{MarginLoss, ModelKind, ModelSettings, PENALTY_MAX, Penalty};
 pub use prepare::{DEGREE_MAX, Filling, PrepareSettings, STEPS_MAX, Scale, SelectBy, StepSettings};
 pub use resources::{CPUS_MAX, MEM_MIB_MAX, ResourceSettings};
-pub use train::{CHECKPOINT_SECONDS_MAX, HISTORY_MAX, ROUNDS_MAX, TrainSettings, WORKERS_MAX};
+pub use train::{CHECKPOINT_SECONDS_MAX, Combine, HISTORY_MAX, ROUNDS_MAX, STALENESS_MAX, TrainSettings, WORKERS_MAX};
 
 use crate::data::DataSpec;
 
@@ -100,6 +100,14 @@ impl TrainingJob {
             "a stratified split is for classes, and the model predicts a number".to_owned()
         })?;
         self.train.validate()?;
+        let (in_rounds, kind) = (self.train.combine == Combine::Synchronous, self.model.kind);
+        let is_smooth = !kind.is_of_trees() && kind.own().is_none() && self.model.loss.is_squared();
+        require("train.combine", in_rounds || is_smooth, || {
+            let way = self.train.combine.name();
+            format!(
+                "\"{way}\" is for linear models with a smooth loss, not for trees, the hinge or models of one's own"
+            )
+        })?;
         self.resources.validate()
     }
 }
@@ -174,7 +182,7 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 54] = [
+        let faults: [(&str, Break); 58] = [
             ("data.split", |job| {
                 job.data.split = SplitKind::Whole;
                 job.data.fold = Some(Fold { number: 0, of: 2, repeat: 0 });
@@ -247,6 +255,18 @@ mod tests {
             ("train.tolerance", |job| job.train.tolerance = f64::NAN),
             ("train.rounds_max", |job| job.train.rounds_max = 0),
             ("train.history", |job| job.train.history = 0),
+            ("train.staleness", |job| job.train.staleness = STALENESS_MAX + 1),
+            ("train.combine", |job| {
+                job.train.combine = Combine::Asynchronous;
+                job.model.kind = ModelKind::DecisionTreeRegressor;
+            }),
+            ("train.combine", |job| {
+                job.train.combine = Combine::Asynchronous;
+                job.model = toml::from_str("type = \"linear_svc\"\nloss = \"hinge\"\nl2 = 0.1").unwrap();
+            }),
+            ("train.solver", |job| {
+                (job.train.combine, job.train.solver) = (Combine::StaleSynchronous, SolverSetting::Newton);
+            }),
             ("train.checkpoint_rounds", |job| job.train.checkpoint_rounds = 0),
             ("train.checkpoint_seconds", |job| job.train.checkpoint_seconds = 0),
             ("resources.cpus", |job| job.resources.cpus = f64::NAN),

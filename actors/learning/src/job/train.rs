@@ -13,6 +13,8 @@ pub const WORKERS_MAX: u32 = 1024;
 pub const ROUNDS_MAX: u32 = 1_000_000;
 /// Most correction pairs a job may ask for.
 pub const HISTORY_MAX: usize = 1000;
+/// Most epochs by which a worker may be asked to be ahead.
+pub const STALENESS_MAX: u32 = 1000;
 /// Most seconds between two checkpoints.
 pub const CHECKPOINT_SECONDS_MAX: u32 = 86_400;
 
@@ -31,10 +33,39 @@ pub struct TrainSettings {
     pub history: usize,
     /// What minimises the objective; the optimum does not depend on it.
     pub solver: SolverSetting,
+    /// When what a worker has summed counts.
+    pub combine: Combine,
+    /// Of [`Combine::StaleSynchronous`]: epochs by which a worker may be ahead of the slowest.
+    pub staleness: u32,
     /// A checkpoint is written once so many rounds are not in the last one; only where there is a run directory.
     pub checkpoint_rounds: u32,
     /// The same, once the last one is so many seconds old; whichever comes first.
     pub checkpoint_seconds: u32,
+}
+
+/// When what a worker has summed counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// In rounds, each over all rows: the same bits however many workers there are.
+    #[default]
+    Synchronous,
+    /// When it comes; but no worker is further ahead of the slowest than [`TrainSettings::staleness`].
+    StaleSynchronous,
+    /// When it comes.
+    Asynchronous,
+}
+
+impl Combine {
+    /// As in a job file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Synchronous => "synchronous",
+            Self::StaleSynchronous => "stale_synchronous",
+            Self::Asynchronous => "asynchronous",
+        }
+    }
 }
 
 impl Default for TrainSettings {
@@ -45,6 +76,8 @@ impl Default for TrainSettings {
             rounds_max: 1000,
             history: 20,
             solver: SolverSetting::Auto,
+            combine: Combine::Synchronous,
+            staleness: 3,
             checkpoint_rounds: 1,
             checkpoint_seconds: 10,
         }
@@ -52,6 +85,11 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// Epochs by which a worker may be ahead of the slowest; none if it does not matter.
+    pub(crate) fn staleness_max(&self) -> Option<u64> {
+        (self.combine == Combine::StaleSynchronous).then_some(self.staleness.into())
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -63,6 +101,12 @@ impl TrainSettings {
         })?;
         within("train.rounds_max", u64::from(self.rounds_max), u64::from(ROUNDS_MAX))?;
         within("train.history", self.history as u64, HISTORY_MAX as u64)?;
+        let solver_fits = self.combine == Combine::Synchronous || self.solver == SolverSetting::Auto;
+        require("train.solver", solver_fits, || {
+            format!("a solver works in rounds, and train.combine is \"{}\"; leave it out", self.combine.name())
+        })?;
+        let staleness = self.staleness;
+        require("train.staleness", staleness <= STALENESS_MAX, || format!("{staleness} is above {STALENESS_MAX}"))?;
         within("train.checkpoint_rounds", u64::from(self.checkpoint_rounds), u64::from(ROUNDS_MAX))?;
         within("train.checkpoint_seconds", u64::from(self.checkpoint_seconds), u64::from(CHECKPOINT_SECONDS_MAX))
     }

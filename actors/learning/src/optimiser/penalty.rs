@@ -4,7 +4,7 @@ use super::lbfgs::Evaluated;
 
 /// The function with its penalties at `point`, from value and gradient of the smooth part; the gradient is the
 /// subgradient of least size, which is 0 at the minimum.
-pub(super) fn penalised(point: &[f64], value: f64, gradient: &[f64], l1: &[f64]) -> Evaluated {
+pub(crate) fn penalised(point: &[f64], value: f64, gradient: &[f64], l1: &[f64]) -> Evaluated {
     let penalty = |(x, l1): (&f64, &f64)| if *l1 == 0.0 { 0.0 } else { l1 * x.abs() };
     let value = value + point.iter().zip(l1).map(penalty).sum::<f64>();
     let terms = gradient.iter().zip(point).zip(l1);
@@ -17,7 +17,7 @@ pub(super) fn penalised(point: &[f64], value: f64, gradient: &[f64], l1: &[f64])
 }
 
 /// `value` moved towards 0 by `by`, and no further.
-pub(super) fn soft_threshold(value: f64, by: f64) -> f64 {
+pub(crate) fn soft_threshold(value: f64, by: f64) -> f64 {
     (value.abs() - by).max(0.0).copysign(value)
 }
 

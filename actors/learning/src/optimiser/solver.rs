@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     accelerated::{Accelerated, AcceleratedOptions},
+    given::{Given, GivenOptions},
     lbfgs::{Evaluated, Lbfgs, LbfgsOptions, Verdict},
     newton::{Newton, NewtonOptions},
     symmetric::Symmetric,
@@ -51,6 +52,8 @@ pub enum SolverKind {
     Nesterov,
     /// See [`super::interior_point::InteriorPoint`].
     InteriorPoint,
+    /// See [`Given`].
+    Descent,
 }
 
 /// What the choice of a solver depends on.
@@ -176,6 +179,8 @@ pub enum Solver {
     Newton(Newton),
     /// See [`Accelerated`].
     Nesterov(Accelerated),
+    /// See [`Given`].
+    Given(Given),
 }
 
 impl Solver {
@@ -196,6 +201,7 @@ impl Solver {
             SolverKind::Nesterov => {
                 Self::Nesterov(Accelerated::new(start, AcceleratedOptions { gradient_norm_max, rounds_max, l1 }))
             }
+            SolverKind::Descent => Self::Given(Given::new(start, GivenOptions { gradient_norm_max, rounds_max, l1 })),
         }
     }
 
@@ -206,6 +212,7 @@ impl Solver {
             Self::Lbfgs(solver) => solver.point(),
             Self::Newton(solver) => solver.point(),
             Self::Nesterov(solver) => solver.point(),
+            Self::Given(solver) => solver.point(),
         }
     }
 
@@ -213,7 +220,7 @@ impl Solver {
     #[must_use]
     pub fn wants_curvature(&self) -> bool {
         match self {
-            Self::Nesterov(_) => false,
+            Self::Nesterov(_) | Self::Given(_) => false,
             Self::Lbfgs(solver) => solver.wants_curvature(),
             Self::Newton(solver) => solver.wants_curvature(),
         }
@@ -223,7 +230,7 @@ impl Solver {
     #[must_use]
     pub fn takes_sample(&self) -> bool {
         match self {
-            Self::Nesterov(_) | Self::Newton(_) => false,
+            Self::Nesterov(_) | Self::Given(_) | Self::Newton(_) => false,
             Self::Lbfgs(solver) => solver.takes_sample(),
         }
     }
@@ -235,6 +242,7 @@ impl Solver {
             Self::Lbfgs(solver) => solver.rounds(),
             Self::Newton(solver) => solver.rounds(),
             Self::Nesterov(solver) => solver.rounds(),
+            Self::Given(solver) => solver.rounds(),
         }
     }
 
@@ -245,6 +253,7 @@ impl Solver {
             Self::Lbfgs(solver) => solver.solution(),
             Self::Newton(solver) => solver.solution(),
             Self::Nesterov(solver) => solver.solution(),
+            Self::Given(solver) => solver.solution(),
         }
     }
 
@@ -255,6 +264,7 @@ impl Solver {
             Self::Lbfgs(solver) => Evaluated { point: solver.point().to_vec(), value, gradient: gradient.to_vec() },
             Self::Newton(solver) => solver.penalised(value, gradient),
             Self::Nesterov(solver) => solver.penalised(value, gradient),
+            Self::Given(solver) => solver.penalised(value, gradient),
         }
     }
 
@@ -264,6 +274,7 @@ impl Solver {
             Self::Lbfgs(solver) => solver.tell(value, gradient, curvature),
             Self::Newton(solver) => solver.tell(value, &gradient, curvature),
             Self::Nesterov(solver) => solver.tell(value, gradient),
+            Self::Given(solver) => solver.tell(value, &gradient),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It does not know who computes a pass, nor how many do. The passes of a job: sums of the columns,
 //! squares around their means, loss and gradient until the solver is done, then the test rows.
 
+mod descent;
 mod error;
 mod finish;
 mod growth;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     blocks::Split,
-    job::{ModelKind, Scale, TrainingJob},
+    job::{Combine, ModelKind, Scale, TrainingJob},
     optimiser::{
         conditioning::{Conditioning, TargetMoments},
         lbfgs::Verdict,
@@ -147,6 +147,10 @@ pub(super) fn choose_solver(
     let (kind, feature_count) = (job.model.kind, columns.len());
     if kind.is_of_trees() {
         return Ok(None);
+    }
+    if job.train.combine != Combine::Synchronous {
+        let reason = format!("train.combine is \"{}\": steps without rounds", job.train.combine.name());
+        return Ok(Some(SolverChoice { kind: SolverKind::Descent, reason }));
     }
     if let Some(code) = kind.own().and_then(|own| own.code()) {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();

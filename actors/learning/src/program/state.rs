@@ -39,6 +39,14 @@ impl TrainerState {
 }
 
 impl Trainer {
+    /// Rounds of the solver that are done.
+    pub(crate) fn rounds(&self) -> u32 {
+        match &self.phase {
+            Phase::Optimise { solver, .. } => solver.rounds(),
+            _ => 0,
+        }
+    }
+
     /// Whether there is a model.
     #[must_use]
     pub fn is_finished(&self) -> bool {
