@@ -13,6 +13,7 @@ mod forwarder;
 mod http_get;
 mod launcher;
 mod mailer;
+pub mod measure;
 mod node;
 mod performer;
 mod process_tree;

@@ -14,7 +14,7 @@ use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::messages::agent_executor::{RegisterExecutor, UpdateStatuses};
 use odeon_protocol::messages::binaries::BINARIES;
 use odeon_protocol::messages::master_agent::{
-    AcknowledgeStatuses, KillTask, LaunchTasks, PingAgent, ShutdownAgent, ShutdownFramework,
+    AGENT, AcknowledgeStatuses, KillTask, LaunchTasks, PingAgent, ShutdownAgent, ShutdownFramework,
 };
 use odeon_protocol::messages::sandbox::ReadSandbox;
 use odeon_runtime::journal::JournalError;
@@ -282,7 +282,7 @@ fn local(bound: &Endpoint) -> Endpoint {
 
 fn supervise(node: &Node, actor: AgentActor, performer: Rc<RefCell<Performer>>) -> (Addr<AgentActor>, Supervised) {
     // What the actor knows is gone with a panic: only a new process reads the journal.
-    let spec = SupervisorSpec { name: "agent".into(), on_panic: OnPanic::Escalate, mailbox_capacity: MAILBOX_CAPACITY };
+    let spec = SupervisorSpec { name: AGENT.into(), on_panic: OnPanic::Escalate, mailbox_capacity: MAILBOX_CAPACITY };
     let mut once = Some(actor);
     let address = Rc::new(RefCell::new(None));
     let taken = Rc::clone(&address);

@@ -123,6 +123,8 @@ pub struct Allocator {
     claims: Vec<Claim>,
     pause: Option<Pause>,
     run_count: u64,
+    /// Of the last run.
+    divided_count: usize,
 }
 
 impl Allocator {
@@ -161,6 +163,7 @@ impl Allocator {
             claims: Vec::new(),
             pause: None,
             run_count: 0,
+            divided_count: 0,
             config,
         }
     }
@@ -171,10 +174,10 @@ impl Allocator {
         !self.candidates.is_empty()
     }
 
-    /// How many agents a run would look at now.
+    /// How many agents had something to be divided when the last run looked at them; the others cost it next to nothing.
     #[must_use]
-    pub fn pending_count(&self) -> usize {
-        self.candidates.count(&self.agents)
+    pub fn divided_count(&self) -> usize {
+        self.divided_count
     }
 
     /// When the first refusal or the wait of a gang ends, and with it a reason for a run.

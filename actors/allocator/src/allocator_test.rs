@@ -454,3 +454,15 @@ fn more_than_is_held_does_not_come_back() {
     assert!(matches!(recover("f1", "role1", "a1", "cpus:1"), Err(RecoverError::NotHeld { source: Some(_), .. })));
     assert_eq!(cluster.allocator.free(&agent_id("a1")), Some(resources("cpus:4;mem:1024").into()));
 }
+
+#[test]
+fn a_run_counts_the_agents_that_had_something_to_divide() {
+    let mut cluster = Cluster::new();
+    cluster.agent("a1", "cpus:1;mem:64");
+    cluster.agent("a2", "cpus:1;mem:64");
+    assert_eq!(cluster.allocator.divided_count(), 1, "the second one, of which nobody wanted anything");
+    cluster.framework("f1", "role1");
+    assert_eq!(cluster.allocator.divided_count(), 2);
+    cluster.batch_after(1);
+    assert_eq!(cluster.allocator.divided_count(), 0, "all is offered");
+}

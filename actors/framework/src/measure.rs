@@ -1,4 +1,9 @@
-//! A scheduler that has one task at a time, and takes the time of each from its submission to its end.
+//! Schedulers that measure: one that has one task at a time, and takes the time of each from its submission to its end;
+//! and one that uses all that it is offered.
+
+mod all_offers;
+
+pub use all_offers::{AllOffers, TaskKind};
 
 use std::time::{Duration, Instant};
 

@@ -46,7 +46,7 @@ use odeon_protocol::id::{AgentId, FrameworkId, MasterId, OfferId, TaskId};
 use odeon_protocol::messages::Epoch;
 use odeon_protocol::moment::Moment;
 use odeon_protocol::offer::Offer;
-use odeon_runtime::{NodeId, Outbox};
+use odeon_runtime::{ActorName, NodeId, Outbox};
 use pace::Pace;
 use quota_tree::QuotaTree;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -70,7 +70,8 @@ pub struct MasterCore {
     master_id: MasterId,
     epoch: Epoch,
     agents: BTreeMap<AgentId, Agent>,
-    agents_by_node: BTreeMap<NodeId, AgentId>,
+    /// By node and then by actor; nobody is at `None`, which is before all actors of a node.
+    agents_by_address: BTreeMap<(NodeId, Option<ActorName>), AgentId>,
     agents_by_endpoint: BTreeMap<String, AgentId>,
     /// The longest away first.
     unreachable: VecDeque<AgentId>,
@@ -118,7 +119,7 @@ impl MasterCore {
             master_id: MasterId::new(format!("{name}-{epoch}")).expect("the name of the master leaves room for a term"),
             epoch,
             agents: BTreeMap::new(),
-            agents_by_node: BTreeMap::new(),
+            agents_by_address: BTreeMap::new(),
             agents_by_endpoint: BTreeMap::new(),
             unreachable: VecDeque::new(),
             recovered: BTreeSet::new(),
@@ -204,9 +205,9 @@ impl MasterCore {
         self.end_long_waits(now, out);
     }
 
-    /// The last link to a node is gone, and with it the agent and the schedulers on it.
+    /// The last link to a node is gone, and with it the agents and the schedulers on it.
     pub fn on_node_lost(&mut self, node: &NodeId, now: Moment, out: &mut MasterOutbox) {
-        if let Some(agent_id) = self.agents_by_node.get(node).cloned() {
+        for agent_id in self.agents_on(node) {
             self.disconnect_agent(&agent_id, now, out);
         }
         self.disconnect_frameworks_on(node, now, out);
@@ -216,7 +217,16 @@ impl MasterCore {
     #[must_use]
     pub fn nodes(&self) -> BTreeSet<NodeId> {
         let schedulers = self.frameworks.values().filter_map(|framework| framework.scheduler.as_ref());
-        schedulers.map(|scheduler| &scheduler.node).chain(self.agents_by_node.keys()).cloned().collect()
+        schedulers
+            .map(|scheduler| &scheduler.node)
+            .chain(self.agents_by_address.keys().map(|(node, _)| node))
+            .cloned()
+            .collect()
+    }
+
+    fn agents_on(&self, node: &NodeId) -> Vec<AgentId> {
+        let from = self.agents_by_address.range((node.clone(), None)..);
+        from.take_while(|((other, _), _)| other == node).map(|(_, agent_id)| agent_id.clone()).collect()
     }
 
     /// Tells the scheduler of a framework, if there is one.
@@ -230,8 +240,8 @@ impl MasterCore {
     /// Commands an agent, if it is connected.
     fn command(&self, agent_id: &AgentId, command: AgentCommand, out: &mut MasterOutbox) {
         let agent = self.agents.get(agent_id).filter(|agent| agent.is_connected());
-        if let Some(node) = agent.and_then(|agent| agent.node.clone()) {
-            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), node, command });
+        if let Some(to) = agent.and_then(|agent| agent.address.clone()) {
+            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), to, command });
         }
     }
 }

@@ -12,6 +12,15 @@ use odeon_protocol::messages::master_scheduler::{
 use odeon_protocol::messages::members::MembersSeen;
 use odeon_runtime::{ActorName, NodeId, QuestionId};
 
+/// Where an agent hears its commands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AgentAddress {
+    /// The run of the process that has registered it.
+    pub node: NodeId,
+    /// The actor on it; a node may have many agents.
+    pub actor: ActorName,
+}
+
 /// Where a framework's scheduler hears its events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchedulerAddress {
@@ -69,8 +78,8 @@ pub enum Effect {
     CommandAgent {
         /// The agent.
         agent_id: AgentId,
-        /// Its node.
-        node: NodeId,
+        /// Where it hears them.
+        to: AgentAddress,
         /// What.
         command: AgentCommand,
     },

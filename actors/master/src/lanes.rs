@@ -3,13 +3,10 @@
 //! A lane exists while something waits in it or is under way. What waits together and can travel together is delivered
 //! together; what is delivered, and how, is its owner's.
 
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::FuturesUnordered;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use tokio::sync::mpsc;
 
 /// What travels on a lane.
 pub(crate) trait Parcel: Sized {
@@ -37,7 +34,34 @@ pub(crate) struct Lanes<K, T> {
 struct Shared<K, T> {
     limits: LaneLimits,
     deliver: Box<dyn Fn(K, T) -> LocalBoxFuture<'static, ()>>,
-    open: RefCell<BTreeMap<K, mpsc::Sender<T>>>,
+    open: RefCell<BTreeMap<K, Lane<T>>>,
+}
+
+/// What waits for one receiver, and who delivers it.
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    /// Tasks that each deliver one parcel after the other.
+    carriers: usize,
+    /// One of them has not taken its first parcel yet: whatever is posted until then can still travel with it.
+    is_one_empty: bool,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), carriers: 0, is_one_empty: false }
+    }
+}
+
+impl<T> Lane<T> {
+    /// Whether one more carrier is to begin; it counts from now on.
+    fn calls_another(&mut self, carriers_max: usize) -> bool {
+        let calls = !self.waiting.is_empty() && !self.is_one_empty && self.carriers < carriers_max;
+        if calls {
+            self.carriers += 1;
+            self.is_one_empty = true;
+        }
+        calls
+    }
 }
 
 impl<K: Ord + Clone + 'static, T: Parcel + 'static> Lanes<K, T> {
@@ -54,51 +78,60 @@ impl<K: Ord + Clone + 'static, T: Parcel + 'static> Lanes<K, T> {
     ///
     /// # Errors
     /// The item, if too many wait.
-    pub(crate) fn post(&self, to: K, item: T) -> Result<(), T> {
-        let new = || {
-            let (sender, waiting) = mpsc::channel(self.shared.limits.waiting_max);
-            actix_rt::spawn(Rc::clone(&self.shared).drain(to.clone(), waiting));
-            sender
-        };
+    pub(crate) fn post(&self, to: &K, item: T) -> Result<(), T> {
         let mut open = self.shared.open.borrow_mut();
-        open.entry(to.clone()).or_insert_with(new).try_send(item).map_err(mpsc::error::TrySendError::into_inner)
+        let lane = match open.get_mut(to) {
+            Some(lane) => lane,
+            None => open.entry(to.clone()).or_default(),
+        };
+        if lane.waiting.len() >= self.shared.limits.waiting_max {
+            return Err(item);
+        }
+        lane.waiting.push_back(item);
+        if lane.calls_another(self.shared.limits.under_way_max) {
+            self.shared.begin(to);
+        }
+        Ok(())
     }
 }
 
 impl<K: Ord + Clone + 'static, T: Parcel + 'static> Shared<K, T> {
-    /// Delivers until nothing is left. Deliveries are first polled in the order in which they are begun.
-    async fn drain(self: Rc<Self>, to: K, mut waiting: mpsc::Receiver<T>) {
-        let under_way_max = self.limits.under_way_max;
-        let (mut under_way, mut first) = (FuturesUnordered::new(), None);
-        loop {
-            while under_way.len() < under_way_max
-                && let Some(parcel) = next_parcel(&mut first, &mut waiting)
-            {
-                under_way.push((self.deliver)(to.clone(), parcel));
-            }
-            if under_way.is_empty() {
-                // Nothing can have been posted since: posting happens on this thread.
-                self.open.borrow_mut().remove(&to);
-                return;
-            }
-            tokio::select! {
-                _ = under_way.next() => {}
-                Some(item) = waiting.recv(), if under_way.len() < under_way_max => first = Some(item),
-            }
-        }
+    fn begin(self: &Rc<Self>, to: &K) {
+        actix_rt::spawn(Rc::clone(self).carry(to.clone()));
     }
-}
 
-/// What waits longest, with all behind it that can travel with it; `first` is before the others, and holds what cannot.
-fn next_parcel<T: Parcel>(first: &mut Option<T>, waiting: &mut mpsc::Receiver<T>) -> Option<T> {
-    let mut parcel = first.take().or_else(|| waiting.try_recv().ok())?;
-    while let Ok(next) = waiting.try_recv() {
-        if let Err(other) = parcel.join(next) {
-            *first = Some(other);
-            break;
+    /// Delivers until nothing is left. Deliveries are first polled in the order in which they are begun.
+    async fn carry(self: Rc<Self>, to: K) {
+        let mut is_first = true;
+        while let Some(parcel) = self.take(&to, std::mem::take(&mut is_first)) {
+            (self.deliver)(to.clone(), parcel).await;
         }
     }
-    Some(parcel)
+
+    /// What waits longest, with all behind it that can travel with it; nothing, and the carrier has ended, if nothing
+    /// waits.
+    fn take(self: &Rc<Self>, to: &K, is_first: bool) -> Option<T> {
+        let mut open = self.open.borrow_mut();
+        let lane = open.get_mut(to).expect("a lane with a carrier is open");
+        lane.is_one_empty &= !is_first;
+        let Some(mut parcel) = lane.waiting.pop_front() else {
+            lane.carriers -= 1;
+            if lane.carriers == 0 {
+                open.remove(to);
+            }
+            return None;
+        };
+        while let Some(next) = lane.waiting.pop_front() {
+            if let Err(other) = parcel.join(next) {
+                lane.waiting.push_front(other);
+                break;
+            }
+        }
+        if lane.calls_another(self.limits.under_way_max) {
+            self.begin(to);
+        }
+        Some(parcel)
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +186,7 @@ mod tests {
     async fn a_receiver_gets_everything_in_order_and_its_lane_ends() {
         let stage = stage(1, 100);
         for item in 0..100 {
-            stage.lanes.post("quick", vec![item]).unwrap();
+            stage.lanes.post(&"quick", vec![item]).unwrap();
         }
         settle().await;
         assert_eq!(*stage.delivered.borrow(), (0..100).map(|item| ("quick", vec![item])).collect::<Vec<_>>());
@@ -163,9 +196,9 @@ mod tests {
     #[actix_rt::test]
     async fn a_slow_receiver_holds_up_nobody_else() {
         let stage = stage(1, 100);
-        stage.lanes.post("slow", vec![1]).unwrap();
-        stage.lanes.post("slow", vec![2]).unwrap();
-        stage.lanes.post("quick", vec![3]).unwrap();
+        stage.lanes.post(&"slow", vec![1]).unwrap();
+        stage.lanes.post(&"slow", vec![2]).unwrap();
+        stage.lanes.post(&"quick", vec![3]).unwrap();
         settle().await;
         assert_eq!(*stage.delivered.borrow(), [("quick", vec![3])]);
         stage.gate.add_permits(2);
@@ -176,14 +209,14 @@ mod tests {
     #[actix_rt::test]
     async fn what_is_too_much_comes_back() {
         let stage = stage(1, 2);
-        stage.lanes.post("slow", vec![1]).unwrap();
+        stage.lanes.post(&"slow", vec![1]).unwrap();
         settle().await;
-        stage.lanes.post("slow", vec![2]).unwrap();
-        stage.lanes.post("slow", vec![3]).unwrap();
-        assert_eq!(stage.lanes.post("slow", vec![4]), Err(vec![4]));
+        stage.lanes.post(&"slow", vec![2]).unwrap();
+        stage.lanes.post(&"slow", vec![3]).unwrap();
+        assert_eq!(stage.lanes.post(&"slow", vec![4]), Err(vec![4]));
         stage.gate.add_permits(1);
         settle().await;
-        assert_eq!(stage.lanes.post("slow", vec![5]), Ok(()));
+        assert_eq!(stage.lanes.post(&"slow", vec![5]), Ok(()));
         stage.gate.add_permits(3);
         settle().await;
         assert_eq!(
@@ -196,10 +229,10 @@ mod tests {
     async fn no_more_is_under_way_than_allowed() {
         let stage = stage(2, 100);
         for item in 0..5 {
-            stage.lanes.post("slow", vec![item]).unwrap();
+            stage.lanes.post(&"slow", vec![item]).unwrap();
         }
         settle().await;
-        assert_eq!(stage.lanes.shared.open.borrow()["slow"].capacity(), 100 - 2, "two are under way, one is next");
+        assert_eq!(stage.lanes.shared.open.borrow()["slow"].waiting.len(), 3, "two are under way");
         stage.gate.add_permits(5);
         settle().await;
         assert_eq!(stage.delivered.borrow().len(), 5);
@@ -209,7 +242,7 @@ mod tests {
     async fn what_waits_and_can_travel_together_is_delivered_together_and_in_order() {
         let stage = stage(1, 100);
         for item in [100, 101, 102, 103, 7, 8, 104] {
-            stage.lanes.post("quick", vec![item]).unwrap();
+            stage.lanes.post(&"quick", vec![item]).unwrap();
         }
         settle().await;
         let delivered: Vec<Vec<u32>> = stage.delivered.borrow().iter().map(|(_, items)| items.clone()).collect();

@@ -6,6 +6,7 @@ mod actor;
 mod core;
 pub mod effect;
 mod lanes;
+pub mod measure;
 mod messenger;
 mod node;
 mod parcels;

@@ -6,7 +6,7 @@
 
 use crate::actor::{CommandsAnswered, MASTER, MasterActor};
 use crate::core::CommandReceipt;
-use crate::effect::{CommandOutcome, Effect, SchedulerAddress};
+use crate::effect::{AgentAddress, CommandOutcome, Effect, SchedulerAddress};
 use crate::lanes::{LaneLimits, Lanes};
 use crate::parcels::{Commands, Events, Order};
 use actix::Addr;
@@ -19,8 +19,6 @@ use odeon_runtime::{HeldAnswers, Node, NodeId, PeerError};
 use std::fmt::Display;
 use tracing::{error, warn};
 
-/// The name behind which an agent is exported.
-const AGENT: &str = "agent";
 /// The messages of one agent, of which some carry many commands; what finds no room has not reached it.
 const COMMANDS: LaneLimits = LaneLimits { under_way_max: 16, waiting_max: 1 << 17 };
 /// The events of one scheduler, one after the other; what finds no room is lost, and made good as any lost event is.
@@ -29,7 +27,7 @@ const EVENTS: LaneLimits = LaneLimits { under_way_max: 1, waiting_max: 1 << 15 }
 /// Carries effects out. It waits for nothing; what agents answer goes to the actor.
 pub(crate) struct Messenger {
     node: Node,
-    commands: Lanes<NodeId, Order>,
+    commands: Lanes<AgentAddress, Order>,
     events: Lanes<SchedulerAddress, Events>,
     followers: Followers,
     desk: Desk,
@@ -50,21 +48,23 @@ impl Messenger {
     pub(crate) fn perform(&self, effect: Effect) {
         match effect {
             Effect::TellScheduler { to, event } => {
-                if self.events.post(to.clone(), event.into()).is_err() {
+                if self.events.post(&to, event.into()).is_err() {
                     warn_lost(&to, &"too many events wait for it");
                 }
             }
-            Effect::CommandAgent { agent_id, node, command } => self.command(node, Order::new(agent_id, command)),
+            Effect::CommandAgent { agent_id, to, command } => self.command(to, Order::new(agent_id, command)),
             Effect::TellMembers(id, seen) => self.followers.give(id, Ok(seen)),
             Effect::StepDown { reason } => self.node.fail(MASTER, reason),
         }
     }
 
-    fn command(&self, to: NodeId, order: Order) {
-        if let Err(order) = self.commands.post(to.clone(), order) {
+    fn command(&self, to: AgentAddress, order: Order) {
+        if let Err(order) = self.commands.post(&to, order) {
             let desk = self.desk.clone();
             let outcome = CommandOutcome::Undelivered("too many commands wait for the agent".to_owned());
-            actix_rt::spawn(async move { desk.answer(to, order.agent_id, order.commands.receipts(), outcome).await });
+            actix_rt::spawn(
+                async move { desk.answer(to.node, order.agent_id, order.commands.receipts(), outcome).await },
+            );
         }
     }
 }
@@ -97,10 +97,10 @@ struct Desk {
 }
 
 impl Desk {
-    async fn send(self, to: NodeId, order: Order) {
+    async fn send(self, to: AgentAddress, order: Order) {
         let Order { agent_id, commands } = order;
         let receipts = commands.receipts();
-        let agent = self.node.peer_of::<AgentForMaster>(&to, AGENT);
+        let agent = self.node.peer_of::<AgentForMaster>(&to.node, &to.actor);
         let answer = match commands {
             Commands::Launches(launches, _) => agent.send(LaunchTasks { launches }).await,
             Commands::Acknowledgements(updates) => agent.send(AcknowledgeStatuses { updates }).await,
@@ -109,7 +109,7 @@ impl Desk {
             Commands::ShutdownFramework(command) => agent.send(command).await,
             Commands::ShutdownAgent(command) => agent.send(command).await,
         };
-        self.answer(to, agent_id, receipts, outcome_of(answer)).await;
+        self.answer(to.node, agent_id, receipts, outcome_of(answer)).await;
     }
 
     async fn answer(

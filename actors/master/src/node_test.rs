@@ -121,7 +121,7 @@ fn register() -> RegisterAgent {
         attributes: BTreeMap::new(),
         reserved: Default::default(),
     };
-    RegisterAgent { agent_id: None, info, tasks: Vec::new() }
+    RegisterAgent { agent_id: None, info, tasks: Vec::new(), actor: None }
 }
 
 fn subscribe() -> Subscribe {

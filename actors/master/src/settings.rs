@@ -32,7 +32,7 @@ pub struct MasterRules {
     pub preemption_grace: Duration,
     /// After a run of the allocator, if there are events all the time.
     pub allocation_gap: Duration,
-    /// The same for each agent that the run has looked at, so that a large cluster does not only allocate.
+    /// The same for each agent of which the run had something to divide, so that a large cluster does not only allocate.
     pub allocation_gap_agent: Duration,
     /// Gaps that need not be kept after a rest: runs of the allocator follow each other at once then.
     pub allocation_burst: Duration,
@@ -64,7 +64,7 @@ pub struct MasterRules {
 }
 
 impl MasterRules {
-    /// What is kept free behind a run of the allocator over so many agents.
+    /// What is kept free behind a run of the allocator that has divided so many agents.
     #[must_use]
     pub fn gap_after(&self, agents: usize) -> Duration {
         let agents = u32::try_from(agents).unwrap_or(u32::MAX);

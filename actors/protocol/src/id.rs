@@ -3,10 +3,15 @@
 //! An id is 1 to 255 bytes, not `.` or `..`, and has no control character, slash or backslash, so
 //! that it can stand in a path. No id is generated here but from a caller's seed. The text is shared: a copy of
 //! an id, of which a cluster makes many for each offer, copies no text.
+//!
+//! Ids are in the order of the number at their end, and then of their text: `S2` is before `S10`. Most ids of one kind
+//! differ in that number, which is kept at hand, so that a search among many thousands of them reads one text.
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The longest id, in bytes.
@@ -50,19 +55,74 @@ pub fn check_id(text: &str) -> Result<(), IdError> {
     text.chars().find(forbidden).map_or(Ok(()), |character| Err(IdError::Character { id: text.to_owned(), character }))
 }
 
+/// Digits at the end of an id that count: as many as fit into a number of 64 bits.
+const DIGITS_MAX: usize = 19;
+
+/// The text of an id, and the number at its end.
+#[derive(Clone)]
+struct Text {
+    number: u64,
+    text: Arc<str>,
+}
+
+impl Text {
+    fn new(text: Arc<str>) -> Self {
+        let digits = text.bytes().rev().take(DIGITS_MAX).take_while(u8::is_ascii_digit);
+        let add =
+            |(number, unit): (u64, u64), digit: u8| (number + unit * u64::from(digit - b'0'), unit.saturating_mul(10));
+        let (number, _) = digits.fold((0, 1), add);
+        Self { number, text }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number.cmp(&other.number).then_with(|| match Arc::ptr_eq(&self.text, &other.text) {
+            true => Ordering::Equal,
+            false => self.text.cmp(&other.text),
+        })
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
 /// Reads the text of an id: checked where it stands, and copied once.
 struct IdVisitor;
 
 impl Visitor<'_> for IdVisitor {
-    type Value = Arc<str>;
+    type Value = Text;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an id")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
         check_id(text).map_err(E::custom)?;
-        Ok(text.into())
+        Ok(Text::new(text.into()))
     }
 }
 
@@ -70,11 +130,11 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(&self.0.text)
             }
         }
 
@@ -92,13 +152,13 @@ macro_rules! id {
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
                 check_id(&text)?;
-                Ok(Self(text.into()))
+                Ok(Self(Text::new(text.into())))
             }
 
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                &self.0.text
             }
         }
 
@@ -124,7 +184,7 @@ macro_rules! id {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(&self.0.text)
             }
         }
     };
@@ -194,12 +254,12 @@ impl IdSource {
 
     /// The next id of a status update.
     pub fn next_status_uuid(&mut self) -> StatusUuid {
-        StatusUuid(self.next_uuid().into())
+        StatusUuid(Text::new(self.next_uuid().into()))
     }
 
     /// The next id of a container.
     pub fn next_container_id(&mut self) -> ContainerId {
-        ContainerId(self.next_uuid().into())
+        ContainerId(Text::new(self.next_uuid().into()))
     }
 }
 
@@ -223,6 +283,27 @@ mod tests {
         }
         assert_eq!(TaskId::new("x".repeat(256)), Err(IdError::TooLong(256)));
         assert!(TaskId::new("x".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_the_number_at_their_end_and_then_of_their_text() {
+        let order = ["a", "b", "c-0", "m-1-S2", "m-2-S2", "m-1-S10", "x9999999999999999999", "a19999999999999999998"];
+        let sorted: BTreeSet<AgentId> = order.iter().rev().map(|text| AgentId::new(*text).expect("an id")).collect();
+        let texts: Vec<&str> = sorted.iter().map(AgentId::as_str).collect();
+        assert_eq!(
+            texts,
+            ["a", "b", "c-0", "m-1-S2", "m-2-S2", "m-1-S10", "a19999999999999999998", "x9999999999999999999"]
+        );
+    }
+
+    #[test]
+    fn ids_of_one_number_and_of_one_text_are_told_apart() {
+        let id = |text: &str| AgentId::new(text).expect("an id");
+        assert_eq!(id("a-1"), id("a-1"));
+        assert_ne!(id("a-1"), id("b-1"));
+        assert_ne!(id("a-1"), id("a-01"));
+        assert_eq!(id("a-1").cmp(&id("a-01")), Ordering::Greater);
+        assert_eq!(format!("{:?}", id("a-1")), "AgentId(\"a-1\")");
     }
 
     #[test]

@@ -122,10 +122,10 @@ impl<E: 'static, R: Serialize + Send + 'static> Committer<E, R> {
     /// end of the actor.
     pub fn reply_after<T: 'static>(&self, outbox: Outbox<E, R>, reply: T) -> Reply<T> {
         let place = self.take(outbox);
-        let progress = self.shared.progress.subscribe();
-        if place <= progress.borrow().durable {
+        if place <= self.shared.progress.borrow().durable {
             return Reply::now(reply);
         }
+        let progress = self.shared.progress.subscribe();
         Reply::later(async move {
             if durable(progress, place).await.is_err() {
                 std::future::pending::<()>().await;

@@ -5,6 +5,7 @@
 use odeon_protocol::id::{IdError, check_id};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// One run of one node: a process that restarts comes back as another incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,10 +82,10 @@ pub enum NameError {
 
 /// The name of an actor within its node: `role`, or `role/name` where a role has many actors.
 ///
-/// Each part follows the rules of Mesos ids; the whole has at most 255 bytes.
+/// Each part follows the rules of Mesos ids; the whole has at most 255 bytes. A copy copies no text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ActorName(String);
+pub struct ActorName(Arc<str>);
 
 impl ActorName {
     /// Checks and takes a name.
@@ -99,7 +100,7 @@ impl ActorName {
         let (role, rest) = name.split_once('/').map_or((name.as_str(), None), |(role, rest)| (role, Some(rest)));
         let checked = check_id(role).and_then(|()| rest.map_or(Ok(()), check_id));
         match checked {
-            Ok(()) => Ok(Self(name)),
+            Ok(()) => Ok(Self(name.into())),
             Err(source) => Err(NameError::Part { name, source }),
         }
     }
@@ -147,7 +148,7 @@ impl TryFrom<String> for ActorName {
 
 impl From<ActorName> for String {
     fn from(name: ActorName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

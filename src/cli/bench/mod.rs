@@ -1,11 +1,14 @@
 //! `odeon bench`: measures a part of the project on this machine. One part a file.
 
 mod allocator;
+mod cluster;
+mod cluster_figures;
 mod fabric;
 mod floors;
 mod memory;
 mod pin;
 mod processes;
+mod reregistration;
 mod tasks;
 mod times;
 mod train;
@@ -29,7 +32,9 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum Part {
     Allocator(allocator::AllocatorArgs),
+    Cluster(cluster::ClusterArgs),
     Fabric(fabric::FabricArgs),
+    Reregistration(reregistration::ReregistrationArgs),
     Tasks(tasks::TasksBenchArgs),
     Train(train::TrainBenchArgs),
     Trees(trees::TreesBenchArgs),
@@ -41,7 +46,9 @@ enum Part {
 pub(crate) async fn bench(args: BenchArgs, environment: &Environment) -> Result<i32, Failure> {
     match args.part {
         Part::Allocator(args) => allocator::allocator(&args, environment),
+        Part::Cluster(args) => cluster::cluster(args, environment).await,
         Part::Fabric(args) => fabric::fabric(args, environment).await,
+        Part::Reregistration(args) => reregistration::run(args, environment).await,
         Part::Tasks(args) => tasks::tasks(args, environment).await,
         Part::Train(args) => train::train(args, environment).await,
         Part::Trees(args) => trees::trees(args, environment).await,

@@ -18,6 +18,8 @@ use crate::failure::{Failure, OrExit};
 
 /// How long a role may take to be there, and to end.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The unit of times of processes; Linux shows the same one on every machine.
+const TICKS_PER_SECOND: u64 = 100;
 /// Between two looks at whether the agent has registered.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -77,7 +79,8 @@ impl Processes {
 }
 
 impl Role {
-    fn start(
+    /// Starts a role on any port, with a directory of its own in this one.
+    pub(super) fn start(
         name: &'static str,
         environment: &Environment,
         directory: &Path,
@@ -97,7 +100,7 @@ impl Role {
     }
 
     /// What the role prints behind a label.
-    async fn value(&mut self, label: &str) -> Result<String, Failure> {
+    pub(super) async fn value(&mut self, label: &str) -> Result<String, Failure> {
         let read = async {
             while let Some(line) = self.lines.next_line().await? {
                 if let Some(value) = line.strip_prefix(label) {
@@ -117,7 +120,13 @@ impl Role {
         kib(&sums, "Pss:")
     }
 
-    async fn stop(mut self) -> Result<(), Failure> {
+    /// The processor time that the process has taken so far; nothing where the system does not tell.
+    pub(super) fn processor_time(&self) -> Option<Duration> {
+        processor_time(&std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()?)).ok()?)
+    }
+
+    /// Ends the role in order.
+    pub(super) async fn stop(mut self) -> Result<(), Failure> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         pid.map(|pid| kill(pid, Signal::SIGINT)).transpose().or_exit(Exit::WorkFailed)?;
         let ended = tokio::time::timeout(WAIT_MAX, self.child.wait()).await.or_exit(Exit::WorkFailed)?;
@@ -133,6 +142,24 @@ impl Role {
     }
 }
 
+/// The processor time of this process.
+pub(super) fn own_processor_time() -> Option<Duration> {
+    processor_time(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// The memory of this process, as [`Role::memory_kib`] tells it.
+pub(super) fn own_memory_kib() -> Option<u64> {
+    kib(&std::fs::read_to_string("/proc/self/smaps_rollup").ok()?, "Pss:")
+}
+
+/// User and system time in a status line of a process, whose name may hold anything.
+fn processor_time(stat: &str) -> Option<Duration> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()? + ticks()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
 fn silent(name: &str) -> Failure {
     Failure::new(Exit::WorkFailed, format!("the {name} of the measured cluster did not say where it listens"))
 }
@@ -146,6 +173,14 @@ fn kib(status: &str, label: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_processor_time_of_a_process_is_user_and_system_time() {
+        let stat = "7 (a) name) S 1 7 7 0 -1 4194560 9 0 0 0 150 25 0 0 20 0 1 0 5";
+        assert_eq!(processor_time(stat), Some(Duration::from_millis(1750)));
+        assert_eq!(processor_time("7"), None);
+        assert!(own_processor_time().is_some() && own_memory_kib().is_some_and(|kib| kib > 1024));
+    }
 
     #[test]
     fn the_memory_of_a_process_is_read_from_its_lines() {

@@ -193,7 +193,8 @@ impl AgentCore {
         self.registration.attempts += 1;
         self.registration.phase = Phase::Asking;
         let agent_id = self.agent_id().cloned();
-        out.send(Effect::Register(RegisterAgent { agent_id, info: self.info.clone(), tasks: self.tasks_to_report() }));
+        let (info, tasks) = (self.info.clone(), self.tasks_to_report());
+        out.send(Effect::Register(RegisterAgent { agent_id, info, tasks, actor: None }));
     }
 
     fn tasks_to_report(&self) -> Vec<AgentTask> {

@@ -33,6 +33,7 @@ impl Allocator {
         self.end_refusals(now);
         self.end_gangs(now);
         self.run_count += 1;
+        self.divided_count = 0;
         let mut agents = self.candidates.drain(&self.agents);
         let mut given = Given::default();
         if self.roster.books.is_any_guaranteed() {
@@ -67,6 +68,7 @@ impl Allocator {
         if !agent.is_active || agent.free().is_empty() || (self.roster.is_minimum_common() && is_too_little()) {
             return;
         }
+        self.divided_count += usize::from(stage == Stage::Fair);
         let mut left = if given.shared.is_empty() {
             Arc::clone(agent.free())
         } else {

@@ -6,12 +6,12 @@ use super::ledger::Ledger;
 use super::reservations::check_info;
 use super::timers::Timer;
 use super::{MasterCore, MasterOutbox, TaskKey};
-use crate::effect::{AgentCommand, Effect, SchedulerEvent};
+use crate::effect::{AgentAddress, AgentCommand, Effect, SchedulerEvent};
 use crate::record::{Record, RegisteredAgent};
 use odeon_protocol::agent::AgentInfo;
 use odeon_protocol::executor::ExecutorInfo;
 use odeon_protocol::id::{AgentId, ExecutorId, FrameworkId, OfferId};
-use odeon_protocol::messages::master_agent::{AgentRegistered, PingAgent, RegisterAgent, RegisterAgentError};
+use odeon_protocol::messages::master_agent::{AGENT, AgentRegistered, PingAgent, RegisterAgent, RegisterAgentError};
 use odeon_protocol::messages::master_scheduler::AgentLost;
 use odeon_protocol::messages::members::MemberChange;
 use odeon_protocol::messages::operations::Drain;
@@ -19,7 +19,7 @@ use odeon_protocol::moment::Moment;
 use odeon_protocol::resources::TypedResources;
 use odeon_protocol::role::Role;
 use odeon_protocol::task::{StatusReason, TaskState};
-use odeon_runtime::NodeId;
+use odeon_runtime::{ActorName, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How an agent stands to the master.
@@ -52,8 +52,8 @@ pub(super) struct Agent {
     pub(super) presence: Presence,
     /// The allocator has it, and the ledger says the same as the allocator.
     pub(super) allocated: bool,
-    /// The run of the agent's process that registered last.
-    pub(super) node: Option<NodeId>,
+    /// Where it was when it registered last.
+    pub(super) address: Option<AgentAddress>,
     pub(super) admitted_ms: u64,
     pub(super) ledger: Ledger,
     pub(super) executors: BTreeMap<(FrameworkId, ExecutorId), Executor>,
@@ -81,7 +81,7 @@ impl Agent {
             info,
             presence,
             allocated: false,
-            node: None,
+            address: None,
             admitted_ms,
             ledger: Ledger::default(),
             executors: BTreeMap::new(),
@@ -95,6 +95,11 @@ impl Agent {
             drain: None,
             reserved: TypedResources::empty(),
         }
+    }
+
+    /// The run of the agent's process that registered last.
+    pub(super) fn node(&self) -> Option<&NodeId> {
+        self.address.as_ref().map(|address| &address.node)
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -114,14 +119,15 @@ impl MasterCore {
         now: Moment,
         out: &mut MasterOutbox,
     ) -> Result<AgentRegistered, RegisterAgentError> {
-        let RegisterAgent { agent_id, info, tasks } = message;
+        let RegisterAgent { agent_id, info, tasks, actor } = message;
+        let address = address_of(node, actor)?;
         check_info(&info)?;
         if let Some(gone) = agent_id.as_ref().filter(|agent_id| self.gone.contains(agent_id)) {
-            self.turn_away(gone.clone(), node, out);
+            self.turn_away(gone.clone(), address, out);
             return Err(RegisterAgentError::Gone(gone.clone()));
         }
-        let agent_id = self.identify_agent(agent_id, node)?;
-        self.admit(&agent_id, node, info, now, out);
+        let agent_id = self.identify_agent(agent_id, &address)?;
+        self.admit(&agent_id, &address, info, now, out);
         let kill = self.take_back_tasks(&agent_id, tasks, now, out);
         self.offer_anew(&agent_id);
         self.look_at_drain(&agent_id, now);
@@ -135,12 +141,16 @@ impl MasterCore {
     }
 
     /// The id that an agent brought, the one its process was given by a lost answer, or a new one.
-    fn identify_agent(&mut self, brought: Option<AgentId>, node: &NodeId) -> Result<AgentId, RegisterAgentError> {
+    fn identify_agent(
+        &mut self,
+        brought: Option<AgentId>,
+        address: &AgentAddress,
+    ) -> Result<AgentId, RegisterAgentError> {
         if let Some(agent_id) = brought {
             let is_known = self.agents.contains_key(&agent_id);
             return if is_known { Ok(agent_id) } else { Err(RegisterAgentError::Removed(agent_id)) };
         }
-        if let Some(agent_id) = self.agents_by_node.get(node) {
+        if let Some(agent_id) = self.agents_by_address.get(&key_of(address)) {
             return Ok(agent_id.clone());
         }
         let max = self.rules.agents_max;
@@ -153,13 +163,20 @@ impl MasterCore {
     }
 
     /// Notes that an agent is connected, with what it says about itself; the registry first.
-    fn admit(&mut self, agent_id: &AgentId, node: &NodeId, info: AgentInfo, now: Moment, out: &mut MasterOutbox) {
+    fn admit(
+        &mut self,
+        agent_id: &AgentId,
+        address: &AgentAddress,
+        info: AgentInfo,
+        now: Moment,
+        out: &mut MasterOutbox,
+    ) {
         self.remove_predecessor(agent_id, &info.endpoint, now, out);
         self.withdraw(agent_id, now, out);
         let before = self.agents.get(agent_id);
         let is_recorded = before.is_some_and(|agent| agent.info == info && agent.presence != Presence::Unreachable);
         let admitted_ms = before.map_or(now.wall_ms, |agent| agent.admitted_ms);
-        let is_still_there = |agent: &Agent| agent.is_connected() && agent.node.as_ref() == Some(node);
+        let is_still_there = |agent: &Agent| agent.is_connected() && agent.address.as_ref() == Some(address);
         let change = match before {
             None => Some(MemberChange::Joined),
             Some(agent) => (!is_still_there(agent)).then_some(MemberChange::Returned),
@@ -168,12 +185,12 @@ impl MasterCore {
             out.write(Record::AgentAdmitted { agent_id: agent_id.clone(), info: info.clone(), admitted_ms });
         }
         self.forget_places(agent_id);
-        self.agents_by_node.insert(node.clone(), agent_id.clone());
+        self.agents_by_address.insert(key_of(address), agent_id.clone());
         self.agents_by_endpoint.insert(info.endpoint.clone(), agent_id.clone());
         let new = || Agent::new(info.clone(), Presence::Connected, admitted_ms);
         let agent = self.agents.entry(agent_id.clone()).or_insert_with(new);
         agent.presence = Presence::Connected;
-        agent.node = Some(node.clone());
+        agent.address = Some(address.clone());
         agent.pings_missed = 0;
         agent.must_register = false;
         agent.info = info;
@@ -200,8 +217,8 @@ impl MasterCore {
         if agent.presence == Presence::Unreachable {
             self.unreachable.retain(|other| other != agent_id);
         }
-        if let Some(node) = &agent.node {
-            self.agents_by_node.remove(node);
+        if let Some(address) = &agent.address {
+            self.agents_by_address.remove(&key_of(address));
         }
         if self.agents_by_endpoint.get(&agent.info.endpoint) == Some(agent_id) {
             self.agents_by_endpoint.remove(&agent.info.endpoint);
@@ -233,10 +250,10 @@ impl MasterCore {
         }
         agent.pings_missed += 1;
         let connected = agent.is_connected() && !agent.must_register;
-        if let Some(node) = agent.node.clone() {
+        if let Some(to) = agent.address.clone() {
             let ping = PingAgent { epoch: self.epoch, agent_id: agent_id.clone(), connected };
             let command = AgentCommand::Ping(ping);
-            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), node, command });
+            out.send(Effect::CommandAgent { agent_id: agent_id.clone(), to, command });
         }
         self.timers.set(Timer::Ping(agent_id.clone()), now.after(self.rules.ping_interval));
     }
@@ -271,7 +288,7 @@ impl MasterCore {
         let Some(agent) = self.agents.get(agent_id).filter(|agent| agent.presence != Presence::Unreachable) else {
             return;
         };
-        let node = agent.node.clone();
+        let address = agent.address.clone();
         out.write(Record::AgentUnreachable { agent_id: agent_id.clone() });
         self.withdraw(agent_id, now, out);
         for key in self.tasks_on(agent_id, |framework| !framework.info.is_partition_aware()) {
@@ -279,14 +296,14 @@ impl MasterCore {
             self.give_up(&key, TaskState::Lost, why, now, out);
         }
         self.hide_tasks(agent_id, now, out);
-        if let Some(node) = node {
-            self.agents_by_node.remove(&node);
+        if let Some(address) = address {
+            self.agents_by_address.remove(&key_of(&address));
         }
         self.recovered.remove(agent_id);
         self.stop_waiting_for(agent_id);
         let agent = self.agents.get_mut(agent_id).expect("it was found above");
         agent.presence = Presence::Unreachable;
-        agent.node = None;
+        agent.address = None;
         self.unreachable.push_back(agent_id.clone());
         self.note_agent(agent_id, MemberChange::Unreachable, now, out);
         self.tell_agent_lost(agent_id, out);
@@ -344,4 +361,17 @@ impl MasterCore {
         self.timers.cancel(&Timer::AgentReturn(agent_id.clone()));
         self.timers.cancel(&Timer::Drained(agent_id.clone()));
     }
+}
+
+/// Where an agent on a node hears its commands.
+fn address_of(node: &NodeId, actor: Option<String>) -> Result<AgentAddress, RegisterAgentError> {
+    let name = actor.unwrap_or_else(|| AGENT.to_owned());
+    match ActorName::new(name.as_str()) {
+        Ok(actor) => Ok(AgentAddress { node: node.clone(), actor }),
+        Err(_) => Err(RegisterAgentError::Actor(name)),
+    }
+}
+
+fn key_of(address: &AgentAddress) -> (NodeId, Option<ActorName>) {
+    (address.node.clone(), Some(address.actor.clone()))
 }

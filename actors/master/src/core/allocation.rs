@@ -30,8 +30,8 @@ impl MasterCore {
             self.allocation_pace.hold_until(now.after(self.rules.allocator.allocation_interval));
             return;
         }
-        self.allocation_pace.spend(now, self.rules.gap_after(self.allocator.pending_count()));
         let grants = self.allocator.allocate(now.since_start);
+        self.allocation_pace.spend(now, self.rules.gap_after(self.allocator.divided_count()));
         self.make_offers(grants, now, out);
         self.take_back_for_others(now, out);
     }

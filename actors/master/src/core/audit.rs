@@ -63,7 +63,7 @@ impl MasterCore {
     #[must_use]
     pub fn node_of_agent(&self, agent_id: &AgentId) -> Option<&NodeId> {
         let agent = self.agents.get(agent_id).filter(|agent| agent.presence == Presence::Connected);
-        agent.and_then(|agent| agent.node.as_ref())
+        agent.and_then(|agent| agent.node())
     }
 
     /// The node of the scheduler of a framework that is subscribed.

@@ -6,7 +6,7 @@
 use super::agents::Agent;
 use super::timers::Timer;
 use super::{MasterCore, MasterOutbox};
-use crate::effect::{AgentCommand, Effect};
+use crate::effect::{AgentAddress, AgentCommand, Effect};
 use crate::record::Record;
 use odeon_protocol::id::AgentId;
 use odeon_protocol::messages::master_agent::ShutdownAgent;
@@ -15,7 +15,6 @@ use odeon_protocol::messages::operations::{
 };
 use odeon_protocol::moment::Moment;
 use odeon_protocol::task::{StatusReason, TaskState};
-use odeon_runtime::NodeId;
 use std::collections::{BTreeSet, VecDeque};
 
 const GONE: &str = "the agent was marked gone by an operator";
@@ -206,9 +205,9 @@ impl MasterCore {
     }
 
     /// Has an agent shut down that was declared gone and has come back.
-    pub(super) fn turn_away(&self, agent_id: AgentId, node: &NodeId, out: &mut MasterOutbox) {
+    pub(super) fn turn_away(&self, agent_id: AgentId, to: AgentAddress, out: &mut MasterOutbox) {
         let command = AgentCommand::ShutdownAgent(self.shutdown_of_gone());
-        out.send(Effect::CommandAgent { agent_id, node: node.clone(), command });
+        out.send(Effect::CommandAgent { agent_id, to, command });
     }
 
     fn shutdown_of_gone(&self) -> ShutdownAgent {

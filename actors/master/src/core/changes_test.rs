@@ -144,7 +144,7 @@ fn a_gone_agent_ends_its_tasks_and_is_told_to_shut_down_when_it_comes_back() {
     let mut play = play.restart();
     play.subscribe("f", Some(key.0.clone()), lasting("f"));
     let info = super::testkit::agent_info("a", "cpus:2;mem:1024");
-    let message = RegisterAgent { agent_id: Some(agent_id.clone()), info, tasks: brought(&key) };
+    let message = RegisterAgent { agent_id: Some(agent_id.clone()), info, tasks: brought(&key), actor: None };
     let refused = play.call(|core, now, out| core.on_register_agent(&node("a"), message, now, out));
     assert_eq!(refused, Err(RegisterAgentError::Gone(agent_id.clone())));
     assert_eq!(play.commands(), ["shutdown agent"]);
@@ -229,7 +229,7 @@ fn agents_and_frameworks_beyond_the_limits_are_refused_by_type() {
     play.agent("a", "cpus:1");
     play.subscribe("f", None, FrameworkInfo::new("f"));
     let info = super::testkit::agent_info("b", "cpus:1");
-    let message = RegisterAgent { agent_id: None, info, tasks: Vec::new() };
+    let message = RegisterAgent { agent_id: None, info, tasks: Vec::new(), actor: None };
     let refused = play.call(|core, now, out| core.on_register_agent(&node("b"), message, now, out));
     assert_eq!(refused, Err(RegisterAgentError::TooMany { max: 1 }));
     let (info, suppressed) = (FrameworkInfo::new("g"), BTreeSet::new());

@@ -71,7 +71,7 @@ impl MasterCore {
             out.send(Effect::StepDown { reason });
             return;
         }
-        if self.agents.get(agent_id).is_none_or(|agent| agent.node.as_ref() != Some(node)) {
+        if self.agents.get(agent_id).is_none_or(|agent| agent.node() != Some(node)) {
             return;
         }
         match (receipt, outcome) {

@@ -68,7 +68,7 @@ fn an_admission_is_written_before_the_agent_is_offered() {
     play.subscribe("f", None, FrameworkInfo::new("f"));
     let mut out = MasterOutbox::new();
     let info = testkit::agent_info("a", "cpus:1;mem:64");
-    let message = RegisterAgent { agent_id: None, info: info.clone(), tasks: Vec::new() };
+    let message = RegisterAgent { agent_id: None, info: info.clone(), tasks: Vec::new(), actor: None };
     let now = play.now();
     let registered = play.core.on_register_agent(&node("a"), message, now, &mut out).unwrap();
     play.core.on_timer(Moment::at_ms(100), &mut out);
@@ -81,12 +81,75 @@ fn an_admission_is_written_before_the_agent_is_offered() {
 fn an_agent_without_resources_or_with_an_unknown_id_is_refused() {
     let mut play = Play::new();
     let mut register = |agent_id: Option<AgentId>, total: &str| {
-        let message = RegisterAgent { agent_id, info: testkit::agent_info("a", total), tasks: Vec::new() };
+        let message = RegisterAgent { agent_id, info: testkit::agent_info("a", total), tasks: Vec::new(), actor: None };
         play.call(|core, now, out| core.on_register_agent(&node("a"), message, now, out))
     };
     let stranger = AgentId::new("x-S9").unwrap();
     assert_eq!(register(None, ""), Err(RegisterAgentError::NoResources { hostname: "a".into() }));
     assert_eq!(register(Some(stranger.clone()), "cpus:1"), Err(RegisterAgentError::Removed(stranger)));
+}
+
+#[test]
+fn agents_of_one_node_have_ids_and_commands_of_their_own_and_are_lost_together() {
+    let mut play = Play::new();
+    let framework_id = play.subscribe("f", None, FrameworkInfo::new("f"));
+    let mut register = |actor: &str| {
+        let (info, actor) = (testkit::agent_info(actor, "cpus:1;mem:64"), Some(format!("agent/{actor}")));
+        let message = RegisterAgent { agent_id: None, info, tasks: Vec::new(), actor };
+        play.call(|core, now, out| core.on_register_agent(&node("shared"), message, now, out)).unwrap().agent_id
+    };
+    let (first, second) = (register("one"), register("two"));
+    assert_eq!((register("one") == first, first == second), (true, false));
+    let offers = play.offers();
+    for offer in &offers {
+        play.accept("f", offer, vec![testkit::command_task(&format!("on-{}", offer.hostname), "cpus:1;mem:64")]);
+    }
+    let launched: Vec<(String, String)> = play.effects.iter().filter_map(launch_of).collect();
+    assert_eq!(launched.len(), 2);
+    for (actor, task) in launched {
+        assert_eq!(format!("on-{}", actor.trim_start_matches("agent/")), task, "a task goes to its own agent");
+    }
+    play.lose("shared");
+    assert!([&first, &second].iter().all(|agent_id| play.core.node_of_agent(agent_id).is_none()));
+    assert!(play.core.frameworks[&framework_id].tasks.is_empty(), "both tasks went with the link");
+}
+
+/// The actor and the task of a launch.
+fn launch_of(effect: &Effect) -> Option<(String, String)> {
+    match effect {
+        Effect::CommandAgent { to, command: AgentCommand::Launch(launch), .. } => {
+            Some((to.actor.as_str().to_owned(), launch.task.task_id.to_string()))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn a_look_at_agents_that_are_all_in_use_lets_no_offer_wait() {
+    let (allocation_gap, allocation_gap_agent) = (Duration::ZERO, Duration::from_secs(3));
+    let rules = MasterRules { allocation_gap, allocation_gap_agent, ..MasterRules::default() };
+    let mut play = Play::with(rules, Vec::new());
+    let agent_id = play.agent("a", "cpus:1;mem:64");
+    let framework_id = play.subscribe("f", None, FrameworkInfo::new("f"));
+    play.wait(4000);
+    let offer = play.offers().remove(0);
+    play.accept("f", &offer, vec![command_task("t", "cpus:1;mem:64")]);
+    // All agents are looked at once a second meanwhile, and nothing of them is divided.
+    play.wait(10_500);
+    let key = (framework_id, task_id("t"));
+    play.forward("a", &agent_id, &key, TaskState::Finished, TaskState::Finished);
+    let due = play.core.next_deadline().expect("something is free");
+    assert!(due <= play.now().since_start, "it is offered at once");
+}
+
+#[test]
+fn an_agent_behind_what_is_no_name_is_refused() {
+    let mut play = Play::new();
+    let info = testkit::agent_info("a", "cpus:1");
+    let message = RegisterAgent { agent_id: None, info, tasks: Vec::new(), actor: Some("a/b/c".into()) };
+    let refused = play.call(|core, now, out| core.on_register_agent(&node("a"), message, now, out));
+    assert_eq!(refused, Err(RegisterAgentError::Actor("a/b/c".into())));
+    assert_eq!(play.core.agent_ids().count(), 0);
 }
 
 #[test]
@@ -421,8 +484,12 @@ fn a_task_that_a_returning_agent_does_not_have_is_gone_and_killed_should_it_arri
 fn an_agent_in_the_place_of_one_that_is_away_ends_that_ones_tasks() {
     let (mut play, agent_id, _) = Play::with_task(lasting("f"));
     play.lose("a");
-    let message =
-        RegisterAgent { agent_id: None, info: testkit::agent_info("a", "cpus:2;mem:1024"), tasks: Vec::new() };
+    let message = RegisterAgent {
+        agent_id: None,
+        info: testkit::agent_info("a", "cpus:2;mem:1024"),
+        tasks: Vec::new(),
+        actor: None,
+    };
     let restarted = NodeId { incarnation: 2, ..node("a") };
     let back = play.call(|core, now, out| core.on_register_agent(&restarted, message, now, out)).unwrap();
     assert_ne!(back.agent_id, agent_id);

@@ -113,7 +113,7 @@ impl MasterCore {
     }
 
     fn findings_about_offers(&self, framework_id: &FrameworkId, framework: &Framework, now: Moment) -> Vec<Finding> {
-        let held = self.offers.values().filter(|offer| offer.framework_id == *framework_id).count();
+        let held = framework.offers.len();
         let mut findings = Vec::new();
         if held > 0 {
             findings.push(finding("offers", format!("it holds {held} offers, and has not answered them yet")));

@@ -9,7 +9,7 @@ use super::{MasterCore, MasterOutbox, TaskKey};
 use crate::effect::{AgentCommand, SchedulerAddress, SchedulerEvent};
 use crate::record::{Record, RegisteredFramework};
 use odeon_protocol::framework::FrameworkInfo;
-use odeon_protocol::id::{AgentId, FrameworkId, TaskId};
+use odeon_protocol::id::{AgentId, FrameworkId, OfferId, TaskId};
 use odeon_protocol::messages::master_agent::ShutdownFramework;
 use odeon_protocol::messages::master_scheduler::{
     CallError, FrameworkFailed, ReviveOffers, SuppressOffers, TeardownFramework,
@@ -34,6 +34,8 @@ pub(super) struct Framework {
     pub(super) admitted_ms: u64,
     /// Tasks that have not ended.
     pub(super) tasks: BTreeMap<TaskId, Task>,
+    /// What it was offered and has not answered.
+    pub(super) offers: BTreeSet<OfferId>,
     /// Where it has launched tasks: executors may be left there when all tasks have ended.
     pub(super) agents: BTreeSet<AgentId>,
     pub(super) history: History,
@@ -45,7 +47,8 @@ impl Framework {
     pub(super) fn new(info: FrameworkInfo, scheduler: Option<SchedulerAddress>, admitted_ms: u64) -> Self {
         let roles = roles_of(&info);
         let (tasks, agents, history) = (BTreeMap::new(), BTreeSet::new(), History::default());
-        Self { info, roles, scheduler, admitted_ms, tasks, agents, history, deadline_ms: None }
+        let offers = BTreeSet::new();
+        Self { info, roles, scheduler, admitted_ms, tasks, offers, agents, history, deadline_ms: None }
     }
 }
 

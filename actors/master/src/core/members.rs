@@ -146,8 +146,8 @@ fn member_of_agent(agent_id: &AgentId, agent: &Agent) -> Member {
             Presence::Recovered | Presence::Disconnected => MemberState::Disconnected,
             Presence::Unreachable => MemberState::Unreachable,
         },
-        node: agent.node.as_ref().map(|node| node.name.clone()),
-        incarnation: agent.node.as_ref().map(|node| node.incarnation),
+        node: agent.node().map(|node| node.name.clone()),
+        incarnation: agent.node().map(|node| node.incarnation),
         endpoint: Some(agent.info.endpoint.clone()),
     }
 }

@@ -23,9 +23,12 @@ impl MasterCore {
             let offer = self.make_offer(grant, now);
             by_framework.entry(offer.framework_id.clone()).or_default().push(offer);
         }
-        for (framework_id, offers) in by_framework {
-            for offers in offers.chunks(self.rules.offers_per_message_max.max(1)) {
-                let made = OffersMade { framework_id: framework_id.clone(), offers: offers.to_vec() };
+        let most = self.rules.offers_per_message_max.max(1);
+        for (framework_id, mut offers) in by_framework {
+            while !offers.is_empty() {
+                let rest = offers.split_off(offers.len().min(most));
+                let made =
+                    OffersMade { framework_id: framework_id.clone(), offers: std::mem::replace(&mut offers, rest) };
                 self.tell(&framework_id, SchedulerEvent::Offers(made), out);
             }
         }
@@ -53,6 +56,9 @@ impl MasterCore {
         if let Some(wait) = self.rules.offer_timeout {
             self.timers.set(Timer::OfferExpiry(offer_id.clone()), now.after(wait));
         }
+        let framework =
+            self.frameworks.get_mut(&offer.framework_id).expect("the allocator grants to frameworks that are there");
+        framework.offers.insert(offer_id.clone());
         self.offers.insert(offer_id, offer.clone());
         offer
     }
@@ -63,6 +69,8 @@ impl MasterCore {
         self.timers.cancel(&Timer::OfferExpiry(offer_id.clone()));
         let agent = self.agents.get_mut(&offer.agent_id).expect("an agent's offers end before it is forgotten");
         agent.offers.remove(offer_id);
+        let framework = self.frameworks.get_mut(&offer.framework_id).expect("a framework's offers end before it does");
+        framework.offers.remove(offer_id);
         agent.ledger.take_back(&offer.framework_id, &offer.role, &by_class(&offer));
         Some(offer)
     }
@@ -108,8 +116,7 @@ impl MasterCore {
         now: Moment,
         out: &mut MasterOutbox,
     ) {
-        let theirs = self.offers.values().filter(|offer| offer.framework_id == *framework_id);
-        let theirs: Vec<OfferId> = theirs.map(|offer| offer.offer_id.clone()).collect();
+        let theirs = self.frameworks.get(framework_id).map(|framework| framework.offers.clone()).unwrap_or_default();
         theirs.iter().for_each(|offer_id| self.rescind(offer_id, now, out));
     }
 }

@@ -174,6 +174,7 @@ impl World {
             agent_id: agent_id.clone(),
             info: super::testkit::agent_info(&agent_name(agent), "cpus:4;mem:512;ports:[1-8]"),
             tasks: tasks.collect(),
+            actor: None,
         };
         let sender = node(&agent_name(agent));
         let answer = self.play.call(|core, now, out| core.on_register_agent(&sender, message, now, out));

@@ -209,7 +209,7 @@ fn what_an_agents_configuration_reserves_is_kept_apart_and_cannot_be_unreserved(
     let mut play = Play::new();
     let info = |reserved: &str| AgentInfo { reserved: typed(reserved), ..agent_info("a", "cpus:4;mem:1024") };
     let register = |play: &mut Play, reserved: &str| {
-        let message = RegisterAgent { agent_id: None, info: info(reserved), tasks: Vec::new() };
+        let message = RegisterAgent { agent_id: None, info: info(reserved), tasks: Vec::new(), actor: None };
         play.call(|core, now, out| core.on_register_agent(&node("a"), message, now, out))
     };
     for nonsense in ["cpus(ads):5", "cpus(dynamic:ads):1", "cpus:1"] {

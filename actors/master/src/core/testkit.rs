@@ -149,7 +149,7 @@ impl Play {
         agent_id: Option<AgentId>,
         tasks: Vec<AgentTask>,
     ) -> AgentRegistered {
-        let message = RegisterAgent { agent_id, info: agent_info(name, total), tasks };
+        let message = RegisterAgent { agent_id, info: agent_info(name, total), tasks, actor: None };
         self.call(|core, now, out| core.on_register_agent(&node(name), message, now, out)).unwrap()
     }
 
@@ -333,16 +333,21 @@ impl Play {
     fn check_offers(&self) {
         let core = &self.core;
         let mut offered: BTreeMap<&AgentId, BTreeSet<OfferId>> = BTreeMap::new();
+        let mut held: BTreeMap<&FrameworkId, BTreeSet<OfferId>> = BTreeMap::new();
         for (offer_id, offer) in &core.offers {
             let framework = core.frameworks.get(&offer.framework_id).expect("an offer ends with its framework");
             assert!(framework.scheduler.is_some(), "offers are made to who is there");
             assert_eq!(core.agents[&offer.agent_id].presence, Presence::Connected);
             assert!(core.agents[&offer.agent_id].may_be_offered(), "offers are made of agents that may be offered");
             offered.entry(&offer.agent_id).or_default().insert(offer_id.clone());
+            held.entry(&offer.framework_id).or_default().insert(offer_id.clone());
         }
         assert_eq!(core.timers.expiry_count(), core.offers.len(), "each offer has a timer, and no other has");
         for (agent_id, agent) in &core.agents {
             assert_eq!(agent.offers, offered.remove(agent_id).unwrap_or_default());
+        }
+        for (framework_id, framework) in &core.frameworks {
+            assert_eq!(framework.offers, held.remove(framework_id).unwrap_or_default());
         }
     }
 

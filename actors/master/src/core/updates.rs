@@ -38,7 +38,7 @@ impl MasterCore {
     pub fn on_forward_status(&mut self, node: &NodeId, message: ForwardStatus, now: Moment, out: &mut MasterOutbox) {
         let ForwardStatus { agent_id, framework_id, mut status, latest } = message;
         let agent = self.agents.get(&agent_id).filter(|agent| agent.is_connected());
-        if agent.is_none_or(|agent| agent.node.as_ref() != Some(node)) {
+        if agent.is_none_or(|agent| agent.node() != Some(node)) {
             debug!(%agent_id, %node, "an update of an agent that is not registered is left for its repetition");
             return;
         }

@@ -21,6 +21,9 @@ interface! {
     pub AgentForMaster: LaunchTasks, KillTask, AcknowledgeStatuses, PingAgent, ShutdownFramework, ShutdownAgent
 }
 
+/// The name behind which an agent is exported that has its node for itself.
+pub const AGENT: &str = "agent";
+
 /// Asks the master for admission; sent by an agent at its start, after a broken connection, and when pings stop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegisterAgent {
@@ -30,6 +33,10 @@ pub struct RegisterAgent {
     pub info: AgentInfo,
     /// The tasks that it has, with those that ended but are not yet acknowledged.
     pub tasks: Vec<AgentTask>,
+    /// The actor on the sender's node that hears the commands; [`AGENT`] if none is named. A node may have many agents,
+    /// each with an endpoint of its own: who names that of an agent which is away takes its place.
+    #[serde(default)]
+    pub actor: Option<String>,
 }
 remote_message!(RegisterAgent => Result<AgentRegistered, RegisterAgentError>, "master.v1.RegisterAgent");
 
@@ -87,6 +94,9 @@ pub enum RegisterAgentError {
     /// An operator has declared it gone. It ends; a retry fails the same way.
     #[error("agent {0} was marked gone by an operator; with an empty work_dir the host joins as a new agent")]
     Gone(AgentId),
+    /// The name of the actor that should hear the commands cannot be one. A retry fails the same way.
+    #[error("{0:?} is not the name of an actor")]
+    Actor(String),
     /// The master has as many agents as it takes. A retry helps when one has gone.
     #[error("the master takes no more than {max} agents")]
     TooMany {

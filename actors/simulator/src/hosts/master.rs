@@ -175,13 +175,13 @@ impl MasterHost {
                 Effect::TellScheduler { to, event } => {
                     world.tell_node(me.pid, &to.node, Body::Event(Box::new(event)));
                 }
-                Effect::CommandAgent { agent_id, node, command } => {
+                Effect::CommandAgent { agent_id, to, command } => {
                     if matches!(command, AgentCommand::Launch(_)) {
                         world.reach(Step::Launch);
                     }
                     let receipt = CommandReceipt::from(&command);
-                    let asked = Asked::Command { agent_id, node: node.clone(), receipt };
-                    world.ask_node(me.pid, &node, Body::Command(Box::new(command)), asked);
+                    let asked = Asked::Command { agent_id, node: to.node.clone(), receipt };
+                    world.ask_node(me.pid, &to.node, Body::Command(Box::new(command)), asked);
                 }
                 // Nobody follows the members here.
                 Effect::TellMembers(..) => {}

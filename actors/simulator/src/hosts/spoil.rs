@@ -5,11 +5,11 @@
 use crate::defect::Defect;
 use odeon_agent::core::Out;
 use odeon_agent::effect::{Effect as AgentEffect, Record as AgentRecord};
-use odeon_master::effect::{AgentCommand, Effect, SchedulerEvent};
+use odeon_master::effect::{AgentAddress, AgentCommand, Effect, SchedulerEvent};
 use odeon_master::{MasterOutbox, Record};
 use odeon_protocol::id::{IdSource, StatusUuid};
 use odeon_protocol::messages::Epoch;
-use odeon_protocol::messages::master_agent::{AcknowledgeStatus, ForwardStatus};
+use odeon_protocol::messages::master_agent::{AGENT, AcknowledgeStatus, ForwardStatus};
 use odeon_runtime::{Emission, NodeId};
 
 /// What an agent emits.
@@ -93,5 +93,6 @@ pub(super) fn acknowledgement(node: &NodeId, message: &ForwardStatus, epoch: Epo
         task_id: message.status.task_id.clone(),
         uuid: message.status.uuid.clone()?,
     });
-    Some(Effect::CommandAgent { agent_id: message.agent_id.clone(), node: node.clone(), command })
+    let to = AgentAddress { node: node.clone(), actor: AGENT.into() };
+    Some(Effect::CommandAgent { agent_id: message.agent_id.clone(), to, command })
 }
