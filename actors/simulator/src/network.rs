@@ -32,6 +32,7 @@ pub(crate) struct End {
 
 /// What crosses a link.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each answer costs more than the few frames under way take")]
 pub(crate) enum Frame {
     Request {
         reply_to: Option<u64>,

@@ -48,7 +48,7 @@ pub(super) enum Acknowledged {
     /// Nothing waits for it.
     Nothing,
     /// There is more to tell.
-    Next(Serial, ForwardStatus),
+    Next(Serial, Box<ForwardStatus>),
     /// The task is forgotten.
     Ended,
 }
@@ -145,7 +145,7 @@ impl EmulatedAgent {
         if task.state == told {
             return Acknowledged::Nothing;
         }
-        self.tell(serial, now).map_or(Acknowledged::Nothing, |next| Acknowledged::Next(serial, next))
+        self.tell(serial, now).map_or(Acknowledged::Nothing, |next| Acknowledged::Next(serial, Box::new(next)))
     }
 
     /// The time of a task is over.

@@ -216,7 +216,7 @@ impl Stage {
                     self.look_again(agent, serial, now);
                     // What the task took is free for the master with this.
                     self.tally.freed(agent);
-                    told.push(next);
+                    told.push(*next);
                 }
             }
         }
