@@ -3,14 +3,15 @@
 use crate::answering::ReplyTo;
 use crate::error::PeerError;
 use crate::exports::Answer;
-use crate::inbox::{Ask, Inbox, Tells};
+use crate::inbox::{Ask, Inbox};
 use crate::name::NodeId;
+use crate::origin::Origin;
+use crate::run::{Gathered, Run};
 use actix::dev::{Request, SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, MailboxError, Message};
 use futures_util::FutureExt;
 use odeon_protocol::wire::RemoteMessage;
 use std::any::Any;
-use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
@@ -28,23 +29,10 @@ pub(crate) trait Entrance<M: RemoteMessage>: Send + Sync {
     /// As `tell`, but without room the message gets a slot of its own, as an ask does; then the answer says when it
     /// has been handled.
     fn tell_or_wait(&self, sender: &NodeId, message: M) -> Result<Option<Answer<M::Result>>, PeerError>;
-    /// Begins a run of tells; none if the actor has no inbox.
-    fn run(&self) -> Option<Box<dyn Run>>;
+    /// Begins a run of tells to the actor of this name; none if it has no inbox.
+    fn run(&self, actor: &Arc<str>, origin: &Arc<Origin>) -> Option<Box<dyn Run>>;
     /// Goes through this inbox from now on, if it is an [`Attached`] one of the same actor.
     fn attach(&self, inbox: &dyn Any);
-}
-
-/// Tells of one link that are gathered, to be handed to their actor together.
-pub(crate) trait Run: Send {
-    /// How many more of them have room.
-    fn room(&self) -> usize;
-    /// Decodes another one.
-    fn push(&mut self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError>;
-    /// How many there are.
-    fn len(&self) -> usize;
-    /// Hands them to the actor, whether they have room or not; false if it is gone. `until` is dropped once all have been
-    /// handled or never will be.
-    fn deliver(self: Box<Self>, until: Option<oneshot::Sender<()>>) -> bool;
 }
 
 /// The inbox of an actor.
@@ -112,10 +100,8 @@ where
         }
     }
 
-    fn run(&self) -> Option<Box<dyn Run>> {
-        let inbox = Arc::clone(self.inbox.get()?);
-        let room = inbox.room();
-        Some(Box::new(Gathered { inbox, room, messages: VecDeque::new(), hears: self.hears }))
+    fn run(&self, actor: &Arc<str>, origin: &Arc<Origin>) -> Option<Box<dyn Run>> {
+        Some(Box::new(Gathered::new(self.inbox.get()?, self.hears, actor, origin)))
     }
 
     fn attach(&self, inbox: &dyn Any) {
@@ -143,43 +129,6 @@ where
     // One that is not taken is dropped with its asker, and the reply says so.
     inbox.put(Box::new(Ask::new(message, asker)));
     Answer::Reply(reply)
-}
-
-struct Gathered<A: Actor, M, T> {
-    inbox: Arc<Inbox<A>>,
-    /// How many more there was room for when the run began.
-    room: usize,
-    messages: VecDeque<T>,
-    hears: fn(&NodeId, M) -> T,
-}
-
-impl<A, M, T> Run for Gathered<A, M, T>
-where
-    A: Actor + Handler<T>,
-    M: RemoteMessage,
-    T: Message + Send + 'static,
-{
-    fn room(&self) -> usize {
-        self.room.saturating_sub(self.messages.len())
-    }
-
-    fn push(&mut self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<(), PeerError> {
-        match M::decode(body, depth_max) {
-            Ok(message) => {
-                self.messages.push_back((self.hears)(sender, message));
-                Ok(())
-            }
-            Err(error) => Err(PeerError::undecodable(M::WIRE_NAME, &error)),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    fn deliver(self: Box<Self>, until: Option<oneshot::Sender<()>>) -> bool {
-        self.inbox.put(Box::new(Tells::new(self.messages, until)))
-    }
 }
 
 /// Polls a request once: only then is it surely in the mailbox.

@@ -3,9 +3,11 @@
 //! A closed list: what is not accepted here cannot reach the actor, whatever the wire says.
 
 use crate::answering::{Errand, ReplyTo};
-use crate::entrance::{Entrance, Run, WayIn};
+use crate::entrance::{Entrance, WayIn};
 use crate::error::PeerError;
 use crate::name::NodeId;
+use crate::origin::Origin;
+use crate::run::Run;
 use crate::sender::From;
 use crate::trust::{PeerRole, PeerRoles};
 use actix::dev::ToEnvelope;
@@ -172,7 +174,7 @@ pub(crate) trait AnyDoor: Any + Send + Sync {
     /// handled or never will be.
     fn tell_bytes_or_wait(&self, sender: &NodeId, body: &[u8], depth_max: usize) -> Result<Option<Handled>, PeerError>;
     /// As [`Entrance::run`].
-    fn run(&self) -> Option<Box<dyn Run>>;
+    fn run(&self, actor: &Arc<str>, origin: &Arc<Origin>) -> Option<Box<dyn Run>>;
     /// As [`Entrance::attach`].
     fn attach(&self, inbox: &dyn Any);
     /// The lane of the message and of its reply.
@@ -203,8 +205,8 @@ impl<M: RemoteMessage> AnyDoor for Door<M> {
         Ok(waits.map(|answer| answer.map(drop).boxed()))
     }
 
-    fn run(&self) -> Option<Box<dyn Run>> {
-        self.as_ref().run()
+    fn run(&self, actor: &Arc<str>, origin: &Arc<Origin>) -> Option<Box<dyn Run>> {
+        self.as_ref().run(actor, origin)
     }
 
     fn attach(&self, inbox: &dyn Any) {

@@ -91,6 +91,8 @@ pub(crate) struct Counts {
     pub(crate) put: AtomicU64,
     /// Messages that have ever been taken out to be handled; changed by the actor alone.
     pub(crate) taken: AtomicU64,
+    /// Those of them that could not be read, and so were not handled.
+    unread: AtomicU64,
     nanos: AtomicU64,
 }
 
@@ -107,6 +109,16 @@ impl Counts {
 
     pub(crate) fn on_taken(&self) {
         raise(&self.taken, 1);
+    }
+
+    /// The message that was taken last could not be read.
+    #[cold]
+    pub(crate) fn on_unread(&self) {
+        raise(&self.unread, 1);
+    }
+
+    fn handled(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed).saturating_sub(self.unread.load(Ordering::Relaxed))
     }
 
     /// The actor has been handling messages for so long.
@@ -153,7 +165,7 @@ impl Gauge {
             name: name.clone(),
             waiting: self.counts.waiting(),
             capacity: self.capacity,
-            handled: self.counts.taken.load(Ordering::Relaxed),
+            handled: self.counts.handled(),
             handling: Duration::from_nanos(self.counts.nanos.load(Ordering::Relaxed)),
             restarts,
             last_error,

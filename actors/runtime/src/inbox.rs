@@ -31,7 +31,7 @@ pub(crate) const RUN_MESSAGES_MAX: usize = 512;
 /// Messages for an actor that wait together; at least one.
 pub(crate) trait Item<A: Actor>: Any + Send {
     /// Handles the next message; false if it was the last.
-    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool;
+    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context, counts: &Counts) -> bool;
     /// How many messages there are.
     fn len(&self) -> usize;
 }
@@ -83,9 +83,9 @@ impl<A: Actor> Inbox<A> {
     {
         self.add(1, |items| {
             let last = items.back_mut().and_then(|item| (&mut **item as &mut dyn Any).downcast_mut::<Tells<T>>());
-            match last.filter(|tells| tells.until.is_none() && tells.messages.len() < RUN_MESSAGES_MAX) {
-                Some(tells) => tells.messages.push_back(message),
-                None => items.push_back(Box::new(Tells::new(VecDeque::from([message]), None))),
+            match last.filter(|tells| tells.0.len() < RUN_MESSAGES_MAX) {
+                Some(tells) => tells.0.push_back(message),
+                None => items.push_back(Box::new(Tells(VecDeque::from([message])))),
             }
         })
     }
@@ -168,7 +168,7 @@ impl<A: Actor> Drain<A> {
             count += 1;
             // Before it is handled: a handler that tells its own actor finds the room that its message has left.
             self.shared.counts.on_taken();
-            if !item.handle_next(actor, context) {
+            if !item.handle_next(actor, context, &self.shared.counts) {
                 self.items.pop_front();
                 break;
             }
@@ -221,33 +221,23 @@ impl<A: Actor> Drop for Drain<A> {
     }
 }
 
-/// Tells of one kind that came together.
-pub(crate) struct Tells<T> {
-    messages: VecDeque<T>,
-    /// Dropped once all have been handled or never will be.
-    until: Option<OneshotSender<()>>,
-}
-
-impl<T> Tells<T> {
-    pub(crate) fn new(messages: VecDeque<T>, until: Option<OneshotSender<()>>) -> Self {
-        Self { messages, until }
-    }
-}
+/// Tells of one kind from this node that came one after the other.
+struct Tells<T>(VecDeque<T>);
 
 impl<A, T> Item<A> for Tells<T>
 where
     A: Actor + Handler<T>,
     T: Message + Send + 'static,
 {
-    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
-        if let Some(message) = self.messages.pop_front() {
+    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context, _: &Counts) -> bool {
+        if let Some(message) = self.0.pop_front() {
             Handler::handle(actor, message, context).handle(context, None);
         }
-        !self.messages.is_empty()
+        !self.0.is_empty()
     }
 
     fn len(&self) -> usize {
-        self.messages.len()
+        self.0.len()
     }
 }
 
@@ -263,7 +253,7 @@ where
     M: RemoteMessage,
     T: Message<Result = M::Result> + Send + 'static,
 {
-    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
+    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context, _: &Counts) -> bool {
         // Unless nobody waits for it any more.
         if let Some((message, to)) = self.asks.pop_front().filter(|(_, to)| to.is_wanted()) {
             let (asker, mut reply) = oneshot::channel();
@@ -297,7 +287,7 @@ where
     A: Actor + Handler<T>,
     T: Message<Result: Send> + Send + 'static,
 {
-    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context) -> bool {
+    fn handle_next(&mut self, actor: &mut A, context: &mut A::Context, _: &Counts) -> bool {
         // Unless its sender has taken it back.
         if let Some((message, asker)) = self.0.take().filter(|(_, asker)| !asker.is_closed()) {
             Handler::handle(actor, message, context).handle(context, Some(asker));

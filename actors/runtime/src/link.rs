@@ -10,7 +10,7 @@ use crate::frame::{self, Head, Names, Way};
 use crate::heartbeat::Heartbeat;
 use crate::limits::FabricLimits;
 use crate::name::{ActorName, NodeId};
-use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing, Spoken};
+use crate::outgoing::{NamedFrame, NotTaken, OnlyFor, Outgoing, Spoken, Told};
 use crate::slots::Slots;
 use bytes::Bytes;
 use odeon_protocol::wire::Lane;
@@ -166,8 +166,19 @@ impl Link {
                     Err(NotTaken::Full) => {}
                 }
             }
-            asking.unsent = Some(self.unsent(call.lane, head, frame, only_for));
+            asking.unsent = Some(Box::new(self.unsent(call.lane, head, frame, only_for)));
             Ok(asking)
+        })
+    }
+
+    /// Queues a tell on the control lane to whoever is at the other end, if there is room and nothing else to see to.
+    ///
+    /// Most tells go this way: what the long way carries with it costs more than a small message.
+    pub(crate) fn tell_at_once(&self, names: Names<'_>, encode: Encode<'_>) -> Result<Told, PeerError> {
+        with_scratch(|body| {
+            encode(body)?;
+            let total = frame::length_of(&Head::Tell(Way::Named(names)), body.len());
+            Ok(if total > self.frame_bytes_max { Told::NotHere } else { self.outgoing.push_tell(names, body) })
         })
     }
 
@@ -476,7 +487,7 @@ pub(crate) struct Asking<'a> {
     /// Whether it is one of those that may be pending.
     has_permit: bool,
     /// The frame, if it waits for a permit or for room on its lane.
-    unsent: Option<Unsent<'a>>,
+    unsent: Option<Box<Unsent<'a>>>,
 }
 
 impl Asking<'_> {
@@ -485,7 +496,8 @@ impl Asking<'_> {
         let after_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
         let late = || PeerError::Timeout { after_ms };
         if let Some(unsent) = self.unsent.take() {
-            timeout(self.within, self.send(unsent)).await.unwrap_or_else(|_| Err(late()))?;
+            // Seldom so, and the future of every ask would have to hold it.
+            Box::pin(timeout(self.within, self.send(*unsent))).await.unwrap_or_else(|_| Err(late()))?;
         }
         let reply = poll_fn(|task| self.link.poll_reply(self.correlation, task)).await;
         reply.unwrap_or_else(|| Err(late()))

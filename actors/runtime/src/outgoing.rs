@@ -5,7 +5,7 @@
 //! many of them are on the way at a time. Sockets are elsewhere.
 
 use crate::fabric::lock;
-use crate::frame::{self, FrameError, Head, PIECE_BYTES, PREFIX_BYTES, WINDOW_BYTES};
+use crate::frame::{self, FrameError, Head, Names, PIECE_BYTES, PREFIX_BYTES, WINDOW_BYTES};
 use crate::limits::FabricLimits;
 use crate::name::NodeId;
 use crate::routes::Numbers;
@@ -33,6 +33,16 @@ pub(crate) enum NotTaken {
     Full,
     /// The link has ended.
     Ended,
+}
+
+/// What has become of a tell that was to leave without further ado.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Taken,
+    /// As [`NotTaken::Full`].
+    Full,
+    /// It has to go the long way.
+    NotHere,
 }
 
 /// A frame of the open buffer that is for one node only.
@@ -140,6 +150,31 @@ impl Outgoing {
                 Ok(())
             }
         })
+    }
+
+    /// Takes a tell on the control lane by the number that its names have already; anything that is less plain is for
+    /// [`push_call`](Self::push_call).
+    pub(crate) fn push_tell(&self, names: Names<'_>, body: &[u8]) -> Told {
+        let mut waiting = lock(&self.waiting);
+        if waiting.ended {
+            return Told::NotHere;
+        }
+        let Some(route) = waiting.numbers.known(names) else { return Told::NotHere };
+        if !self.room_in(&waiting, Lane::Control) || !waiting.numbers.has_room(route) {
+            return Told::Full;
+        }
+        let (was_empty, start) = (waiting.control_frames == 0, waiting.control.len());
+        if frame::write_tell(&mut waiting.control, route, body, usize::MAX).is_err() {
+            return Told::NotHere;
+        }
+        waiting.control_frames += 1;
+        let bytes = waiting.control.len() - start;
+        waiting.numbers.on_tell(route, bytes);
+        drop(waiting);
+        if was_empty {
+            self.arrived.notify_one();
+        }
+        Told::Taken
     }
 
     /// The kinds of messages that were sent for the first time since this was asked last; asked after

@@ -5,18 +5,22 @@
 use crate::error::PeerError;
 use crate::exports::{self, AnyDoor, Door};
 use crate::fabric::{Fabric, Route, Target, lock};
+use crate::frame::Names;
 use crate::link::{Call, Link};
 use crate::name::{ActorAddress, ActorName, NodeId};
-use crate::outgoing::Spoken;
+use crate::outgoing::{Spoken, Told};
 use crate::watch::{EndReason, Terminated};
+use futures_util::FutureExt;
 use odeon_protocol::codec;
-use odeon_protocol::wire::{Accepts, RemoteMessage};
+use odeon_protocol::wire::{Accepts, Lane, RemoteMessage};
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A location-transparent handle to an actor that accepts the messages of the interface `I`.
 ///
@@ -28,6 +32,8 @@ pub struct Peer<I> {
     actor: ActorName,
     /// The link of the first message to an endpoint: every message finds it without a lock, for as long as it is open.
     first: OnceLock<Arc<Link>>,
+    /// The way of the first message to an actor of this node, and as of when: as [`Last::Door`], without a lock.
+    near: OnceLock<(Weak<dyn AnyDoor>, u64)>,
     last: Mutex<Last>,
     interface: PhantomData<fn() -> I>,
 }
@@ -89,7 +95,15 @@ impl<I> fmt::Debug for Peer<I> {
 
 impl<I> Peer<I> {
     pub(crate) fn new(fabric: Arc<Fabric>, target: Target, actor: ActorName) -> Self {
-        Self { fabric, target, actor, first: OnceLock::new(), last: Mutex::default(), interface: PhantomData }
+        Self {
+            fabric,
+            target,
+            actor,
+            first: OnceLock::new(),
+            near: OnceLock::new(),
+            last: Mutex::default(),
+            interface: PhantomData,
+        }
     }
 
     /// Sends a message and waits for its reply, for as long as
@@ -118,9 +132,16 @@ impl<I> Peer<I> {
     {
         match self.route()? {
             Way::Near => {
-                let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-                let late = PeerError::Timeout { after_ms };
-                timeout(within, self.door::<M>()?.ask(&self.fabric.id, message)).await.unwrap_or(Err(late))
+                let due = Instant::now().checked_add(within);
+                let mut answer = self.door::<M>()?.ask(&self.fabric.id, message);
+                match (soon(&mut answer).await, due) {
+                    (Some(reply), _) => reply,
+                    (None, None) => answer.await,
+                    (None, Some(due)) => Box::pin(timeout_at(due, answer)).await.unwrap_or_else(|_| {
+                        let after_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                        Err(PeerError::Timeout { after_ms })
+                    }),
+                }
             }
             Way::Far(link) => {
                 let asking = link.ask(&self.call::<M>(), &|bytes| encode(&message, bytes), within)?;
@@ -145,6 +166,11 @@ impl<I> Peer<I> {
         M: RemoteMessage,
         I: Accepts<M>,
     {
+        match self.tell_at_once(&message)? {
+            Told::Taken => return Ok(()),
+            Told::Full => return Err(PeerError::MailboxFull),
+            Told::NotHere => {}
+        }
         match self.route()? {
             Way::Near => self.door::<M>()?.tell(&self.fabric.id, message),
             Way::Far(link) => link.tell(&self.call::<M>(), &|bytes| encode(&message, bytes)),
@@ -165,18 +191,21 @@ impl<I> Peer<I> {
         M: RemoteMessage,
         I: Accepts<M>,
     {
+        if self.tell_at_once(&message)? == Told::Taken {
+            return Ok(());
+        }
         let within = self.fabric.limits.send_timeout;
         let late = || PeerError::Timeout { after_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) };
         match self.route()? {
             Way::Near => {
                 let Some(handled) = self.door::<M>()?.tell_or_wait(&self.fabric.id, message)? else { return Ok(()) };
-                timeout(within, handled).await.unwrap_or_else(|_| Err(late())).map(drop)
+                Box::pin(timeout(within, handled)).await.unwrap_or_else(|_| Err(late())).map(drop)
             }
             Way::Far(link) => {
                 let untold = link.tell_when_room(&self.call::<M>(), &|bytes| encode(&message, bytes))?;
                 drop(message);
                 let Some(untold) = untold else { return Ok(()) };
-                timeout(within, untold.taken()).await.unwrap_or_else(|_| Err(late()))
+                Box::pin(timeout(within, untold.taken())).await.unwrap_or_else(|_| Err(late()))
             }
         }
     }
@@ -232,9 +261,31 @@ impl<I> Peer<I> {
         Peer::new(Arc::clone(&self.fabric), self.target.clone(), self.actor.clone())
     }
 
+    /// Tells over the first link, if nothing stands in the way; the message can then be dropped.
+    #[inline]
+    fn tell_at_once<M: RemoteMessage>(&self, message: &M) -> Result<Told, PeerError> {
+        match self.first.get() {
+            Some(link) if M::LANE == Lane::Control && self.is_open(link) && self.only().is_none() => {
+                let names = Names { actor: self.actor.as_str(), message: M::WIRE_NAME };
+                link.tell_at_once(names, &|bytes| encode(message, bytes))
+            }
+            _ => Ok(Told::NotHere),
+        }
+    }
+
     /// The way of this message into an actor of this node.
     fn door<M: RemoteMessage>(&self) -> Result<Arc<Door<M>>, PeerError> {
         let now = self.fabric.exports_generation();
+        if let Some((door, generation)) = self.near.get()
+            && *generation == now
+            && let Some(door) = door.upgrade().and_then(exports::typed)
+        {
+            return Ok(door);
+        }
+        self.other_door(now)
+    }
+
+    fn other_door<M: RemoteMessage>(&self, now: u64) -> Result<Arc<Door<M>>, PeerError> {
         let mut last = lock(&self.last);
         if let Last::Door { door, generation } = &*last
             && *generation == now
@@ -244,13 +295,16 @@ impl<I> Peer<I> {
         }
         let exports = self.fabric.exports_of(&self.actor)?;
         let door = exports.door(M::WIRE_NAME).ok_or_else(|| self.not_exported::<M>())?;
-        *last = Last::Door { door: Arc::downgrade(door), generation: now };
+        if let Err((door, generation)) = self.near.set((Arc::downgrade(door), now)) {
+            *last = Last::Door { door, generation };
+        }
         exports::typed(Arc::clone(door)).ok_or_else(|| self.not_exported::<M>())
     }
 
     fn route(&self) -> Result<Way<'_>, PeerError> {
         match self.first.get() {
             Some(link) if self.is_open(link) => Ok(Way::Far(Through::First(link))),
+            _ if self.target == Target::Near => Ok(Way::Near),
             _ => self.other_route(),
         }
     }
@@ -292,6 +346,23 @@ impl<I> Peer<I> {
     fn not_exported<M: RemoteMessage>(&self) -> PeerError {
         PeerError::NotExported { actor: self.actor.clone(), message: M::WIRE_NAME.to_owned() }
     }
+}
+
+/// What the future ends with, if it does so while the tasks that are ready now have a turn.
+///
+/// An actor of this thread answers in that time, and a timer for what takes longer costs more than the answer.
+async fn soon<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut is_second = false;
+    poll_fn(|task| match future.poll_unpin(task) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_second => Poll::Ready(None),
+        Poll::Pending => {
+            is_second = true;
+            task.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 fn encode<M: RemoteMessage>(message: &M, bytes: &mut Vec<u8>) -> Result<(), PeerError> {

@@ -23,19 +23,23 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
+    /// The number of the names, if they have one.
+    #[inline]
+    pub(crate) fn known(&mut self, names: Names<'_>) -> Option<u16> {
+        let is = |(actor, message): &(String, String)| message == names.message && actor == names.actor;
+        if !self.known.get(self.last).is_some_and(is) {
+            self.last = self.known.iter().position(is)?;
+        }
+        Some(u16::try_from(self.last).expect("there are fewer numbers"))
+    }
+
     /// The number of the names, and whether the other end has yet to hear of it.
     pub(crate) fn of(&mut self, names: Names<'_>) -> (u16, bool) {
-        let is = |(actor, message): &(String, String)| message == names.message && actor == names.actor;
-        let is_new = if self.known.get(self.last).is_some_and(is) {
-            false
-        } else if let Some(at) = self.known.iter().position(is) {
-            self.last = at;
-            false
-        } else {
-            self.last = self.place((names.actor.into(), names.message.into()));
-            true
-        };
-        (u16::try_from(self.last).expect("there are fewer numbers"), is_new)
+        if let Some(route) = self.known(names) {
+            return (route, false);
+        }
+        self.last = self.place((names.actor.into(), names.message.into()));
+        (u16::try_from(self.last).expect("there are fewer numbers"), true)
     }
 
     /// Whether another tell may leave under the number.
@@ -128,7 +132,7 @@ fn at(bytes: &mut Vec<usize>, route: u16) -> &mut usize {
 const NAMED_MAX: usize = 4;
 
 struct Entry {
-    actor: String,
+    actor: Arc<str>,
     message: String,
     /// Looked up when first needed, and again once anything behind a name of this node has changed. Never kept alive
     /// from here.
@@ -145,7 +149,7 @@ impl Entry {
         Names { actor: &self.actor, message: &self.message }
     }
 
-    fn open(&mut self, fabric: &Fabric, roles: PeerRoles, schemas: &Schemas) -> Result<Arc<dyn AnyDoor>, PeerError> {
+    fn open(&mut self, fabric: &Fabric, roles: PeerRoles, schemas: &Schemas) -> Opened {
         let generation = fabric.exports_generation();
         if self.generation == generation
             && let Some(door) = self.door.as_ref().and_then(Weak::upgrade)
@@ -208,6 +212,22 @@ impl Doors {
         Ok(Found { names: entry.names(), door })
     }
 
+    /// As [`find`](Self::find) for a number, with the name of the actor to keep.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    pub(crate) fn find_numbered(
+        &mut self,
+        fabric: &Fabric,
+        schemas: &Schemas,
+        route: u16,
+    ) -> Result<(Arc<str>, Opened), FrameError> {
+        let entry = self.numbered.get_mut(usize::from(route)).and_then(Option::as_mut);
+        let entry = entry.ok_or(FrameError::Route(route))?;
+        let door = entry.open(fabric, self.roles, schemas);
+        Ok((Arc::clone(&entry.actor), door))
+    }
+
     /// The names behind a number that was found to mean something.
     pub(crate) fn names(&self, route: u16) -> Names<'_> {
         let entry = self.numbered.get(usize::from(route)).and_then(Option::as_ref);
@@ -231,13 +251,16 @@ impl Doors {
     }
 }
 
+/// The way to an actor, or why there is none.
+pub(crate) type Opened = Result<Arc<dyn AnyDoor>, PeerError>;
+
 /// What a way leads to.
 pub(crate) struct Found<'a> {
     pub(crate) names: Names<'a>,
-    pub(crate) door: Result<Arc<dyn AnyDoor>, PeerError>,
+    pub(crate) door: Opened,
 }
 
-fn look_up(fabric: &Fabric, roles: PeerRoles, names: Names<'_>) -> Result<Arc<dyn AnyDoor>, PeerError> {
+fn look_up(fabric: &Fabric, roles: PeerRoles, names: Names<'_>) -> Opened {
     let Names { actor, message } = names;
     let undecodable =
         |error: NameError| PeerError::Undecodable { message: message.to_owned(), cause: format!("its actor: {error}") };

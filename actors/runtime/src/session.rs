@@ -3,17 +3,18 @@
 //! The reader never waits for an actor or for the writer, so a slow actor delays nobody else.
 
 use crate::answering::{Asked, Errand, ReplyTo, refusal};
-use crate::entrance::Run;
 use crate::error::PeerError;
 use crate::fabric::Fabric;
-use crate::frame::{self, FrameError, Head, Names, Way};
+use crate::frame::{self, FrameError, Head, Way};
 use crate::heartbeat::Heartbeat;
 use crate::inbox::RUN_MESSAGES_MAX;
 use crate::link::Link;
 use crate::name::{ActorName, NodeId};
+use crate::origin::Origin;
 use crate::outgoing::{BulkFrame, Spoken, Taken};
 use crate::reader::{FrameReader, Heard, Received};
 use crate::routes::{Doors, Found, Rooms};
+use crate::run::Run;
 use crate::schemas::Schemas;
 use crate::transport::Connection;
 use crate::trust::PeerRoles;
@@ -35,6 +36,9 @@ use tracing::{debug, warn};
 
 /// How often the reader reads before it lets the writer and the actors of its thread have a turn.
 const READS_PER_TURN: usize = 4;
+
+/// What a run makes room for at once, in bytes.
+const RUN_BYTES: usize = 64 * 1024;
 
 /// A connection as frames.
 pub(crate) struct Framed {
@@ -75,10 +79,12 @@ pub(crate) async fn run(fabric: &Arc<Fabric>, link: &Arc<Link>, node: &NodeId, o
         fabric: Arc::clone(fabric),
         link: Arc::clone(link),
         node: node.clone(),
+        origin: Origin::new(fabric, node.clone()),
         doors: Doors::of(other.roles),
         schemas: Schemas::between(other.build, fabric.build.clone()),
         rooms: Rooms::default(),
         gathering: None,
+        run_bytes: 0,
         parked: FuturesUnordered::new(),
         watches: FuturesUnordered::new(),
         unwatch: BTreeMap::new(),
@@ -175,12 +181,15 @@ struct Reader {
     fabric: Arc<Fabric>,
     link: Arc<Link>,
     node: NodeId,
+    origin: Arc<Origin>,
     doors: Doors,
     schemas: Schemas,
     rooms: Rooms,
     /// The run of tells that frames are added to; it is handed over before anything else goes to an actor, and before
     /// the next read.
     gathering: Option<Gathering>,
+    /// Bytes of the last run: the next one is likely to be as long.
+    run_bytes: usize,
     /// Tells that wait behind a full mailbox, by route and bytes; as many as [`Rooms`] lets in.
     parked: FuturesUnordered<BoxFuture<'static, (u16, usize)>>,
     /// Watches of the other node, which end with their correlation.
@@ -304,7 +313,7 @@ impl Reader {
         let Found { names, door } = self.doors.find(&self.fabric, &self.schemas, way)?;
         let told = door.and_then(|door| door.tell_bytes(&self.node, body, self.fabric.limits.body_depth_max));
         if let Err(error) = told {
-            dropped(&self.fabric, &self.node, names, 1, &error);
+            self.origin.dropped(names, 1, &error);
         }
         Ok(())
     }
@@ -318,7 +327,7 @@ impl Reader {
         };
         if let Err(error) = told {
             self.rooms.find(route, bytes);
-            dropped(&self.fabric, &self.node, self.doors.names(route), 1, &error);
+            self.origin.dropped(self.doors.names(route), 1, &error);
         }
         Ok(())
     }
@@ -330,9 +339,12 @@ impl Reader {
             return Ok(true);
         }
         self.deliver();
-        let door = self.doors.find(&self.fabric, &self.schemas, Way::Route(route))?.door;
-        let run = door.ok().and_then(|door| door.run());
-        self.gathering = run.map(|run| Gathering { route, run, parked: 0 });
+        let (actor, door) = self.doors.find_numbered(&self.fabric, &self.schemas, route)?;
+        let run = door.ok().and_then(|door| door.run(&actor, &self.origin));
+        self.gathering = run.map(|mut run| {
+            run.reserve(self.run_bytes.min(RUN_BYTES));
+            Gathering { route, run, parked: 0 }
+        });
         Ok(self.gathering.is_some())
     }
 
@@ -342,7 +354,7 @@ impl Reader {
         if !has_room && !self.rooms.may_park(open.route) {
             return Err(PeerError::MailboxFull);
         }
-        open.run.push(&self.node, body, self.fabric.limits.body_depth_max)?;
+        open.run.push(body);
         if has_room {
             self.rooms.find(open.route, bytes);
         } else {
@@ -359,13 +371,14 @@ impl Reader {
         if count == 0 {
             return;
         }
+        self.run_bytes = run.bytes();
         let until = (parked > 0).then(|| {
             let (until, handled) = oneshot::channel::<()>();
             self.parked.push(handled.map(move |_| (route, parked)).boxed());
             until
         });
         if !run.deliver(until) {
-            dropped(&self.fabric, &self.node, self.doors.names(route), count, &PeerError::Stopped);
+            self.origin.dropped(self.doors.names(route), count, &PeerError::Stopped);
         }
     }
 
@@ -432,25 +445,10 @@ impl Reader {
     /// Refuses without waiting: if even the refusal finds no room, the asker's timeout tells it.
     fn refuse_ask(&self, correlation: u64, error: &PeerError) {
         debug!(node = %self.node, correlation, %error, "an ask is refused");
-        note_forbidden(&self.fabric, &self.node, 1, error);
+        self.origin.note_forbidden(1, error);
         let mut refusal = refusal(correlation, error, self.fabric.limits.frame_bytes_max);
         if self.link.outgoing.push(Lane::Control, &mut refusal, None).is_err() {
             self.fabric.counters.refusals_dropped.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// Counts and logs tells that found no actor or no room, or were not readable.
-fn dropped(fabric: &Fabric, node: &NodeId, names: Names<'_>, count: usize, error: &PeerError) {
-    fabric.counters.tells_dropped.fetch_add(count as u64, Ordering::Relaxed);
-    note_forbidden(fabric, node, count, error);
-    warn!(%node, actor = names.actor, message = names.message, count, %error, "messages are dropped");
-}
-
-/// Counts and logs what a peer may not send.
-fn note_forbidden(fabric: &Fabric, node: &NodeId, count: usize, error: &PeerError) {
-    if let PeerError::Forbidden { .. } = error {
-        fabric.counters.messages_forbidden.fetch_add(count as u64, Ordering::Relaxed);
-        warn!(%node, %error, "a peer sends what its role does not allow");
     }
 }

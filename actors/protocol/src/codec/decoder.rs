@@ -12,6 +12,8 @@ use serde::de::{self, DeserializeSeed, Unexpected, Visitor};
 pub(super) struct Decoder<'de> {
     rest: &'de [u8],
     depth_left: usize,
+    /// The fields that the struct at hand is likely to go on with; a hint only.
+    fields: &'static [&'static str],
     /// For who wants to know what a type asks for where the bytes end.
     probe: Option<Probe>,
 }
@@ -86,11 +88,11 @@ impl<'de> Token<'de> {
 impl<'de> Decoder<'de> {
     #[inline]
     pub(super) fn new(bytes: &'de [u8], depth_max: usize) -> Self {
-        Self { rest: bytes, depth_left: depth_max, probe: None }
+        Self { rest: bytes, depth_left: depth_max, fields: &[], probe: None }
     }
 
     pub(super) fn probing(bytes: &'de [u8], depth_max: usize, somes: usize) -> Self {
-        Self { rest: bytes, depth_left: depth_max, probe: Some(Probe { somes, asked: None }) }
+        Self { rest: bytes, depth_left: depth_max, fields: &[], probe: Some(Probe { somes, asked: None }) }
     }
 
     pub(super) fn asked(&self) -> Option<Asked> {
@@ -187,6 +189,17 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    /// The name of the field that is likely to be next, if it is: what is known to be text needs no second look.
+    #[inline]
+    fn next_field(&mut self) -> Option<&'static str> {
+        let (field, fields) = self.fields.split_first()?;
+        let (marker, rest) = self.rest.split_first()?;
+        let is_short_text = field.len() < 32 && usize::from(marker ^ 0xa0) == field.len();
+        let rest = rest.strip_prefix(field.as_bytes()).filter(|_| is_short_text)?;
+        (self.rest, self.fields) = (rest, fields);
+        Some(field)
+    }
+
     /// A text of less than 32 bytes, as names are; none if something else follows, or it is not whole or not text.
     #[inline]
     fn short_text(&mut self) -> Option<&'de str> {
@@ -244,19 +257,51 @@ impl<'de> Decoder<'de> {
 
     fn seq<V: Visitor<'de>>(&mut self, count: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.enter()?;
-        let mut parts = Parts { left: count, decoder: self };
+        let mut parts = Parts { left: count, fields: &[], decoder: self };
         let value = visitor.visit_seq(&mut parts)?;
         parts.leave()?;
         Ok(value)
     }
 
+    /// The pairs of a map, or the fields of a struct, which are likely to be these.
     #[inline]
-    fn map<V: Visitor<'de>>(&mut self, count: usize, visitor: V) -> Result<V::Value, CodecError> {
+    fn map<V: Visitor<'de>>(
+        &mut self,
+        count: usize,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, CodecError> {
         self.enter()?;
-        let mut parts = Parts { left: count, decoder: self };
+        let mut parts = Parts { left: count, fields, decoder: self };
         let value = visitor.visit_map(&mut parts)?;
         parts.leave()?;
         Ok(value)
+    }
+
+    /// A map, or a struct whose fields are likely to be these.
+    #[inline]
+    fn pairs<V: Visitor<'de>>(&mut self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Map);
+        let count = match self.short_map() {
+            Some(count) => count,
+            None => match self.token()? {
+                Token::Map(count) => count,
+                other => return Err(other.refused(&visitor)),
+            },
+        };
+        self.map(count, fields, visitor)
+    }
+
+    /// The name of a field or of a variant.
+    fn name<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, CodecError> {
+        self.asks(Asked::Value("name"));
+        if let Some(name) = self.short_text() {
+            return visitor.visit_borrowed_str(name);
+        }
+        match self.token()? {
+            Token::Text(name) => visitor.visit_borrowed_str(name),
+            other => Err(other.refused(&visitor)),
+        }
     }
 }
 
@@ -317,7 +362,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
         deserialize_i8 "i8" deserialize_i16 "i16" deserialize_i32 "i32" deserialize_i64 "i64"
         deserialize_f32 "f32" deserialize_f64 "f64"
     }
-    texts! { deserialize_char "char" deserialize_str "text" deserialize_string "text" deserialize_identifier "name" }
+    texts! { deserialize_char "char" deserialize_str "text" deserialize_string "text" }
     bytes! { deserialize_bytes "bytes" deserialize_byte_buf "bytes" }
 
     fn is_human_readable(&self) -> bool {
@@ -336,7 +381,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
             Token::Text(value) => visitor.visit_borrowed_str(value),
             Token::Bytes(value) => visitor.visit_borrowed_bytes(value),
             Token::Seq(count) => self.seq(count, visitor),
-            Token::Map(count) => self.map(count, visitor),
+            Token::Map(count) => self.map(count, &[], visitor),
         }
     }
 
@@ -414,16 +459,16 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
+        match self.next_field() {
+            Some(field) => visitor.visit_borrowed_str(field),
+            None => self.name(visitor),
+        }
+    }
+
+    #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, CodecError> {
-        self.asks(Asked::Map);
-        let count = match self.short_map() {
-            Some(count) => count,
-            None => match self.token()? {
-                Token::Map(count) => count,
-                other => return Err(other.refused(&visitor)),
-            },
-        };
-        self.map(count, visitor)
+        self.pairs(&[], visitor)
     }
 
     #[inline]
@@ -434,7 +479,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
         visitor: V,
     ) -> Result<V::Value, CodecError> {
         self.asks(Asked::Struct(name, fields));
-        self.deserialize_map(visitor)
+        self.pairs(fields, visitor)
     }
 
     /// A variant without a value is its name, one with a value a map of the name to the value.
@@ -461,6 +506,8 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
 /// The parts of a value that are not read yet.
 struct Parts<'a, 'de> {
     left: usize,
+    /// As in [`Decoder`]; what lies between two names may have fields of its own.
+    fields: &'static [&'static str],
     decoder: &'a mut Decoder<'de>,
 }
 
@@ -504,7 +551,13 @@ impl<'de> de::MapAccess<'de> for &mut Parts<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, CodecError> {
-        self.next_is_there().then(|| seed.deserialize(&mut *self.decoder)).transpose()
+        if !self.next_is_there() {
+            return Ok(None);
+        }
+        self.decoder.fields = self.fields;
+        let key = seed.deserialize(&mut *self.decoder)?;
+        self.fields = self.decoder.fields;
+        Ok(Some(key))
     }
 
     #[inline]
@@ -548,7 +601,7 @@ impl<'de> de::VariantAccess<'de> for &mut Decoder<'de> {
         visitor: V,
     ) -> Result<V::Value, CodecError> {
         self.asks(Asked::Struct("", fields));
-        de::Deserializer::deserialize_map(self, visitor)
+        self.pairs(fields, visitor)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::tree::{Empty, Tree, tree};
 use super::super::{CodecError, decode, encode};
 use proptest::prelude::*;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 const DEPTH_MAX: usize = 32;
@@ -52,6 +52,62 @@ fn texts_bytes_and_lists_of_any_length_are_read() {
         let bytes = encode(&value).unwrap();
         assert_eq!(decode(&bytes, DEPTH_MAX), Ok(value), "{length}");
     }
+}
+
+#[test]
+fn fields_are_found_in_any_order_also_behind_a_struct_with_the_same_ones() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Inner {
+        first: u8,
+        #[serde(default)]
+        second: u8,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Outer {
+        first: Inner,
+        second: u8,
+        third: Inner,
+    }
+    #[derive(Serialize)]
+    struct One {
+        first: u8,
+    }
+    #[derive(Serialize)]
+    struct Ordered {
+        first: Swapped,
+        second: u8,
+        third: One,
+    }
+    #[derive(Serialize)]
+    struct Swapped {
+        second: u8,
+        first: u8,
+    }
+    #[derive(Serialize)]
+    struct Mixed {
+        third: One,
+        second: u8,
+        first: Swapped,
+    }
+    let ordered = Ordered { first: Swapped { second: 2, first: 1 }, second: 3, third: One { first: 4 } };
+    let mixed = Mixed { third: One { first: 4 }, second: 3, first: Swapped { second: 2, first: 1 } };
+    let read = Outer { first: Inner { first: 1, second: 2 }, second: 3, third: Inner { first: 4, second: 0 } };
+    for bytes in [encode(&ordered).unwrap(), encode(&mixed).unwrap()] {
+        assert_eq!(decode::<Outer>(&bytes, DEPTH_MAX).as_ref(), Ok(&read));
+    }
+}
+
+#[test]
+fn the_name_of_a_field_behind_the_marker_of_something_else_is_refused() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Long {
+        one_long_name_of_just_32_letters: u8,
+    }
+    let name = b"one_long_name_of_just_32_letters";
+    let read = |marker: &[u8]| decode::<Long>(&[&[0x81], marker, name, &[7]].concat(), DEPTH_MAX);
+    assert_eq!(read(&[0xd9, 32]), Ok(Long { one_long_name_of_just_32_letters: 7 }));
+    let empty_map = [0x80];
+    assert!(read(&empty_map).is_err());
 }
 
 #[test]

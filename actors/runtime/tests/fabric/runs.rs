@@ -4,8 +4,10 @@ use crate::order::{Busy, fill};
 use crate::probe::{Boom, Echo, Note, Notes, Probe, ProbeApi, Quit, SleepMs, restart, supervised};
 use actix::{ActorContext, AsyncContext};
 use futures_util::future::join_all;
+use odeon_protocol::remote_message;
 use odeon_runtime::testkit::TwoNodes;
 use odeon_runtime::{Exports, OnPanic, Peer, PeerError, Supervised, SupervisedState, SupervisorSpec};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,6 +139,54 @@ async fn a_handler_that_answers_later_answers_through_the_inbox_too() {
         let replies = join_all((0..5).map(|_| peer.send(SleepMs(10)))).await;
         assert!(replies.iter().all(Result::is_ok), "{replies:?}");
     }
+}
+
+/// A number; 13 cannot be read, and reading 14 panics.
+#[derive(Debug, Serialize)]
+struct Fickle(u32);
+remote_message!(Fickle => (), "probe.v1.Fickle");
+
+impl<'de> Deserialize<'de> for Fickle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            13 => Err(serde::de::Error::custom("13 is not wanted")),
+            14 => panic!("14 is not expected"),
+            number => Ok(Self(number)),
+        }
+    }
+}
+
+/// Notes what it hears.
+struct Listening(Arc<Mutex<Vec<u32>>>);
+
+impl actix::Actor for Listening {
+    type Context = actix::Context<Self>;
+}
+
+impl actix::Handler<Fickle> for Listening {
+    type Result = ();
+    fn handle(&mut self, Fickle(number): Fickle, _: &mut Self::Context) {
+        self.0.lock().unwrap().push(number);
+    }
+}
+
+#[actix_rt::test]
+async fn a_tell_that_cannot_be_read_costs_its_run_nothing_else_even_if_reading_it_panics() {
+    let nodes = nodes().await;
+    let heard: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let numbers = Arc::clone(&heard);
+    let spec = SupervisorSpec { name: "actor".into(), on_panic: OnPanic::Escalate, mailbox_capacity: 64 };
+    let listening = move || Listening(Arc::clone(&numbers));
+    drop(nodes.home.supervise(spec, listening, |own| Exports::new().accept::<Fickle, _>(own)));
+    let [_, far] = nodes.peers::<Fickle>("actor");
+    for number in 11..=15 {
+        far.try_tell(Fickle(number)).unwrap();
+    }
+    assert_eq!(far.send(Fickle(16)).await, Ok(()));
+    assert_eq!(*heard.lock().unwrap(), [11, 12, 15, 16]);
+    assert_eq!(nodes.home.counters().tells_dropped, 2);
+    let actors = nodes.home.figures().actors;
+    assert_eq!(actors.iter().map(|actor| (actor.handled, actor.waiting)).collect::<Vec<_>>(), [(4, 0)]);
 }
 
 /// Waits for a second after the first note, and stops with the second one.
