@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use odeon_learning::job::ModelKind;
 use odeon_learning::model::TrainedModel;
+use odeon_learning::svm::SupportVectors;
 use odeon_learning::{model_file, onnx};
 use serde::Serialize;
 
@@ -162,7 +163,10 @@ impl ModelRow {
             name: model.name.clone(),
             model: model.model,
             target: model.target.clone(),
-            features: model.coefficients.len() + model.importances.len(),
+            features: match &model.support {
+                Some(machine) => machine.feature_count,
+                None => model.coefficients.len() + model.importances.len(),
+            },
             train_rows: model.train_row_count,
             objective: model.objective,
             converged: model.converged,
@@ -249,7 +253,7 @@ pub(super) fn weight_rows(model: &TrainedModel) -> Vec<NumberRow> {
     weights.chain(intercepts.iter().map(|(name, value)| NumberRow::new(name, *value))).collect()
 }
 
-fn facts(model: &TrainedModel) -> [(&'static str, String); 10] {
+fn facts(model: &TrainedModel) -> [(&'static str, String); 11] {
     let tree = TreeShape::of(model).map(|shape| shape.to_string());
     let steps = model.steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
     [
@@ -260,10 +264,20 @@ fn facts(model: &TrainedModel) -> [(&'static str, String); 10] {
         ("columns", model.input_names().join(", ")),
         ("steps", steps),
         ("tree", tree.unwrap_or_default()),
+        ("support vectors", model.support.as_ref().map(support_size).unwrap_or_default()),
         ("duality gap", model.duality_gap.map(|gap| gap.to_string()).unwrap_or_default()),
         ("scaled", if model.scaling.is_some() { "to standard columns".to_owned() } else { String::new() }),
         ("sha256", model.model_sha256()),
     ]
+}
+
+/// How many support vectors there are, and of each class.
+fn support_size(machine: &SupportVectors) -> String {
+    let of_classes = machine.class_counts.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    match machine.class_counts.is_empty() {
+        true => machine.vectors.len().to_string(),
+        false => format!("{} ({of_classes})", machine.vectors.len()),
+    }
 }
 
 fn compared(paths: &[PathBuf]) -> Result<Vec<ComparedRow>, Failure> {

@@ -34,6 +34,9 @@ pub(super) struct TrainingReport<'a> {
     importances: &'a [Coefficient],
     #[serde(skip_serializing_if = "Option::is_none")]
     tree: Option<TreeShape>,
+    /// Of a kernel machine, how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    support_vectors: Option<usize>,
     intercept: f64,
     /// Of each class, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -200,6 +203,7 @@ impl<'a> TrainingReport<'a> {
             coefficients: &model.coefficients,
             importances: &model.importances,
             tree: TreeShape::of(model),
+            support_vectors: model.support.as_ref().map(|machine| machine.vectors.len()),
             intercept: model.intercept,
             intercepts: model.classes.iter().map(String::as_str).zip(model.intercepts.iter().copied()).collect(),
             classes: &model.classes,
@@ -238,6 +242,22 @@ impl<'a> TrainingReport<'a> {
         }
     }
 
+    /// The weights or importances, of a model that has them.
+    fn weights(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
+        if let Some(count) = self.support_vectors {
+            return Ok(format!("\n{count} support vectors in {}\n", escaped(self.name)));
+        }
+        let mut weights = weight_rows(self.model);
+        let hidden = weights.len().saturating_sub(COEFFICIENTS_SHOWN_MAX);
+        weights.truncate(COEFFICIENTS_SHOWN_MAX);
+        let (name, what) = (escaped(self.name), if self.model.is_of_trees() { "importances" } else { "coefficients" });
+        let mut text = format!("\n{what} of {name}\n{}", render(&weights, format, style)?);
+        if hidden > 0 {
+            writeln!(text, "and {hidden} more, which --out and -o json keep").expect("writing to memory cannot fail");
+        }
+        Ok(text)
+    }
+
     /// How far the objective is from its minimum at most, where that is known.
     fn gap(&self) -> String {
         self.duality_gap.map(|gap| format!(" (duality gap {gap:.1e})")).unwrap_or_default()
@@ -261,9 +281,6 @@ impl<'a> TrainingReport<'a> {
 
     fn tables(&self, format: Format, style: Style) -> Result<String, serde_json::Error> {
         let row = NumberRow::new;
-        let mut coefficients = weight_rows(self.model);
-        let hidden = coefficients.len().saturating_sub(COEFFICIENTS_SHOWN_MAX);
-        coefficients.truncate(COEFFICIENTS_SHOWN_MAX);
         let metrics = self.metrics.iter().map(|(name, value)| row(name, *value));
         let metrics: Vec<NumberRow> = [row("(objective)", self.objective)].into_iter().chain(metrics).collect();
         let mut text = render(&self.tasks, format, style)?;
@@ -279,11 +296,7 @@ impl<'a> TrainingReport<'a> {
         }
         text.push_str(&self.remarkable_updates());
         let Self { workers, train_rows, test_rows, .. } = self;
-        let (name, what) = (escaped(self.name), if self.model.is_of_trees() { "importances" } else { "coefficients" });
-        text.push_str(&format!("\n{what} of {name}\n{}", render(&coefficients, format, style)?));
-        if hidden > 0 {
-            writeln!(text, "and {hidden} more, which --out and -o json keep").expect("writing to memory cannot fail");
-        }
+        text.push_str(&self.weights(format, style)?);
         text.push_str(&format!("\non {test_rows} held-out rows\n{}", render(&metrics, format, style)?));
         text.push_str(&confusion_lines(self.classes, self.confusion));
         let end = format!("\n{} over {train_rows} rows, {workers} workers", self.verdict());

@@ -97,6 +97,7 @@ fn an_exported_onnx_file_predicts_the_same_in_onnxruntime() {
         "breast_cancer_svm",
         "iris_classes",
         "iris_svm",
+        "iris_svc",
         "iris_tree",
         "penguins",
         "breast_cancer_boosted",

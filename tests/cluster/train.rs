@@ -191,7 +191,7 @@ fn a_logistic_model_has_the_same_bits_for_1_2_3_and_8_workers() {
 
 #[test]
 fn models_of_many_classes_have_the_same_bits_for_1_2_3_and_8_workers() {
-    for example in ["iris_classes", "iris_svm", "iris_tree"] {
+    for example in ["iris_classes", "iris_svm", "iris_svc", "iris_tree"] {
         let digests = digests_by_workers(example);
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{example}: {digests:?}");
     }

@@ -20,7 +20,7 @@ use crate::{
         centred_squares, class_counts, class_curvature, class_gradient, class_outcomes, classification_sums,
         column_sums, curvature_sums, ensemble_outcomes, hinge_path, level_counts, moments, objective_curvature,
         objective_gradient, own_curvature, own_gradient, own_outcomes, present_squares, present_sums, rank_counts,
-        regression_sums, tree_outcomes, window_rows,
+        regression_sums, support_outcomes, tree_outcomes, window_rows,
     },
     messages::{ComputeError, ComputePartials, Joined, Partial, Partials, WorkerTimes},
     model_registry::{ModelRegistry, OwnModel},
@@ -28,6 +28,7 @@ use crate::{
     program::{ClassParameters, HingeMachine, HingeMove, Parameters, Pass},
     sparse_pass,
     stored_rows::{Cells, RowsBuilder, StoredRows, rounded, rounds},
+    svm::{self, SvmProblem, svm_sums},
     tree::{Window, histogram::TreeRows},
 };
 
@@ -116,6 +117,9 @@ impl BlockStore {
         if !matches!(request.pass, Pass::Trees(_)) {
             // Whose rows are bins alone are of no use for other passes.
             self.blocks.retain(|(of, _), held| *of != split || held.trees.is_none());
+        }
+        if request.pass.takes_all_rows() && blocks.contains(&0) {
+            blocks.extend(0..layout.block_count());
         }
         self.load_missing(request.pass_number, split, layout, &blocks, load)?;
         self.prepare(split, layout, &blocks, steps)
@@ -246,6 +250,9 @@ impl BlockStore {
         block: usize,
         sparse: Option<&SparsePredictor>,
     ) -> Result<Vec<f64>, ComputeError> {
+        if let Pass::SupportVectors { problem, rows } = pass {
+            return self.support_vectors(problem, *rows, layout, block);
+        }
         let rows = &self.blocks[&(split, block)].rows;
         let sums = match (&rows.x, own_point(pass)) {
             (Cells::Sparse(x), _) => {
@@ -276,6 +283,43 @@ fn told(error: KernelError, number_of: impl Fn(usize) -> usize) -> ComputeError 
         KernelError::Class { value, row, class_count } => {
             ComputeError::Class { value, row: number_of(row), class_count }
         }
+    }
+}
+
+impl BlockStore {
+    /// Solves over the rows of all blocks if this is the first; of all others the sums are 0.
+    fn support_vectors(
+        &self,
+        problem: &SvmProblem,
+        rows: usize,
+        layout: BlockLayout,
+        block: usize,
+    ) -> Result<Vec<f64>, ComputeError> {
+        let shape = |what: &str, expected: usize, actual: usize| match expected == actual {
+            true => Ok(()),
+            false => Err(ComputeError::ShapeMismatch { what: what.to_owned(), expected, actual }),
+        };
+        let order = self.order(Split::Train);
+        shape("training rows", order.len(), rows)?;
+        if block > 0 {
+            return Ok(vec![0.0; svm_sums(problem, rows)]);
+        }
+        let (mut cells, mut targets) = (Vec::new(), Vec::with_capacity(rows));
+        for number in 0..layout.block_count() {
+            let held = &self.blocks[&(Split::Train, number)].rows;
+            held.x.with_wide(|x| cells.extend(x.iter().copied()));
+            targets.extend(held.y.iter().copied());
+        }
+        let width = cells.len() / rows.max(1);
+        shape("features", width, problem.mean.0.len())?;
+        shape("features", width, problem.scale.0.len())?;
+        let is_class = |target: &f64| *target >= 0.0 && *target < problem.class_count as f64 && target.fract() == 0.0;
+        if let Some(row) = targets.iter().position(|target| problem.class_count > 0 && !is_class(target)) {
+            let (value, class_count) = (targets[row], problem.class_count);
+            return Err(ComputeError::Class { value, row: order[row] + 1, class_count });
+        }
+        let x = ArrayView2::from_shape((rows, width), &cells).expect("each row has as many cells");
+        Ok(svm::solve(x, &targets, problem))
     }
 }
 
@@ -356,6 +400,9 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
         Pass::Rows { from, rows, class_count } => {
             window_rows(block, start, Window { from: *from, rows: *rows }, *class_count)
         }
+        Pass::EvaluateSupport { machine, mean, scale, target_mean } => {
+            support_outcomes(block, machine, &mean.0, &scale.0, *target_mean)
+        }
         Pass::EvaluateTree { tree, target_mean } => tree_outcomes(block, tree, *target_mean),
         Pass::EvaluateEnsemble { ensemble, target_mean } => ensemble_outcomes(block, ensemble, *target_mean),
         Pass::EvaluateRegression { at, target_mean } => regression_sums(block, predictor(at), *target_mean),
@@ -370,6 +417,7 @@ fn rare_sums(pass: &Pass, start: usize, x: ArrayView2<'_, f64>, rows: &StoredRow
         | Pass::ClassCurvature { .. }
         | Pass::OwnGradient { .. }
         | Pass::OwnCurvature { .. }
+        | Pass::SupportVectors { .. }
         | Pass::EvaluateOwn { .. }
         | Pass::Trees(_) => unreachable!("these have been summed before"),
     }

@@ -175,7 +175,7 @@ pub struct CoordinatorCore {
 #[derive(Debug)]
 enum Phase {
     Gathering { start_at: Duration },
-    Running(OpenPass),
+    Running(Box<OpenPass>),
     Descending(Box<OpenDescent>),
     Ended,
 }
@@ -553,7 +553,8 @@ impl CoordinatorCore {
         self.pass_number += 1;
         let layout = self.trainer.layout(pass.split());
         let (reduction, block_times) = (Reduction::new(layout.block_count()), Vec::new());
-        self.phase = Phase::Running(OpenPass { reduction, pass, layout, overflow: None, block_times });
+        let open_pass = OpenPass { reduction, pass, layout, overflow: None, block_times };
+        self.phase = Phase::Running(Box::new(open_pass));
         let pass_number = self.pass_number;
         self.workers.values_mut().for_each(|worker| worker.begin_pass(pass_number));
         self.assign_missing(now, out);

@@ -42,6 +42,7 @@ pub mod scores;
 mod sparse_pass;
 mod sparse_rows;
 pub mod stored_rows;
+pub mod svm;
 pub mod trainable;
 pub mod training;
 pub mod tree;

@@ -150,6 +150,9 @@ mod histogram_tests;
 #[path = "local_sparse_test.rs"]
 mod sparse_tests;
 #[cfg(test)]
+#[path = "local_svc_test.rs"]
+mod svc_tests;
+#[cfg(test)]
 #[path = "local_svm_test.rs"]
 mod svm_tests;
 #[cfg(test)]

@@ -137,6 +137,8 @@ fn what_needs_the_zeros_is_refused_with_what_to_do() {
     assert!(solver.contains("train.solver asks for more of them than gradients"), "{solver}");
     let tree = told(|job| (job.model.kind, job.model.l2) = (ModelKind::DecisionTreeClassifier, 0.0));
     assert!(tree.contains("a tree reads all cells"), "{tree}");
+    let machine = told(|job| (job.model.kind, job.model.l2) = (ModelKind::Svc, 0.0));
+    assert!(machine.contains("a kernel machine reads all cells"), "{machine}");
     let features = told(|job| job.data.features = Some(vec!["a".into()]));
     assert!(features.contains("its columns have numbers for names, and others are asked for"), "{features}");
 }

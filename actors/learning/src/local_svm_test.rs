@@ -9,7 +9,7 @@ use crate::{model_file, predictions};
 const ALLOWED: f64 = 1e-9;
 
 /// How the values were made is told in the file.
-fn reference() -> serde_json::Value {
+pub(super) fn reference() -> serde_json::Value {
     serde_json::from_str(include_str!("../../../tests/fixtures/svm.json")).unwrap()
 }
 

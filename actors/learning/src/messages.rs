@@ -289,6 +289,17 @@ mod tests {
         let of_classes = ClassParameters { mean, weights, intercepts: vec![1.0, -1.0].into() };
         let rows = ndarray::array![[1.0], [2.0]];
         let tree = crate::tree::grow(rows.view(), &[0.0, 1.0], 2, &Default::default());
+        let settings = crate::svm::SvmSettings { gamma: crate::svm::Gamma::Value(0.1), ..Default::default() };
+        let (mean, scale) = (vec![0.1].into(), vec![2.0].into());
+        let problem = crate::svm::SvmProblem { c: 1.0, class_count: 0, mean, scale, settings };
+        let machine = crate::svm::SupportVectors {
+            class_counts: vec![1, 0],
+            coefficients: vec![vec![0.5]],
+            feature_count: 1,
+            intercepts: vec![-0.1],
+            kernel: crate::svm::KernelFunction { coef0: 0.0, degree: 3, gamma: 0.1, kind: Default::default() },
+            vectors: vec![vec![0.3]],
+        };
         for pass in [
             Pass::ColumnSums { split: Split::Test },
             Pass::CentredSquares { mean: vec![0.1].into(), target_mean: 0.3 },
@@ -308,6 +319,8 @@ mod tests {
                     steps: vec![HingeMove { direction: vec![0.3].into(), intercept: -0.1, length: 0.4, target: 1e-9 }],
                 }],
             },
+            Pass::SupportVectors { problem, rows: 9 },
+            Pass::EvaluateSupport { machine, mean: vec![0.1].into(), scale: vec![2.0].into(), target_mean: 0.5 },
             Pass::Rows { from: 7, rows: 9, class_count: 3 },
             Pass::EvaluateTree { tree, target_mean: 0.5 },
             Pass::OwnGradient { at: vec![1.0].into() },

@@ -14,6 +14,7 @@ use crate::kernel::{largest, softmax};
 use crate::model_registry::OwnModel;
 use crate::optimiser::lbfgs::StopReason;
 use crate::prepare::{ApplyError, ColumnScore, FittedStep, apply};
+use crate::svm::{SupportVectors, voted};
 use crate::tree::Tree;
 use crate::tree::ensemble::Ensemble;
 
@@ -42,7 +43,7 @@ pub struct TrainedModel {
     /// Of a support vector machine with the hinge: the objective less a lower bound of its minimum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duality_gap: Option<f64>,
-    /// Of a user's own model, whose parameters are in `coefficients`: the columns that they are over.
+    /// Of a user's own model, whose parameters are in `coefficients`, and of a kernel machine: the columns that they are over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
     /// Largest component of the gradient at the end, in the solver's conditioned variables.
@@ -92,6 +93,9 @@ pub struct TrainedModel {
     pub steps: Vec<FittedStep>,
     /// Why the solver stopped, if it did not converge.
     pub stopped: Option<StopReason>,
+    /// In place of coefficients, if the model is a kernel machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support: Option<SupportVectors>,
     /// The predicted column.
     pub target: String,
     /// Rows judged on.
@@ -192,7 +196,7 @@ impl TrainedModel {
     #[must_use]
     pub fn named_intercepts(&self) -> Vec<(String, f64)> {
         match self.intercepts.is_empty() {
-            true if self.is_of_trees() || self.model.own().is_some() => Vec::new(),
+            true if self.is_of_trees() || self.support.is_some() || self.model.own().is_some() => Vec::new(),
             true => vec![("(intercept)".to_owned(), self.intercept)],
             false => {
                 let of_class = |(class, value): (&String, &f64)| (format!("{class}: (intercept)"), *value);
@@ -211,6 +215,7 @@ impl TrainedModel {
     #[must_use]
     pub fn feature_names(&self) -> Vec<&str> {
         let of_features = match (self.model.own(), self.is_of_trees()) {
+            _ if self.support.is_some() => return self.features.iter().map(String::as_str).collect(),
             (Some(_), _) => return self.features.iter().map(String::as_str).collect(),
             (None, true) => &self.importances[..],
             (None, false) => &self.coefficients[..self.coefficients.len() / self.output_count()],
@@ -228,8 +233,14 @@ impl TrainedModel {
         let scores = self.scores(x)?;
         Ok(match self.model.has_class_scores() {
             false => scores.into_raw_vec_and_offset().0,
-            true => scores.outer_iter().map(|row| largest(&row.to_vec()) as f64).collect(),
+            true => scores.outer_iter().map(|row| self.class_of(&row.to_vec()) as f64).collect(),
         })
+    }
+
+    /// The class of a row with a score for each class.
+    #[must_use]
+    pub fn class_of(&self, scores: &[f64]) -> usize {
+        if self.support.is_some() { voted(scores) } else { largest(scores) }
     }
 
     /// As [`Self::predict`], shape `[rows, 1]`; of a model with a score for each class their probabilities or
@@ -274,6 +285,10 @@ impl TrainedModel {
         if let Some(ensemble) = &self.ensemble {
             return ensemble.scores(row);
         }
+        if let Some(support) = &self.support {
+            let scaled = row.iter().enumerate().map(|(column, x)| self.scaled(*x, column));
+            return support.scores(&scaled.collect::<Vec<_>>());
+        }
         let mut margins: Vec<f64> = (0..self.output_count()).map(|output| self.margin(row, output)).collect();
         match self.model {
             ModelKind::Logistic => margins[0] = 1.0 / (1.0 + libm::exp(-margins[0])),
@@ -286,11 +301,16 @@ impl TrainedModel {
     /// The margin of a row that has gone through the steps.
     fn margin(&self, row: ArrayView1<'_, f64>, output: usize) -> f64 {
         let coefficients = &self.coefficients[output * row.len()..(output + 1) * row.len()];
-        let terms = row.iter().zip(coefficients).enumerate().map(|(column, (x, coefficient))| {
-            let scaled = self.scaling.as_ref().map_or(*x, |scaling| (x - scaling.mean[column]) / scaling.scale[column]);
-            coefficient.value * scaled
-        });
+        let terms = row
+            .iter()
+            .zip(coefficients)
+            .enumerate()
+            .map(|(column, (x, coefficient))| coefficient.value * self.scaled(*x, column));
         self.intercepts.get(output).unwrap_or(&self.intercept) + terms.sum::<f64>()
+    }
+
+    fn scaled(&self, x: f64, column: usize) -> f64 {
+        self.scaling.as_ref().map_or(x, |scaling| (x - scaling.mean[column]) / scaling.scale[column])
     }
 
     /// The model as JSON: keys in alphabetical order, no spaces, the shortest digits that read back to the same bits.
@@ -340,6 +360,7 @@ mod tests {
             selection: Vec::new(),
             steps: Vec::new(),
             stopped: None,
+            support: None,
             target: "y".into(),
             test_row_count: 1,
             train_row_count: 4,

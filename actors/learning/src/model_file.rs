@@ -9,6 +9,7 @@ use crate::job::ModelKind;
 use crate::kernel::largest;
 use crate::model::{MODEL_VERSION, TrainedModel};
 use crate::prepare::width_after;
+use crate::svm::SupportVectors;
 use crate::tree::ensemble::Ensemble;
 use crate::tree::{Tree, TreeSplit};
 
@@ -58,12 +59,29 @@ pub fn weights_csv(model: &TrainedModel) -> Vec<u8> {
     if let Some(ensemble) = &model.ensemble {
         return ensemble_csv(model, ensemble);
     }
+    if let Some(support) = &model.support {
+        return vectors_csv(support);
+    }
     let mut csv = csv::Writer::from_writer(Vec::new());
     let weights = model.coefficients.iter().map(|weight| (weight.label(), weight.value));
     let weights = weights.chain(model.named_intercepts());
     let header = [("name".to_owned(), "value".to_owned())].into_iter();
     for (name, value) in header.chain(weights.map(|(name, value)| (name, value.to_string()))) {
         csv.write_record([name, value]).expect("writing to memory cannot fail, and every line has two cells");
+    }
+    csv.into_inner().expect("writing to memory cannot fail")
+}
+
+/// A line for each support vector: its coefficient in each decision, then its scaled features; the intercepts come first.
+fn vectors_csv(support: &SupportVectors) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let mut write = |line: Vec<String>| csv.write_record(line).expect("writing to memory cannot fail");
+    let numbered = |name: &str, count: usize| (0..count).map(|number| format!("{name}_{number}")).collect::<Vec<_>>();
+    write([numbered("decision", support.intercepts.len()), numbered("feature", support.feature_count)].concat());
+    let texts = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>();
+    write([texts(&support.intercepts), vec![String::new(); support.feature_count]].concat());
+    for (coefficients, vector) in support.by_decision().iter().zip(&support.vectors) {
+        write([texts(coefficients), texts(vector)].concat());
     }
     csv.into_inner().expect("writing to memory cannot fail")
 }
@@ -172,6 +190,9 @@ fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
     if let Some(ensemble) = &model.ensemble {
         ensemble.check(coefficients, model.classes.len()).map_err(ModelFileError::Inconsistent)?;
     }
+    if let Some(support) = &model.support {
+        support.check(coefficients).map_err(ModelFileError::Inconsistent)?;
+    }
     if let Some(scaling) = &model.scaling
         && (scaling.mean.len(), scaling.scale.len()) != (coefficients, coefficients)
     {
@@ -183,13 +204,16 @@ fn check(model: &TrainedModel) -> Result<(), ModelFileError> {
 /// Whether there are as many of everything as there are classes.
 fn check_classes(model: &TrainedModel) -> Result<(), ModelFileError> {
     let (classes, intercepts, coefficients) = (model.classes.len(), model.intercepts.len(), model.coefficients.len());
+    let of_support = model.support.as_ref().map(|support| support.class_counts.len());
     let of_tree = model.tree.as_ref().map(|tree| tree.class_count);
     let fits = match (model.model, model.model.class_loss()) {
         (ModelKind::DecisionTreeClassifier, _) => classes >= 2 && of_tree == Some(classes),
         (ModelKind::DecisionTreeRegressor, _) => classes == 0 && of_tree == Some(0),
         (ModelKind::BoostedTreesClassifier, _) => classes >= 2 && of_tree.is_none() && model.ensemble.is_some(),
         (ModelKind::BoostedTreesRegressor, _) => classes == 0 && of_tree.is_none() && model.ensemble.is_some(),
-        _ if model.is_of_trees() => false,
+        (ModelKind::Svc, _) => classes >= 2 && of_support == Some(classes),
+        (ModelKind::Svr, _) => classes == 0 && of_support == Some(0),
+        _ if model.is_of_trees() || of_support.is_some() => false,
         (_, None) => (classes == 0 || classes == 2) && intercepts == 0,
         (_, Some(_)) => classes >= 2 && intercepts == classes && coefficients.is_multiple_of(classes),
     };

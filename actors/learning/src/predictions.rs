@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::data::{ColumnSetting, DataError, DataSpec, Rows, source, source::Table};
-use crate::kernel::largest;
 use crate::metrics::confusion_metrics;
 use crate::model::{PredictError, TrainedModel};
 use crate::prepare::FittedStep;
@@ -112,7 +111,7 @@ pub fn class_name(model: &TrainedModel, class: usize) -> String {
 /// The class of a row with these scores.
 pub(crate) fn class_of(model: &TrainedModel, scores: &[f64]) -> usize {
     match (model.model.has_class_scores(), model.model.has_probabilities()) {
-        (true, _) => largest(scores),
+        (true, _) => model.class_of(scores),
         (false, true) => usize::from(scores[0] > 0.5),
         (false, false) => usize::from(scores[0] > 0.0),
     }
@@ -205,7 +204,7 @@ fn many_class_metrics(
     let class_count = model.output_count();
     // The reader takes no target that is not one of the model's classes.
     let classes: Vec<usize> = targets.iter().map(|target| *target as usize).collect();
-    let predicted: Vec<usize> = scores.chunks(class_count).map(largest).collect();
+    let predicted: Vec<usize> = scores.chunks(class_count).map(|scores| model.class_of(scores)).collect();
     let confusion = Confusion::new(&classes, &predicted, class_count)?;
     let mut metrics = confusion_metrics(&confusion);
     let area = |class: usize| {

@@ -101,11 +101,12 @@ impl TrainingJob {
         })?;
         self.train.validate()?;
         let (in_rounds, kind) = (self.train.combine == Combine::Synchronous, self.model.kind);
-        let is_smooth = !kind.is_of_trees() && kind.own().is_none() && self.model.loss.is_squared();
+        let is_linear = !kind.is_of_trees() && !kind.is_kernel_machine() && kind.own().is_none();
+        let is_smooth = is_linear && self.model.loss.is_squared();
         require("train.combine", in_rounds || is_smooth, || {
             let way = self.train.combine.name();
             format!(
-                "\"{way}\" is for linear models with a smooth loss, not for trees, the hinge or models of one's own"
+                "\"{way}\" is for linear models with a smooth loss, not for trees, kernel machines, the hinge or models of one's own"
             )
         })?;
         self.resources.validate()
@@ -182,7 +183,7 @@ mod tests {
         fn column(job: &mut TrainingJob, name: &str, setting: ColumnSetting) {
             job.data.columns.insert(name.to_owned(), setting);
         }
-        let faults: [(&str, Break); 58] = [
+        let faults: [(&str, Break); 59] = [
             ("data.split", |job| {
                 job.data.split = SplitKind::Whole;
                 job.data.fold = Some(Fold { number: 0, of: 2, repeat: 0 });
@@ -264,6 +265,10 @@ mod tests {
                 job.train.combine = Combine::Asynchronous;
                 job.model = toml::from_str("type = \"linear_svc\"\nloss = \"hinge\"\nl2 = 0.1").unwrap();
             }),
+            ("train.combine", |job| {
+                job.train.combine = Combine::Asynchronous;
+                job.model = toml::from_str("type = \"svc\"").unwrap();
+            }),
             ("train.solver", |job| {
                 (job.train.combine, job.train.solver) = (Combine::StaleSynchronous, SolverSetting::Newton);
             }),
@@ -309,6 +314,7 @@ mod tests {
             include_str!("../../../../examples/jobs/iris_classes.toml"),
             include_str!("../../../../examples/jobs/iris_svm.toml"),
             include_str!("../../../../examples/jobs/breast_cancer_boosted.toml"),
+            include_str!("../../../../examples/jobs/iris_svc.toml"),
         ];
         for text in examples {
             assert_eq!(job(text).validate(), Ok(()));

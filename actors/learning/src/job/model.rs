@@ -9,6 +9,7 @@ use super::{JobError, require};
 use crate::boosting::BoostingSettings;
 use crate::kernel::{ClassLoss, Loss};
 use crate::model_registry::{ModelName, OwnModel};
+use crate::svm::{Gamma, SVM_DEGREE_MAX, SvmKernel, SvmSettings};
 use crate::tree::histogram::BINS_MAX;
 use crate::tree::{Criterion, TreeSettings};
 
@@ -42,12 +43,19 @@ pub struct ModelSettings {
     /// The loss of a linear support vector machine.
     #[serde(default, skip_serializing_if = "MarginLoss::is_squared")]
     pub loss: MarginLoss,
+    /// `[model.svm]`: the kernel of a support vector machine.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub svm: SvmSettings,
     /// `[model.tree]`: when a decision tree stops growing.
     #[serde(default)]
     pub tree: TreeSettings,
     /// `[model.boosting]`: how trees are boosted.
     #[serde(default)]
     pub boosting: BoostingSettings,
+}
+
+fn is_default(settings: &SvmSettings) -> bool {
+    *settings == SvmSettings::default()
 }
 
 /// Which penalty `C` stands for, in scikit-learn's words.
@@ -107,6 +115,10 @@ pub enum ModelKind {
     BoostedTreesClassifier,
     /// Boosted trees of a number.
     BoostedTreesRegressor,
+    /// Kernel support vector machines of any number of classes, one for each pair.
+    Svc,
+    /// Kernel support vector machine of a number.
+    Svr,
     /// One that the user has registered: see [`crate::trainable`].
     Own(OwnModel),
 }
@@ -138,6 +150,7 @@ impl ModelSettings {
             l2: 0.0,
             l1: 0.0,
             penalise_intercept: false,
+            svm: SvmSettings::default(),
             tree: TreeSettings::default(),
             boosting: BoostingSettings::default(),
         }
@@ -158,6 +171,7 @@ impl ModelSettings {
         })?;
         self.validate_inverse_penalty()?;
         self.validate_loss()?;
+        self.validate_svm()?;
         let has_penalty = self.l1 != 0.0 || self.l2 != 0.0 || self.penalise_intercept;
         require("model", !has_penalty || !self.kind.is_of_trees(), || {
             "a decision tree has no weights to penalise: leave l1 and l2 out".to_owned()
@@ -183,11 +197,41 @@ impl ModelSettings {
         require("model.C", c.is_finite() && (1.0 / PENALTY_MAX..=PENALTY_MAX).contains(&c), || {
             format!("{c:?} is not a number above 0")
         })?;
-        require("model.C", self.kind.has_inverse_penalty(), || {
+        require("model.C", self.kind.has_inverse_penalty() || self.kind.is_kernel_machine(), || {
             "it is for logistic regression and support vector machines".to_owned()
         })?;
         require("model.C", self.l1 == 0.0 && self.l2 == 0.0, || {
             "it stands for a penalty: leave l1 and l2 out".to_owned()
+        })
+    }
+
+    fn validate_svm(&self) -> Result<(), JobError> {
+        let svm = &self.svm;
+        if !self.kind.is_kernel_machine() {
+            return require("model.svm", is_default(svm), || "it is for svc and svr".to_owned());
+        }
+        let has_penalty = self.l1 != 0.0 || self.l2 != 0.0 || self.penalise_intercept || !self.penalty.is_l2();
+        require("model", !has_penalty, || {
+            "the penalty of a kernel machine is C: leave l1, l2 and penalty out".to_owned()
+        })?;
+        let above_0 = |value: f64| value > 0.0 && value.is_finite();
+        let gamma = if let Gamma::Value(gamma) = svm.gamma { gamma } else { 1.0 };
+        require("model.svm.gamma", above_0(gamma), || format!("{gamma:?} is neither \"scale\", \"auto\" nor above 0"))?;
+        require(
+            "model.svm.degree",
+            svm.kernel != SvmKernel::Poly || (1..=SVM_DEGREE_MAX).contains(&svm.degree),
+            || format!("{} is not between 1 and {SVM_DEGREE_MAX}", svm.degree),
+        )?;
+        require("model.svm.coef0", svm.coef0.is_finite(), || format!("{:?} is no number", svm.coef0))?;
+        require("model.svm.epsilon", (0.0..=f64::MAX).contains(&svm.epsilon), || {
+            format!("{:?} is not a number from 0", svm.epsilon)
+        })?;
+        require("model.svm.tolerance", svm.tolerance > 0.0 && svm.tolerance < 1.0, || {
+            format!("{:?} is not strictly between 0 and 1", svm.tolerance)
+        })?;
+        require("model.svm.iterations_max", svm.iterations_max > 0, || "0 steps solve nothing".to_owned())?;
+        require("model.svm.kernel_bits", [32, 64].contains(&svm.kernel_bits), || {
+            format!("{} is neither 32 nor 64", svm.kernel_bits)
         })
     }
 
@@ -208,6 +252,9 @@ impl ModelSettings {
     /// The same with the penalty of `C` in place of it, over so many training rows.
     #[must_use]
     pub fn with_penalties(mut self, rows: usize) -> Self {
+        if self.kind.is_kernel_machine() {
+            return self;
+        }
         if let Some(c) = self.c.take() {
             let amount = 1.0 / (c * rows as f64);
             match std::mem::take(&mut self.penalty) {
@@ -244,7 +291,7 @@ impl ModelSettings {
 
 impl ModelKind {
     /// All but those that users have registered.
-    pub const BUILT_IN: [Self; 9] = [
+    pub const BUILT_IN: [Self; 11] = [
         Self::Linear,
         Self::Logistic,
         Self::LinearSvc,
@@ -254,6 +301,8 @@ impl ModelKind {
         Self::DecisionTreeRegressor,
         Self::BoostedTreesClassifier,
         Self::BoostedTreesRegressor,
+        Self::Svc,
+        Self::Svr,
     ];
 
     /// As in a job file.
@@ -269,6 +318,8 @@ impl ModelKind {
             Self::DecisionTreeRegressor => "decision_tree_regressor",
             Self::BoostedTreesClassifier => "boosted_trees_classifier",
             Self::BoostedTreesRegressor => "boosted_trees_regressor",
+            Self::Svc => "svc",
+            Self::Svr => "svr",
             Self::Own(own) => own.name(),
         }
     }
@@ -288,7 +339,7 @@ impl ModelKind {
     /// The loss of one row; of a model with weights for each class that of one class against all others.
     ///
     /// # Panics
-    /// If it is a tree, which minimises none, or a user's, whose loss is not one of these.
+    /// If it is a tree, which minimises none, a kernel machine, or a user's, whose loss is not one of these.
     #[must_use]
     pub fn loss(self) -> Loss {
         match self {
@@ -301,6 +352,7 @@ impl ModelKind {
             | Self::DecisionTreeRegressor
             | Self::BoostedTreesClassifier
             | Self::BoostedTreesRegressor => panic!("a tree is grown, not solved for"),
+            Self::Svc | Self::Svr => panic!("a kernel machine is solved for by one worker"),
             Self::Own(_) => panic!("a user's model sums its own losses"),
         }
     }
@@ -329,10 +381,17 @@ impl ModelKind {
         self.is_tree() || self.is_boosted()
     }
 
+    /// Whether it is a kernel support vector machine.
+    #[must_use]
+    pub fn is_kernel_machine(self) -> bool {
+        matches!(self, Self::Svc | Self::Svr)
+    }
+
     /// Whether a row has a score for each class.
     #[must_use]
     pub fn has_class_scores(self) -> bool {
-        self.class_loss().is_some() || matches!(self, Self::DecisionTreeClassifier | Self::BoostedTreesClassifier)
+        let by_kind = matches!(self, Self::DecisionTreeClassifier | Self::BoostedTreesClassifier | Self::Svc);
+        by_kind || self.class_loss().is_some()
     }
 
     /// The loss of one row of a model with weights for each class.
@@ -346,6 +405,8 @@ impl ModelKind {
             | Self::DecisionTreeRegressor
             | Self::BoostedTreesClassifier
             | Self::BoostedTreesRegressor
+            | Self::Svc
+            | Self::Svr
             | Self::Own(_) => None,
             Self::Multinomial => Some(ClassLoss::Softmax),
             Self::LinearSvcOvr => Some(ClassLoss::OneVsRestSquaredHinge),
@@ -357,7 +418,7 @@ impl ModelKind {
     pub fn is_classifier(self) -> bool {
         match self {
             Self::Own(own) => own.has_labels(),
-            _ => !matches!(self, Self::Linear | Self::DecisionTreeRegressor | Self::BoostedTreesRegressor),
+            _ => !matches!(self, Self::Linear | Self::DecisionTreeRegressor | Self::BoostedTreesRegressor | Self::Svr),
         }
     }
 

@@ -15,6 +15,7 @@ mod objective;
 mod own;
 mod prepare;
 mod sparse;
+mod support;
 mod tile;
 mod tree;
 mod vector;
@@ -38,6 +39,7 @@ pub use sparse::{
     SparsePredictor, SparseView, by_output, sparse_centred_squares, sparse_class_gradient, sparse_class_outcomes,
     sparse_classification_sums, sparse_column_sums, sparse_gradient, sparse_regression_sums,
 };
+pub use support::{support_outcome_sums, support_outcomes};
 pub use tile::Cell;
 use tile::LANES;
 pub use tree::{ensemble_outcomes, outcome_sums, tree_outcomes, window_rows};

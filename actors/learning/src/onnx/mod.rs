@@ -7,6 +7,7 @@
 mod format;
 mod graph;
 mod steps;
+mod support;
 mod trees;
 
 use format::{Element, Entry, ModelProto, OperatorSet};
@@ -43,10 +44,14 @@ pub fn encode(model: &TrainedModel) -> Vec<u8> {
         let next = steps::add(step, &mut graph, &rows, width);
         (next, crate::prepare::width_after(step, width).expect("the steps of a model fit each other"))
     });
-    let scores = match (&model.tree, &model.ensemble) {
-        (Some(tree), _) => trees::leaf_values(tree, &mut graph, &rows.0),
-        (None, Some(ensemble)) => trees::ensemble_scores(ensemble, &mut graph, &rows.0),
-        (None, None) => linear_scores(model, &mut graph, rows.0),
+    let scores = match (&model.tree, &model.ensemble, &model.support) {
+        (Some(tree), ..) => trees::leaf_values(tree, &mut graph, &rows.0),
+        (_, Some(ensemble), _) => trees::ensemble_scores(ensemble, &mut graph, &rows.0),
+        (.., Some(support)) => {
+            let rows = scaled(model, &mut graph, rows.0);
+            support::scores(support, &mut graph, &rows)
+        }
+        (None, None, None) => linear_scores(model, &mut graph, rows.0),
     };
     give_out(model, &mut graph, &scores);
     let facts = [("odeon.model", model.model.name().to_owned()), ("odeon.sha256", model.model_sha256())];
@@ -92,13 +97,16 @@ fn codes(column: &DataColumn, missing_words: &[String], graph: &mut Graph) -> Va
     graph.op("Where", &[&is_missing, &nan, &found])
 }
 
+fn scaled(model: &TrainedModel, graph: &mut Graph, rows: Value) -> Value {
+    let Some(scaling) = &model.scaling else { return rows };
+    let (mean, scale) = (graph.row(scaling.mean.clone()), graph.row(scaling.scale.clone()));
+    let centred = graph.op("Sub", &[&rows, &mean]);
+    graph.op("Div", &[&centred, &scale])
+}
+
 /// Margins or probabilities of a model with weights, shape `[rows, outputs]`.
-fn linear_scores(model: &TrainedModel, graph: &mut Graph, mut rows: Value) -> Value {
-    if let Some(scaling) = &model.scaling {
-        let (mean, scale) = (graph.row(scaling.mean.clone()), graph.row(scaling.scale.clone()));
-        rows = graph.op("Sub", &[&rows, &mean]);
-        rows = graph.op("Div", &[&rows, &scale]);
-    }
+fn linear_scores(model: &TrainedModel, graph: &mut Graph, rows: Value) -> Value {
+    let rows = scaled(model, graph, rows);
     let (outputs, features) = (model.output_count(), model.feature_count());
     let values: Vec<f64> = model.coefficients.iter().map(|Coefficient { value, .. }| *value).collect();
     let by_feature = (0..features).flat_map(|feature| (0..outputs).map(move |output| output * features + feature));
@@ -120,7 +128,12 @@ fn give_out(model: &TrainedModel, graph: &mut Graph, scores: &str) {
         return graph.output(&flat, "prediction", Element::Double, None);
     }
     let class = match model.model.has_class_scores() {
-        true => graph.op_with("", "ArgMax", &[scores], vec![int("axis", 1), int("keepdims", 0)]),
+        true => {
+            // Of more than two classes of a kernel machine the whole votes decide.
+            let has_votes = model.support.is_some() && model.classes.len() > 2;
+            let ranked = if has_votes { graph.op("Round", &[scores]) } else { scores.to_owned() };
+            graph.op_with("", "ArgMax", &[&ranked], vec![int("axis", 1), int("keepdims", 0)])
+        }
         false => {
             let border = graph.scalar(if model.model.has_probabilities() { 0.5 } else { 0.0 });
             let is_one = graph.op("Greater", &[scores, &border]);

@@ -3,6 +3,7 @@
 use super::trees::rounded_down;
 use super::*;
 use crate::prepare::{FittedStep, Levels};
+use crate::svm::{KernelFunction, SupportVectors, SvmKernel};
 use crate::tree::Tree;
 use crate::tree::{TreeNode, TreeSplit};
 use format::{GraphProto, TensorProto};
@@ -67,6 +68,38 @@ fn tree() -> TrainedModel {
     }
 }
 
+fn support(classes: usize, kind: SvmKernel) -> TrainedModel {
+    let machine = SupportVectors {
+        class_counts: vec![1; classes],
+        coefficients: vec![vec![0.5; classes.max(2) - 1]; classes.max(1)],
+        feature_count: 2,
+        intercepts: vec![0.1; (classes * classes.saturating_sub(1) / 2).max(1)],
+        kernel: KernelFunction { coef0: 1.0, degree: 2, gamma: 0.5, kind },
+        vectors: vec![vec![1.0, 2.0]; classes.max(1)],
+    };
+    machine.check(2).unwrap();
+    TrainedModel {
+        classes: (0..classes).map(|class| class.to_string()).collect(),
+        coefficients: Vec::new(),
+        features: vec!["a".into(), "b".into()],
+        model: if classes == 0 { ModelKind::Svr } else { ModelKind::Svc },
+        support: Some(machine),
+        ..logistic()
+    }
+}
+
+#[test]
+fn kernel_machines_of_two_classes_and_more_and_of_a_number_are_graphs() {
+    for (classes, kind) in [(0, SvmKernel::Poly), (2, SvmKernel::Sigmoid), (3, SvmKernel::Rbf), (4, SvmKernel::Linear)]
+    {
+        let graph = graph_of(&support(classes, kind));
+        let outputs: &[&str] = if classes == 0 { &["prediction"] } else { &["label", "margins"] };
+        assert_eq!(names(&graph.output), outputs);
+        assert_eq!(operators(&graph).contains(&"Round"), classes > 2);
+        assert_eq!(operators(&graph).contains(&"Exp"), kind == SvmKernel::Rbf);
+    }
+}
+
 fn graph_of(model: &TrainedModel) -> GraphProto {
     ModelProto::decode(encode(model).as_slice()).unwrap().graph.unwrap()
 }
@@ -85,7 +118,13 @@ fn constant<'a>(graph: &'a GraphProto, name: &str) -> &'a TensorProto {
 
 #[test]
 fn every_value_is_made_once_and_before_it_is_taken_and_every_constant_fills_its_shape() {
-    for model in [logistic(), prepared(), tree(), TrainedModel { model: ModelKind::Linear, ..logistic() }] {
+    let machines = [support(0, SvmKernel::Poly), support(2, SvmKernel::Rbf), support(3, SvmKernel::Sigmoid)];
+    for model in machines.into_iter().chain([
+        logistic(),
+        prepared(),
+        tree(),
+        TrainedModel { model: ModelKind::Linear, ..logistic() },
+    ]) {
         let graph = graph_of(&model);
         let mut known: BTreeSet<&str> = names(&graph.input).into_iter().collect();
         for tensor in &graph.initializer {

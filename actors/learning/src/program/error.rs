@@ -8,6 +8,7 @@ use crate::{
     messages::{ComputeError, WorkerId},
     optimiser::solver::SolverError,
     prepare::PrepareError,
+    svm::TooManyRows,
     tree::{TooManyValues, histogram::TooManyLeaves},
 };
 
@@ -46,6 +47,9 @@ pub enum TrainError {
         /// Rows that were read.
         rows: usize,
     },
+    /// There is too much data for a kernel machine.
+    #[error(transparent)]
+    Svm(#[from] TooManyRows),
     /// No solver does what the job asks for.
     #[error(transparent)]
     Solver(#[from] SolverError),

@@ -61,15 +61,17 @@ impl Trainer {
                 (sums[1..].iter().sum(), classification_metrics(sums), Vec::new())
             }
             ModelKind::Own(_) => (sums[0], regression_metrics(sums), Vec::new()),
-            ModelKind::Linear | ModelKind::DecisionTreeRegressor | ModelKind::BoostedTreesRegressor => {
-                (sums[0], regression_metrics(sums), Vec::new())
-            }
+            ModelKind::Linear
+            | ModelKind::DecisionTreeRegressor
+            | ModelKind::BoostedTreesRegressor
+            | ModelKind::Svr => (sums[0], regression_metrics(sums), Vec::new()),
             ModelKind::Logistic => (sums[1..].iter().sum(), classification_metrics(sums), Vec::new()),
             ModelKind::LinearSvc => (sums[1..].iter().sum(), margin_metrics(sums), Vec::new()),
             ModelKind::Multinomial
             | ModelKind::LinearSvcOvr
             | ModelKind::DecisionTreeClassifier
-            | ModelKind::BoostedTreesClassifier => {
+            | ModelKind::BoostedTreesClassifier
+            | ModelKind::Svc => {
                 let (metrics, counted) = class_metrics(sums, kind.has_probabilities());
                 (sums[1..].iter().sum(), metrics, counted.counts().to_vec())
             }
@@ -77,6 +79,7 @@ impl Trainer {
         check_row_count(self.test_count, rows)?;
         check_finite(metrics.values())?;
         match fit {
+            Fit::Supported(supported) => Ok(self.with_support(supported, self.unfitted(metrics, confusion))),
             Fit::Grown(tree) => Ok(self.with_tree(tree, self.unfitted(metrics, confusion))),
             Fit::Boosted { ensemble, rounds, loss } => {
                 let model = self.unfitted(metrics, confusion);
@@ -93,6 +96,7 @@ impl Trainer {
     pub(super) fn unfitted(&self, metrics: BTreeMap<String, f64>, confusion: Vec<Vec<u64>>) -> TrainedModel {
         let has_input = !self.steps().is_empty()
             || self.job.model.kind.is_of_trees()
+            || self.job.model.kind.is_kernel_machine()
             || self.job.model.kind.own().is_some()
             || self.input.iter().any(|column| column.has_levels());
         TrainedModel {
@@ -122,6 +126,7 @@ impl Trainer {
             selection: self.pipeline.scores().to_vec(),
             steps: self.steps().to_vec(),
             stopped: None,
+            support: None,
             target: self.job.data.target.clone(),
             test_row_count: self.test_count,
             train_row_count: self.train_count,

@@ -13,6 +13,7 @@ mod pass;
 mod solving;
 mod sparse;
 mod state;
+mod support;
 mod trees;
 
 pub use error::TrainError;
@@ -29,11 +30,12 @@ use self::{
     growth::Growth,
     own::{OwnSolved, OwnSolver, steps_of},
     solving::{choose_solver, class_parameters, parameters},
+    support::support_evaluation,
 };
 use crate::{
     blocks::{BlockLayout, Split},
     data::{DataColumn, DataSummary},
-    job::TrainingJob,
+    job::{ModelKind, TrainingJob},
     model::TrainedModel,
     optimiser::{
         conditioning::TargetMoments,
@@ -44,8 +46,9 @@ use crate::{
     },
     prepare::{FittedStep, Pipeline},
     scaling::ColumnScaling,
+    svm::{SupportRows, SupportVectors, SvmOutcome, SvmProblem, TooManyRows},
     tree::{
-        GatheredRows, Tree, TreeChoice,
+        GatheredRows, Tree, TreeChoice, Window,
         ensemble::{Ensemble, FlatEnsemble},
     },
 };
@@ -96,6 +99,8 @@ enum Phase {
     Optimise { outputs: Outputs, target_mean: f64, solver: Box<Solver> },
     Hinge { outputs: Outputs, target_mean: f64, machines: Vec<InteriorPoint> },
     Own { solver: OwnSolver },
+    Support { problem: SvmProblem },
+    GatherSupport { problem: SvmProblem, outcome: SvmOutcome, rows: SupportRows },
     Gather { rows: GatheredRows },
     Grow(Box<Growth>),
     TestTarget { fit: Fit },
@@ -110,6 +115,15 @@ enum Fit {
     Own(Box<OwnSolved>),
     Grown(Tree),
     Boosted { ensemble: Box<Ensemble>, rounds: u32, loss: f64 },
+    Supported(Box<Supported>),
+}
+
+/// A kernel machine, and how it was solved for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Supported {
+    problem: SvmProblem,
+    outcome: SvmOutcome,
+    machine: SupportVectors,
 }
 
 /// Where the solver ended.
@@ -129,6 +143,7 @@ impl Fit {
             Self::Solved(solved) => solved.rounds,
             Self::Own(solved) => solved.rounds,
             Self::Boosted { rounds, .. } => *rounds,
+            Self::Supported(_) => 1,
             Self::Grown(_) => 1,
         }
     }
@@ -208,6 +223,11 @@ impl Trainer {
             Phase::Optimise { outputs, solver, .. } => self.round_pass(outputs, solver),
             Phase::Hinge { outputs, machines, .. } => self.hinge_pass(outputs, machines),
             Phase::Own { solver } => self.own_pass(solver),
+            Phase::Support { problem } => Pass::SupportVectors { problem: problem.clone(), rows: self.train_count },
+            Phase::GatherSupport { rows, problem, .. } => {
+                let Window { from, rows } = rows.window().expect("this phase ends with the last window");
+                Pass::Rows { from, rows, class_count: problem.class_count }
+            }
             Phase::TestTarget { .. } => Pass::ColumnSums { split: Split::Test },
             Phase::Gather { rows } => self.rows_pass(rows),
             Phase::Grow(growth) => growth.pass(),
@@ -236,12 +256,26 @@ impl Trainer {
             Phase::Squares { mean, target_mean } => {
                 let scaling = ColumnScaling::new(mean.clone(), sums, self.train_count);
                 let variance = sums[mean.len()] / self.train_count as f64;
-                match self.job.model.kind.class_loss() {
+                let kind = self.job.model.kind;
+                match kind.class_loss() {
+                    _ if kind == ModelKind::Svr => self.start_support(&scaling),
+                    _ if kind == ModelKind::Svc => Phase::Classes { scaling },
                     Some(_) => Phase::Classes { scaling },
                     None => self.start_solver(&scaling, &[TargetMoments { mean: *target_mean, variance }]),
                 }
             }
-            Phase::Classes { scaling } => self.start_solver(scaling, &self.class_shares(sums)?),
+            Phase::Classes { scaling } => {
+                let shares = self.class_shares(sums)?;
+                match self.job.model.kind.is_kernel_machine() {
+                    true => self.start_support(scaling),
+                    false => self.start_solver(scaling, &shares),
+                }
+            }
+            Phase::Support { .. } => return Ok(Some(self.absorb_support(sums))),
+            Phase::GatherSupport { .. } => {
+                self.absorb_support_rows(sums);
+                return Ok(None);
+            }
             Phase::Optimise { .. } => return self.absorb_round(sums).map(Some),
             Phase::Hinge { .. } => return self.absorb_hinge(sums).map(Some),
             Phase::Own { .. } => return self.absorb_own_round(sums).map(Some),
@@ -290,6 +324,7 @@ impl Trainer {
                 return Pass::EvaluateEnsemble { ensemble: FlatEnsemble::of(ensemble), target_mean };
             }
             Fit::Own(solved) => return self.own_evaluation(solved, target_mean),
+            Fit::Supported(supported) => return support_evaluation(supported, target_mean),
             Fit::Solved(solved) => solved,
         };
         let (kind, point) = (self.job.model.kind, &solved.solution.point);
@@ -308,6 +343,9 @@ fn first_phase(
     feature_count: usize,
     classes: &[String],
 ) -> Result<Phase, TrainError> {
+    if job.model.kind.is_kernel_machine() {
+        TooManyRows::check(train_count, feature_count)?;
+    }
     match job.model.kind.is_of_trees() {
         true => trees::first_phase(job, train_count, feature_count, classes),
         false => Ok(Phase::Columns),

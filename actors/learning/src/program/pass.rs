@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Split;
 use crate::kernel::{
     CLASSIFICATION_SUMS, ClassLoss, Loss, REGRESSION_SUMS, class_curvature_sums, class_outcome_sums, curvature_sums,
-    hinge_sums, outcome_sums,
+    hinge_sums, outcome_sums, support_outcome_sums,
 };
 use crate::optimiser::symmetric::triangle_len;
 use crate::prepare::PreparePass;
+use crate::svm::{SupportVectors, SvmProblem, svm_sums};
 use crate::tree::Tree;
 use crate::tree::ensemble::FlatEnsemble;
 use crate::tree::histogram::{TreePass, TreeState};
@@ -77,6 +78,24 @@ pub enum Pass {
         class_count: usize,
         /// The machines that are not done.
         machines: Vec<HingeMachine>,
+    },
+    /// Over training rows, all by whoever has the first block; see [`crate::svm::solve`].
+    SupportVectors {
+        /// What is to be solved.
+        problem: SvmProblem,
+        /// Training rows.
+        rows: usize,
+    },
+    /// Over test rows; see [`crate::kernel::support_outcomes`].
+    EvaluateSupport {
+        /// The model.
+        machine: SupportVectors,
+        /// Subtracted from every row.
+        mean: F64Block,
+        /// What every row is then divided by.
+        scale: F64Block,
+        /// Mean target of the test rows.
+        target_mean: f64,
     },
     /// Over test rows; see [`crate::kernel::class_outcomes`].
     EvaluateClasses {
@@ -184,6 +203,12 @@ pub struct HingeMove {
 }
 
 impl Pass {
+    /// Whether the sums of the first block are over all rows of the split, and those of all others are 0.
+    #[must_use]
+    pub fn takes_all_rows(&self) -> bool {
+        matches!(self, Self::SupportVectors { .. })
+    }
+
     /// The rows the pass reads.
     #[must_use]
     pub fn split(&self) -> Split {
@@ -197,6 +222,7 @@ impl Pass {
             | Self::ClassGradient { .. }
             | Self::ClassCurvature { .. }
             | Self::HingePath { .. }
+            | Self::SupportVectors { .. }
             | Self::OwnGradient { .. }
             | Self::OwnCurvature { .. }
             | Self::Rows { .. }
@@ -205,6 +231,7 @@ impl Pass {
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
+            | Self::EvaluateSupport { .. }
             | Self::EvaluateTree { .. }
             | Self::EvaluateEnsemble { .. } => Split::Test,
         }
@@ -220,6 +247,7 @@ impl Pass {
             Self::ObjectiveGradient { .. } | Self::ClassGradient { .. } | Self::OwnGradient { .. } => "gradient",
             Self::ObjectiveCurvature { .. } | Self::ClassCurvature { .. } | Self::OwnCurvature { .. } => "curvature",
             Self::HingePath { .. } => "hinge_path",
+            Self::SupportVectors { .. } => "support_vectors",
             Self::ClassCounts { .. } => "class_counts",
             Self::Rows { .. } => "rows",
             Self::Trees(pass) => pass.name(),
@@ -227,6 +255,7 @@ impl Pass {
             | Self::EvaluateOwn { .. }
             | Self::EvaluateClassification { .. }
             | Self::EvaluateClasses { .. }
+            | Self::EvaluateSupport { .. }
             | Self::EvaluateTree { .. }
             | Self::EvaluateEnsemble { .. } => "evaluate",
         }
@@ -287,6 +316,8 @@ impl Pass {
             Self::HingePath { machines, .. } => machines.len() * hinge_sums(feature_count),
             Self::Rows { rows, .. } => rows * (feature_count + 1),
             Self::Trees(pass) => pass.partial_len(),
+            Self::SupportVectors { problem, rows } => svm_sums(problem, *rows),
+            Self::EvaluateSupport { machine, .. } => support_outcome_sums(machine),
             Self::EvaluateTree { tree, .. } => outcome_sums(tree.class_count),
             Self::EvaluateEnsemble { ensemble, .. } => outcome_sums(ensemble.class_count()),
             Self::EvaluateClasses { at } => class_outcome_sums(at.intercepts.0.len()),

@@ -145,7 +145,7 @@ pub(super) fn choose_solver(
     is_sparse: bool,
 ) -> Result<Option<SolverChoice>, TrainError> {
     let (kind, feature_count) = (job.model.kind, columns.len());
-    if kind.is_of_trees() {
+    if kind.is_of_trees() || kind.is_kernel_machine() {
         return Ok(None);
     }
     if job.train.combine != Combine::Synchronous {

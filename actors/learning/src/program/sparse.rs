@@ -22,6 +22,9 @@ pub(super) fn check(job: &TrainingJob, data: &DataSummary) -> Result<(), TrainEr
     if job.model.kind.is_tree() {
         return Err(refused("a tree reads all cells", "data.dense = true keeps rows with all zeros"));
     }
+    if job.model.kind.is_kernel_machine() {
+        return Err(refused("a kernel machine reads all cells", "data.dense = true keeps rows with all zeros"));
+    }
     if job.model.kind.own().is_some() || !job.model.loss.is_squared() {
         let what = "neither a model of your own nor the loss \"hinge\" is summed over them";
         return Err(refused(what, "data.dense = true keeps rows with all zeros"));
