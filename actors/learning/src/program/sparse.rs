@@ -19,7 +19,7 @@ pub(super) fn check(job: &TrainingJob, data: &DataSummary) -> Result<(), TrainEr
             "prepare.scale = \"standard\" scales them without; data.dense = true keeps rows with all zeros",
         ));
     }
-    if job.model.kind.is_tree() {
+    if job.model.kind.is_of_trees() {
         return Err(refused("a tree reads all cells", "data.dense = true keeps rows with all zeros"));
     }
     if job.model.kind.is_kernel_machine() {
