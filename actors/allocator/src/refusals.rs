@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The most refusals that are kept of one client on one agent; the one that ends first gives way. What is freed is offered
-/// at once, and so in small parts, each of which may be refused.
-const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 32;
+/// at once, and so in small parts, each of which may be refused; parts of an agent that is reserved for several roles are of many
+/// kinds as well.
+const REFUSALS_PER_CLIENT_AND_AGENT_MAX: usize = 128;
 /// Among how many of the things refused last a new refusal looks for its like, so that most share one.
 const SHARED_AMONG: usize = 16;
 
