@@ -1,6 +1,6 @@
 //! What is asked of a cluster after its faults: that it is whole, rests, and has left nothing behind.
 
-use crate::hosts::Host;
+use crate::hosts::{Host, MasterHost};
 use crate::plan::Site;
 use crate::world::World;
 use odeon_protocol::resources::Resources;
@@ -30,19 +30,30 @@ pub(crate) fn missing(world: &World) -> Option<String> {
         let Host::Scheduler(scheduler) = &process.host else { continue };
         let workload = scheduler.core.scheduler();
         if !workload.is_done() {
-            let (known, running) = (master.core.live_task_count(), world.checks.running_count());
-            let text = workload.open_work();
-            return Some(format!("{site}: {text}; the master knows {known} live tasks, {running} run"));
+            return Some(format!("{site}: {}; {}", workload.open_work(), tasks(master, world)));
         }
         let subscribed = workload.framework_id.as_ref().and_then(|id| master.core.node_of_scheduler(id));
         if subscribed != Some(&process.node) {
             return Some(format!("{site} is not subscribed"));
         }
     }
+    // One that came before the process of today and has not heard that it was replaced will subscribe with its work.
+    for process in world.processes.values() {
+        let Host::Scheduler(scheduler) = &process.host else { continue };
+        let workload = scheduler.core.scheduler();
+        if !workload.is_idle() {
+            return Some(format!("{}: {}; {}", process.node, workload.open_work(), tasks(master, world)));
+        }
+    }
     match (master.core.live_task_count(), world.checks.running_count()) {
         (0, 0) => None,
-        (known, running) => Some(format!("the master knows {known} live tasks, {running} run")),
+        _ => Some(tasks(master, world)),
     }
+}
+
+fn tasks(master: &MasterHost, world: &World) -> String {
+    let (known, running) = (master.core.live_task_count(), world.checks.running_count());
+    format!("the master knows {known} live tasks, {running} run")
 }
 
 /// Checks a cluster that was whole and has then had time to rest.

@@ -102,6 +102,11 @@ impl Workload {
         self.done_count as usize == self.jobs.len() && self.live.is_empty()
     }
 
+    /// Whether it has nothing to launch and waits for no end: jobs that were killed elsewhere are nobody's any more.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.live.is_empty()
+    }
+
     /// What is not done, for people.
     pub(crate) fn open_work(&self) -> String {
         let live: Vec<&str> = self.live.keys().map(TaskId::as_str).take(4).collect();
