@@ -287,10 +287,11 @@ mod tests {
     #[test]
     fn refusals_of_one_client_on_one_agent_are_bounded() {
         let mut refusals = Refusals::new();
-        for step in 0..50 {
-            refusals.add(AGENT, CLIENT, cpus(step + 1), seconds(90 - u64::from(step)), 0);
+        let most = REFUSALS_PER_CLIENT_AND_AGENT_MAX;
+        for step in 0..most as u32 + 18 {
+            refusals.add(AGENT, CLIENT, cpus(step + 1), seconds(u64::from(900 - step)), 0);
         }
-        assert_eq!(refusals.len(), REFUSALS_PER_CLIENT_AND_AGENT_MAX);
+        assert_eq!(refusals.len(), most);
         assert!(is_refused(&refusals, AGENT, CLIENT, &cpus(20)));
     }
 
